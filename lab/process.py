@@ -1,0 +1,161 @@
+"""A server as a subprocess: started, waited for, paused, stopped."""
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab import guard
+from lab.errors import LabError
+
+_handed_out: set[int] = set()
+
+
+def free_port() -> int:
+    """Return a loopback port that nothing listens on and none was given before.
+
+    The ports lie below the kernel's ephemeral range: a stopped server's port
+    cannot become some client's source port before the server is started again.
+    """
+    chooser = random.SystemRandom()
+    while True:
+        port = chooser.randrange(20000, 32000)
+        with socket.socket() as probe:
+            if port in _handed_out or probe.connect_ex(("127.0.0.1", port)) == 0:
+                continue
+            try:
+                probe.close()
+                with socket.create_server(("127.0.0.1", port)):
+                    _handed_out.add(port)
+                    return port
+            except OSError:
+                continue
+
+
+class Server:
+    """One server process with its group, its log and its port.
+
+    A subclass gives the command; `start` may be called again after `stop` or
+    `kill`, and the server comes back on the same port with the same data.
+    """
+
+    stop_signal = signal.SIGTERM
+    user: str | None = None
+
+    def __init__(self, name: str, folder: Path, *, port: int | None = None) -> None:
+        """Choose the port and the log; nothing runs yet."""
+        self.name = name
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / f"{name}.log"
+        self.environment: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        """Return the command line that runs the server in the foreground."""
+        raise NotImplementedError
+
+    def ready(self) -> bool:
+        """Tell whether the server answers; by default over HTTP, whatever the status below 500."""
+        request = urllib.request.Request(self.url, headers={"Connection": "close"})
+        try:
+            with urllib.request.urlopen(request, timeout=5):
+                return True
+        except urllib.error.HTTPError as answer:
+            return answer.code < 500
+        except OSError:
+            return False
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the process is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Return the process id, which is its group's id too."""
+        if self._process is None:
+            raise LabError(f"{self.name} was never started")
+        return self._process.pid
+
+    def start(self, *, wait: bool = True) -> Self:
+        """Start the process; without `wait`, call `wait_ready` later."""
+        if self.running:
+            return self
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.environment},
+                cwd="/",
+                start_new_session=True,
+                user=self.user,
+                group=self.user,
+                extra_groups=[] if self.user else None,
+            )
+        guard.tell({"add": [self._process.pid, int(self.stop_signal)]})
+        return self.wait_ready() if wait else self
+
+    def wait_ready(self, timeout: float = 120) -> Self:
+        """Wait until the server answers, or raise with the end of its log."""
+        deadline = time.monotonic() + timeout
+        while not self.ready():
+            if not self.running or time.monotonic() > deadline:
+                why = "no answer" if self.running else "it ended"
+                tail = self.log.read_text(errors="replace")[-3000:]
+                self.kill()
+                raise LabError(f"{self.name} did not start ({why}):\n{tail}")
+            time.sleep(0.05)
+        return self
+
+    def stop(self, timeout: float = 20) -> None:
+        """Ask the server to end, and end it by force after the timeout."""
+        if self.running:
+            self.send(self.stop_signal)
+            self.resume()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                assert self._process is not None
+                self._process.wait(timeout)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the whole process group at once, as a power cut would."""
+        if self._process is not None:
+            self.send(signal.SIGKILL)
+            self._process.wait()
+            guard.tell({"drop": self._process.pid})
+
+    def pause(self) -> None:
+        """Freeze the server: it keeps its connections and answers nothing."""
+        self.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on."""
+        self.send(signal.SIGCONT)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the whole process group, if there still is one."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def __enter__(self) -> Self:
+        """Start the server for the length of a `with` block."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()

@@ -1,0 +1,5 @@
+"""Run the command line with `python -m meltemi`."""
+
+from meltemi.cli.main import main
+
+main()

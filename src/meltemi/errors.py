@@ -1,0 +1,164 @@
+"""Every error that Meltemi raises on purpose.
+
+    MeltemiError                 exit  HTTP
+    ├── UsageError                 2    400   an argument, a selection, an address
+    │   └── ConfigurationError     2    400   meltemi.yaml, clouds.yaml: the file and its line
+    ├── ImageError                 3    502   one image could not be replicated
+    │   ├── VanishedError          3    404   the image is gone
+    │   ├── ForbiddenError         3    403   the library does not allow it
+    │   ├── ConflictError          3    409   the id is taken, or the image is in another state
+    │   ├── RefusedError           3    400   the library does not accept what it was sent
+    │   ├── QuotaError             3    413   over quota, or full
+    │   ├── CorruptionError        3    502   bytes and their recorded hash disagree
+    │   ├── BusyError              3    409   another replicator is at work on the image
+    │   └── InterruptedTransfer    3    503   a connection broke, or a server failed; worth a retry
+    ├── StalePlanError             4    412   the image changed since the plan was made
+    ├── AuthenticationError        5    401   no token, or one that is not accepted
+    ├── UnreachableError           6    504   no answer
+    │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
+    ├── GuardError                 7    409   more deletions than allowed
+    └── ArchiveError               8    422   an archive that is damaged or not to be trusted
+
+A command ends with the exit code of the error that ended it; a run in which single images
+failed ends with 3. Exit 0 is "in sync", 1 is "differences found", 70 a defect in Meltemi itself,
+130 an interrupt. Messages are one line: what happened, to which image, where, what to do.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "ArchiveError",
+    "AuthenticationError",
+    "BusyError",
+    "ConfigurationError",
+    "ConflictError",
+    "CorruptionError",
+    "ForbiddenError",
+    "GuardError",
+    "ImageError",
+    "InterruptedTransfer",
+    "MeltemiError",
+    "NotALibraryError",
+    "QuotaError",
+    "RefusedError",
+    "StalePlanError",
+    "UnreachableError",
+    "UsageError",
+    "VanishedError",
+]
+
+
+class MeltemiError(Exception):
+    """An error with a message for the user; the base of all others."""
+
+    exit_code: ClassVar[int] = 70
+    http_status: ClassVar[int] = 500
+
+    def __str__(self) -> str:
+        """Give the message as one line, whatever a server put in it."""
+        return " ".join(super().__str__().split())
+
+
+class UsageError(MeltemiError):
+    """What the user asked for cannot be understood."""
+
+    exit_code = 2
+    http_status = 400
+
+
+class ConfigurationError(UsageError):
+    """A configuration file is wrong."""
+
+
+class ImageError(MeltemiError):
+    """One image could not be replicated; the others go on."""
+
+    exit_code = 3
+    http_status = 502
+
+
+class VanishedError(ImageError):
+    """The image is not there, or not visible to these credentials."""
+
+    http_status = 404
+
+
+class ForbiddenError(ImageError):
+    """The library's policy does not allow the request."""
+
+    http_status = 403
+
+
+class ConflictError(ImageError):
+    """The id is taken or burnt, or the image is in a state that forbids the request."""
+
+    http_status = 409
+
+
+class RefusedError(ImageError):
+    """The library does not accept what it was sent."""
+
+    http_status = 400
+
+
+class QuotaError(ImageError):
+    """The library is full, or the project is over its quota."""
+
+    http_status = 413
+
+
+class CorruptionError(ImageError):
+    """Bytes do not have the hash that is recorded for them."""
+
+
+class BusyError(ImageError):
+    """Another replicator holds a claim on the image, or is sending it."""
+
+    http_status = 409
+
+
+class InterruptedTransfer(ImageError):  # noqa: N818 - it names what happened
+    """A connection broke or a server failed; the same request may succeed later."""
+
+    http_status = 503
+
+
+class StalePlanError(MeltemiError):
+    """An image is no longer what it was when the plan was made."""
+
+    exit_code = 4
+    http_status = 412
+
+
+class AuthenticationError(MeltemiError):
+    """The identity service or the library did not accept the credentials."""
+
+    exit_code = 5
+    http_status = 401
+
+
+class UnreachableError(MeltemiError):
+    """Nothing answers at the address."""
+
+    exit_code = 6
+    http_status = 504
+
+
+class NotALibraryError(UnreachableError):
+    """Something answers at the address, but it is no Image service with API v2."""
+
+    http_status = 502
+
+
+class GuardError(MeltemiError):
+    """The run would delete more than the operator allowed."""
+
+    exit_code = 7
+    http_status = 409
+
+
+class ArchiveError(MeltemiError):
+    """An archive is damaged, or holds something it must not hold."""
+
+    exit_code = 8
+    http_status = 422

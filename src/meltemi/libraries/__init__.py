@@ -1,0 +1,1 @@
+"""Where images are: Glance services and archives behind one protocol."""

@@ -1,0 +1,1 @@
+"""Plain immutable data: what images, members and plans are. No I/O."""

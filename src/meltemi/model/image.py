@@ -1,0 +1,122 @@
+"""An image and what describes it, as the OpenStack Image API v2 has them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Final
+
+Value = str | int | bool | frozenset[str] | None
+"""What an attribute of an image can be; a set only for `tags`."""
+
+EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
+
+PUBLISHED_LAST: Final = frozenset({"visibility", "protected", "os_hidden"})
+"""Attributes set only once an image's data has been verified."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hashes:
+    """What a library recorded about an image's data: md5, and one hash of a named algorithm."""
+
+    checksum: str | None = None
+    algorithm: str | None = None
+    value: str | None = None
+
+    def agree(self, other: "Hashes") -> bool | None:
+        """Say whether both describe the same data; None where they cannot be compared."""
+        if self.value and other.value and self.algorithm == other.algorithm:
+            return self.value == other.value
+        if self.checksum and other.checksum:
+            return self.checksum == other.checksum
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Metadata and data under one UUID.
+
+    `size` is in bytes, `min_disk` in GiB, `min_ram` in MiB; times are ISO 8601 in UTC, as the
+    API gives them. `properties` are the free ones, without the base attributes.
+    """
+
+    id: str
+    name: str | None = None
+    status: str = "queued"
+    visibility: str = "private"
+    owner: str | None = None
+    size: int | None = None
+    virtual_size: int | None = None
+    hashes: Hashes = field(default_factory=Hashes)
+    disk_format: str | None = None
+    container_format: str | None = None
+    min_disk: int = 0
+    min_ram: int = 0
+    protected: bool = False
+    os_hidden: bool = False
+    tags: frozenset[str] = frozenset()
+    properties: Mapping[str, str] = EMPTY
+    created_at: str | None = None
+    updated_at: str | None = None
+
+    @property
+    def has_data(self) -> bool:
+        """Say whether the image's data is complete, also where reading it is suspended."""
+        return self.status in ("active", "deactivated")
+
+    @property
+    def label(self) -> str:
+        """Name the image for a person."""
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+    def attributes(self) -> dict[str, Value]:
+        """Give everything a replicator may carry, flat as in the API, formats and owner aside."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "visibility": self.visibility,
+            "min_disk": self.min_disk,
+            "min_ram": self.min_ram,
+            "protected": self.protected,
+            "os_hidden": self.os_hidden,
+            "tags": self.tags,
+            **self.properties,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A project that a shared image is offered to; status is pending, accepted or rejected."""
+
+    id: str
+    status: str = "pending"
+
+
+def digest(value: object) -> str:
+    """Hash anything made of plain values, independent of the order of keys and set members."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+    return sha256(canonical.encode()).hexdigest()
+
+
+def state_digest(image: Image | None, members: tuple[Member, ...] | None = None) -> str:
+    """Hash everything about an image that a plan may rely on, its time stamps aside."""
+    if image is None:
+        return "absent"
+    state = {
+        **image.attributes(),
+        "id": image.id,
+        "owner": image.owner,
+        "size": image.size,
+        "hash": [image.hashes.checksum, image.hashes.algorithm, image.hashes.value],
+        "formats": [image.disk_format, image.container_format],
+    }
+    if members is not None:
+        state["members"] = sorted([member.id, member.status] for member in members)
+    return digest(state)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no canonical form")

@@ -1,0 +1,107 @@
+"""Routes: which images go from one library to others, how their metadata maps, by what rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from meltemi.model.image import EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One set of tests; an image passes when it passes every test that is given.
+
+    A test with several values passes when one of them does. `names` and the values of
+    `properties` are shell globs, the rest are compared as they are; `tags` pass when the image
+    has one of them. Sizes are in bytes; ages are counted from `created_at`.
+    """
+
+    names: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    visibilities: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    properties: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    disk_formats: tuple[str, ...] = ()
+    container_formats: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    min_size: int | None = None
+    max_size: int | None = None
+    min_age: timedelta | None = None
+    max_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which images a route carries: all that `match`, none that `exclude`, where `where` holds.
+
+    An image is carried when it passes one of the rules in `match` (or `match` is empty), none of
+    those in `exclude`, and the CEL expression `where` (https://cel.dev) is true of it.
+    """
+
+    match: tuple[Rules, ...] = ()
+    exclude: tuple[Rules, ...] = ()
+    where: str | None = None
+
+
+class OnConflict(StrEnum):
+    """What to do when the id or the name of an image is taken by another at the target."""
+
+    SKIP = "skip"
+    REPLACE = "replace"
+    RENAME = "rename"
+
+
+class OnSourceDeletion(StrEnum):
+    """What to do with a replica whose source is gone."""
+
+    KEEP = "keep"
+    HIDE = "hide"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How one route maps metadata and settles what it meets.
+
+    `owners` maps projects of the source to projects of the target, for owners and for members.
+    `values` maps a property's values (`{property: {source value: target value}}`); ids of
+    secrets travel only through it. `drop` names properties that are left behind. `grace` is how
+    long a source must have been gone before its replica is hidden or deleted.
+    """
+
+    owners: Mapping[str, str] = EMPTY
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    drop: frozenset[str] = frozenset()
+    visibility: str | None = None
+    members: bool = False
+    metadata_only: bool = False
+    replicas: bool = False
+    on_conflict: OnConflict = OnConflict.SKIP
+    on_source_deletion: OnSourceDeletion = OnSourceDeletion.KEEP
+    grace: timedelta = timedelta(0)
+    max_delete: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Images of `source` that pass `selection` are wanted in every one of `targets`."""
+
+    name: str
+    source: str
+    targets: tuple[str, ...]
+    selection: Selection = field(default_factory=Selection)
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard to work: images under way at once per target, and bandwidth by time of day.
+
+    `bandwidth` lists (minute of the day, bytes a second or None for unlimited), ascending;
+    empty means unlimited all day.
+    """
+
+    transfers: int = 8
+    bandwidth: tuple[tuple[int, int | None], ...] = ()
