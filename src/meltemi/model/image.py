@@ -4,13 +4,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from types import MappingProxyType
 from typing import Final
 
 Value = str | int | bool | frozenset[str] | None
 """What an attribute of an image can be; a set only for `tags`."""
-
-EMPTY: Final[Mapping[str, str]] = MappingProxyType({})
 
 PUBLISHED_LAST: Final = frozenset({"visibility", "protected", "os_hidden"})
 """Attributes set only once an image's data has been verified."""
@@ -56,7 +53,7 @@ class Image:
     protected: bool = False
     os_hidden: bool = False
     tags: frozenset[str] = frozenset()
-    properties: Mapping[str, str] = EMPTY
+    properties: Mapping[str, str] = field(default_factory=dict)
     created_at: str | None = None
     updated_at: str | None = None
 

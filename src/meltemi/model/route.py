@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from meltemi.model.image import EMPTY
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -71,7 +69,7 @@ class Policy:
     long a source must have been gone before its replica is hidden or deleted.
     """
 
-    owners: Mapping[str, str] = EMPTY
+    owners: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     drop: frozenset[str] = frozenset()
     visibility: str | None = None
