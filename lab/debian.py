@@ -17,7 +17,8 @@ def find(program: str) -> Path | None:
         found = sorted(Path("/").glob(f"{place[1:]}/{program}"), key=_version)
         if found:
             return found[-1]
-    elsewhere = shutil.which(program)
+    # Where Debian's packages are to be had, a program from elsewhere may differ.
+    elsewhere = None if shutil.which("apt-get") else shutil.which(program)
     return Path(elsewhere) if elsewhere else None
 
 

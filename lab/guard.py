@@ -19,36 +19,41 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import IO
 
 _mutex = threading.Lock()
-_guard: subprocess.Popen[str] | None = None
-_owner = 0
+_pipes: dict[int, IO[str]] = {}
 
 
 def tell(message: dict[str, object]) -> None:
     """Send one message to this process's guard, started at the first."""
-    global _guard, _owner
     with _mutex:
         # A forked child must not share its parent's guard.
-        if _guard is None or _owner != os.getpid():
-            _guard = subprocess.Popen(
-                [sys.executable, "-I", __file__],
-                stdin=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
-            )
-            _owner = os.getpid()
-            atexit.register(_close, _guard, _owner)
-        assert _guard.stdin is not None
-        _guard.stdin.write(json.dumps(message) + "\n")
-        _guard.stdin.flush()
+        pipe = _pipes.get(os.getpid()) or _start()
+        pipe.write(json.dumps(message) + "\n")
+        pipe.flush()
 
 
-def _close(guard: subprocess.Popen[str], owner: int) -> None:
-    if owner == os.getpid() and guard.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            guard.stdin.close()
-        guard.wait()
+def _start() -> IO[str]:
+    owner = os.getpid()
+    reading, writing = os.pipe()
+    guard = subprocess.Popen(
+        [sys.executable, "-I", __file__],
+        stdin=reading,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(reading)
+    pipe = _pipes[owner] = os.fdopen(writing, "w")
+
+    def finish() -> None:
+        if owner == os.getpid():
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+            guard.wait()
+
+    atexit.register(finish)
+    return pipe
 
 
 def main() -> None:

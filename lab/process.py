@@ -9,6 +9,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,16 +29,26 @@ def free_port() -> int:
     chooser = random.SystemRandom()
     while True:
         port = chooser.randrange(20000, 32000)
-        with socket.socket() as probe:
-            if port in _handed_out or probe.connect_ex(("127.0.0.1", port)) == 0:
-                continue
-            try:
-                probe.close()
-                with socket.create_server(("127.0.0.1", port)):
-                    _handed_out.add(port)
-                    return port
-            except OSError:
-                continue
+        if port not in _handed_out:
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                _handed_out.add(port)
+                return port
+
+
+def listening(port: int) -> bool:
+    """Tell whether something takes connections on a port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what leads OpenStack or Python astray."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("OS_", "PYTHON", "VIRTUAL_ENV"))
+        and not key.lower().endswith("_proxy")
+    }
 
 
 class Server:
@@ -48,7 +59,7 @@ class Server:
     """
 
     stop_signal = signal.SIGTERM
-    user: str | None = None
+    run_as: str | None = None
 
     def __init__(self, name: str, folder: Path, *, port: int | None = None) -> None:
         """Choose the port and the log; nothing runs yet."""
@@ -58,7 +69,7 @@ class Server:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"{name}.log"
-        self.environment: dict[str, str] = {}
+        self.environment = {"PYTHONWARNINGS": "ignore"}
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
@@ -67,12 +78,13 @@ class Server:
 
     def ready(self) -> bool:
         """Tell whether the server answers; by default over HTTP, whatever the status below 500."""
-        request = urllib.request.Request(self.url, headers={"Connection": "close"})
+        address = f"http://127.0.0.1:{self.port}"
         try:
-            with urllib.request.urlopen(request, timeout=5):
+            with urllib.request.urlopen(address, timeout=5):
                 return True
         except urllib.error.HTTPError as answer:
-            return answer.code < 500
+            with answer:
+                return answer.code < HTTPStatus.INTERNAL_SERVER_ERROR
         except OSError:
             return False
 
@@ -98,12 +110,12 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self.environment},
+                env={**clean_environment(), **self.environment},
                 cwd="/",
                 start_new_session=True,
-                user=self.user,
-                group=self.user,
-                extra_groups=[] if self.user else None,
+                user=self.run_as,
+                group=self.run_as,
+                extra_groups=[] if self.run_as else None,
             )
         guard.tell({"add": [self._process.pid, int(self.stop_signal)]})
         return self.wait_ready() if wait else self
@@ -122,13 +134,17 @@ class Server:
 
     def stop(self, timeout: float = 20) -> None:
         """Ask the server to end, and end it by force after the timeout."""
+        if self._process is not None:
+            self.ask_to_stop()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout)
+        self.kill()
+
+    def ask_to_stop(self) -> None:
+        """Ask the server to end without waiting for it, as for several at once."""
         if self.running:
             self.send(self.stop_signal)
             self.resume()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                assert self._process is not None
-                self._process.wait(timeout)
-        self.kill()
 
     def kill(self) -> None:
         """End the whole process group at once, as a power cut would."""
@@ -136,6 +152,10 @@ class Server:
             self.send(signal.SIGKILL)
             self._process.wait()
             guard.tell({"drop": self._process.pid})
+            # Its workers may still be on their way out, and hold the port.
+            deadline = time.monotonic() + 10
+            while listening(self.port) and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     def pause(self) -> None:
         """Freeze the server: it keeps its connections and answers nothing."""
@@ -155,7 +175,10 @@ class Server:
         return self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Stop it."""
         self.stop()

@@ -37,7 +37,7 @@ def _build(name: str, path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     _uv("venv", "--quiet", "--python", _interpreter(), str(path))
     _uv(
-        *("pip", "install", "--quiet", "--require-hashes", "--link-mode", "copy"),
+        *("pip", "install", "--quiet", "--require-hashes", "--compile-bytecode"),
         *("--python", str(path / "bin" / "python")),
         *("--build-constraints", str(REQUIREMENTS / "build.txt")),
         *("-r", str(REQUIREMENTS / f"{name}.txt")),

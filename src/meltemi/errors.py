@@ -49,10 +49,17 @@ __all__ = [
 
 
 class MeltemiError(Exception):
-    """An error with a message for the user; the base of all others."""
+    """An error with a message for the user; the base of all others.
+
+    `library` names the library that as a whole failed, where it was one.
+    """
 
     exit_code: ClassVar[int] = 70
     http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, library: str | None = None) -> None:
+        super().__init__(message)
+        self.library = library
 
     def __str__(self) -> str:
         """Give the message as one line, whatever a server put in it."""

@@ -27,17 +27,25 @@ class Library(Protocol):
     succeed later. Safe requests are retried by the library itself; `upload` never is.
     """
 
-    name: str
-    """What the user calls it."""
+    @property
+    def name(self) -> str:
+        """Give what the user calls it."""
+        ...
 
-    identity: str
-    """What provenance calls it: the same for the same library, however it is addressed."""
+    @property
+    def identity(self) -> str:
+        """Give what provenance calls it: the same however it is addressed."""
+        ...
 
-    project: str | None
-    """The project that new images belong to; None where there are no projects."""
+    @property
+    def project(self) -> str | None:
+        """Give the project that new images belong to; None where there are no projects."""
+        ...
 
-    keeps_owners: bool
-    """Whether an image keeps its source's owner, visibility and mark of origin as they are."""
+    @property
+    def keeps_owners(self) -> bool:
+        """Say whether images keep their owners and visibility, and bear no mark of origin."""
+        ...
 
     def list_images(self) -> AsyncIterator[list[Image]]:
         """Give every visible image once, hidden ones included, in pages ascending by id."""

@@ -100,7 +100,7 @@ def state_digest(image: Image | None, members: tuple[Member, ...] | None = None)
     """Hash everything about an image that a plan may rely on, its time stamps aside."""
     if image is None:
         return "absent"
-    state = {
+    state: dict[str, object] = {
         **image.attributes(),
         "id": image.id,
         "owner": image.owner,

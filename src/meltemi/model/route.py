@@ -83,6 +83,19 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard to work: images under way at once per target, and bandwidth by time of day.
+
+    `bandwidth` lists (minute of the day, bytes a second or None for unlimited), ascending;
+    empty means unlimited all day. `block` is how many bytes are read, hashed and sent at once.
+    """
+
+    transfers: int = 8
+    bandwidth: tuple[tuple[int, int | None], ...] = ()
+    block: int = 2**20
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Images of `source` that pass `selection` are wanted in every one of `targets`."""
 
@@ -91,15 +104,4 @@ class Route:
     targets: tuple[str, ...]
     selection: Selection = field(default_factory=Selection)
     policy: Policy = field(default_factory=Policy)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How hard to work: images under way at once per target, and bandwidth by time of day.
-
-    `bandwidth` lists (minute of the day, bytes a second or None for unlimited), ascending;
-    empty means unlimited all day.
-    """
-
-    transfers: int = 8
-    bandwidth: tuple[tuple[int, int | None], ...] = ()
+    limits: Limits = field(default_factory=Limits)

@@ -37,9 +37,7 @@ def image_from_wire(body: Mapping[str, Any]) -> Image:
         owner=body.get("owner"),
         size=None if size is None else int(size),
         virtual_size=body.get("virtual_size"),
-        hashes=Hashes(
-            body.get("checksum"), body.get("os_hash_algo"), body.get("os_hash_value")
-        ),
+        hashes=Hashes(body.get("checksum"), body.get("os_hash_algo"), body.get("os_hash_value")),
         disk_format=body.get("disk_format"),
         container_format=body.get("container_format"),
         min_disk=int(body.get("min_disk") or 0),

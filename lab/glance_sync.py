@@ -1,0 +1,14 @@
+"""Make Glance's schema: run by an environment's Python with a configuration file.
+
+`glance-manage db_sync` does the same, but that of old releases does not get
+past Python 3.11's stricter argparse.
+"""
+
+import sys
+
+from glance.cmd import manage  # type: ignore[import-not-found]
+from oslo_config import cfg  # type: ignore[import-not-found]
+
+if __name__ == "__main__":
+    cfg.CONF([], project="glance", default_config_files=[sys.argv[1]])
+    manage.DbCommands().sync()

@@ -1,0 +1,1 @@
+"""The command line: arguments, output, progress and exit codes. No logic."""

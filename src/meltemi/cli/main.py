@@ -1,0 +1,102 @@
+"""The `meltemi` command."""
+
+import importlib
+import logging
+import sys
+from typing import Any, Final
+
+import click
+
+from meltemi import __version__
+from meltemi.errors import MeltemiError
+
+_COMMANDS: Final = {
+    "livecopy": "Make images of one library appear in others.",
+    "compare": "Show what separates a library from another.",
+    "dump": "Write images into an archive.",
+    "load": "Bring an archive's images into a library.",
+    "size": "Sum what the images of a library take.",
+    "plan": "Show what `sync` would do, or save it for `apply`.",
+    "sync": "Carry out the routes of meltemi.yaml.",
+    "apply": "Carry out a saved plan.",
+    "completion": "Print the completion script of a shell.",
+}
+DEFECT: Final = 70
+INTERRUPTED: Final = 130
+
+
+class _Commands(click.Group):
+    """Commands imported only when they run, so that the rest starts at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the commands in the order of the help."""
+        return list(_COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command = importlib.import_module(f"meltemi.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101 - told to the type checker
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 in sync, 1 differences, 2 usage, 3 some images failed, 4 stale plan, "
+    "5 authentication, 6 unreachable, 7 guard stopped, 8 archive damaged.",
+)
+@click.version_option(__version__, prog_name="meltemi")
+def meltemi() -> None:
+    """Keep the same VM images in every region of an OpenStack cloud.
+
+    A library is a clouds.yaml entry (mycloud, mycloud:RegionTwo), the URL or host:port of an
+    Image service without authentication, or the path of an archive.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    debug = "--debug" in (sys.argv[1:] if args is None else args)
+    sys.exit(_run(args, debug=debug))
+
+
+def _run(args: list[str] | None, *, debug: bool) -> int:
+    try:
+        result: Any = meltemi.main(args, prog_name="meltemi", standalone_mode=False)
+    except MeltemiError as error:
+        logging.getLogger("meltemi").debug("the whole story", exc_info=error)
+        return _complain(str(error), error.exit_code)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt, BrokenPipeError):
+        return _complain("interrupted: the next run goes on from here", INTERRUPTED)
+    except Exception as error:
+        if debug:
+            raise
+        return _complain(
+            f"a defect in Meltemi: {type(error).__name__}: {error}; --debug shows more", DEFECT
+        )
+    return result if isinstance(result, int) else 0
+
+
+def _complain(message: str, code: int) -> int:
+    click.echo(f"meltemi: {message}", err=True)
+    return code

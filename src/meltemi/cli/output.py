@@ -1,0 +1,99 @@
+"""Printing lists as `openstack` does: as a table, JSON, YAML, CSV or bare values."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+from meltemi.cli.options import option, together
+from meltemi.errors import UsageError
+
+FORMATS: Final = ("table", "json", "yaml", "csv", "value")
+
+output_options = together(
+    option(
+        "-f",
+        "--format",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="How to print.",
+    ),
+    option("-c", "--column", multiple=True, help="Print this column only; repeatable."),
+)
+
+
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], options: Mapping[str, Any]
+) -> None:
+    """Print rows to stdout in the wanted format and columns."""
+    wanted = _choose(columns, options["column"])
+    _FORMATTERS[options["format"]]([[row[name] for name in wanted] for row in rows], wanted)
+
+
+def check_columns(columns: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Refuse an unknown column before any work is done."""
+    _choose(columns, options["column"])
+
+
+def _choose(columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    known = {name.lower(): name for name in columns}
+    unknown = [name for name in wanted if name.lower() not in known]
+    if unknown:
+        raise UsageError(f"no column {unknown[0]!r}: there are {', '.join(columns)}")
+    return [known[name.lower()] for name in wanted] or list(columns)
+
+
+def _table(rows: list[list[Any]], columns: list[str]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(show_edge=False, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_plain(cell)) for cell in row))
+    terminal = sys.stdout.isatty()
+    Console(file=sys.stdout, width=None if terminal else 10_000, soft_wrap=not terminal).print(
+        table
+    )
+
+
+def _json(rows: list[list[Any]], columns: list[str]) -> None:
+    click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
+
+
+def _yaml(rows: list[list[Any]], columns: list[str]) -> None:
+    import yaml  # noqa: PLC0415 - only where wanted
+
+    found = [dict(zip(columns, row, strict=True)) for row in rows]
+    click.echo(yaml.safe_dump(found, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _csv(rows: list[list[Any]], columns: list[str]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_plain(cell) for cell in row] for row in rows)
+
+
+def _value(rows: list[list[Any]], _: list[str]) -> None:
+    for row in rows:
+        click.echo(" ".join(_plain(cell) for cell in row))
+
+
+def _plain(cell: Any) -> str:
+    text = "" if cell is None else str(cell)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+_FORMATTERS: Final[Mapping[str, Callable[[list[list[Any]], list[str]], None]]] = {
+    "table": _table,
+    "json": _json,
+    "yaml": _yaml,
+    "csv": _csv,
+    "value": _value,
+}

@@ -1,0 +1,54 @@
+"""Reading `--match`, `--exclude` and `--where`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from meltemi.config.schema import RuleEntry
+from meltemi.model.route import Rules, Selection
+
+_PROPERTY = "property:"
+
+
+def selection_from(options: Mapping[str, Any]) -> Selection:
+    """Make the selection of a command's options.
+
+    All of `--match` is one rule: values of one key are alternatives, different keys must all
+    fit. Each `--exclude` is a rule by itself.
+    """
+    match = options["match"]
+    return Selection(
+        match=(_rules(match, "--match"),) if match else (),
+        exclude=tuple(_rules([word], "--exclude") for word in options["exclude"]),
+        where=options["where"],
+    )
+
+
+def _rules(words: Iterable[str], hint: str) -> Rules:
+    tests: dict[str, Any] = {}
+    for word in words:
+        key, separator, value = word.partition("=")
+        if not (separator and value):
+            raise click.BadParameter(f"{word!r} is not KEY=VALUE", param_hint=hint)
+        if key.startswith(_PROPERTY):
+            properties = tests.setdefault("property", {})
+            properties.setdefault(key.removeprefix(_PROPERTY), []).append(value)
+        elif key == "property":
+            raise click.BadParameter("write property:NAME=GLOB", param_hint=hint)
+        elif key.startswith(("min_", "max_")):
+            if key in tests:
+                raise click.BadParameter(f"{key} is given twice", param_hint=hint)
+            tests[key] = value
+        else:
+            tests.setdefault(key, []).append(value)
+    try:
+        return RuleEntry.model_validate(tests).rules()
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = str(problem["loc"][0]) if problem["loc"] else ""
+        reason = str(problem.get("ctx", {}).get("error", problem["msg"]))
+        if problem["type"] == "extra_forbidden":
+            reason = f"unknown key; there are {', '.join(RuleEntry.model_fields)}"
+        raise click.BadParameter(f"{key}: {reason}", param_hint=hint) from None

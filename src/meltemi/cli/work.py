@@ -1,0 +1,257 @@
+"""What commands that replicate have in common: opening, planning, running, telling the result."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from meltemi.cli.output import print_rows
+from meltemi.cli.progress import progress
+from meltemi.config.load import load
+from meltemi.errors import ImageError, MeltemiError, StalePlanError, UsageError
+from meltemi.libraries.base import Library
+from meltemi.libraries.opening import open_library
+from meltemi.model.address import LibraryAddress, parse_address
+from meltemi.model.plan import Action, Plan, Standing
+from meltemi.model.route import Route
+from meltemi.replication.report import Outcome, Result
+from meltemi.replication.run import Libraries, opened, plan_route, run_plan
+
+PLAN_COLUMNS: Final = ("Action", "ID", "Name", "From", "To", "Bytes", "Reason")
+RESULT_COLUMNS: Final = ("Result", "Action", "ID", "Name", "To", "Bytes", "Detail")
+DIFFERENCES: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How to reach libraries: their addresses by name, tokens, and how long they may be silent."""
+
+    addresses: Mapping[str, LibraryAddress]
+    silence: float
+    tokens: Mapping[str, str | None] = field(default_factory=dict)
+    writable: frozenset[str] = frozenset()
+
+    async def open(self, name: str) -> Library:
+        """Open a library by its name."""
+        return await open_library(
+            self.addresses[name],
+            name=name,
+            token=self.tokens.get(name),
+            silence=self.silence,
+            writable=name in self.writable,
+        )
+
+
+def connections_from(route: Route, options: Mapping[str, Any], *, writing: bool) -> Connections:
+    """Read the addresses of a command line; the name of a library is what the user wrote."""
+    names = library_names([route])
+    if len(names) <= len(route.targets):
+        twice = next(n for n in names if [route.source, *route.targets].count(n) > 1)
+        raise UsageError(f"{twice} is named twice")
+    token = options.get("token")
+    target_token = options.get("targettoken") or token
+    return Connections(
+        with_tls({name: parse_address(name) for name in names}, options),
+        options["timeout"].total_seconds(),
+        dict.fromkeys(route.targets, target_token)
+        | {route.source: options.get("sourcetoken") or token},
+        frozenset(route.targets) if writing else frozenset(),
+    )
+
+
+def configured(
+    file: Path, options: Mapping[str, Any], *, writing: bool
+) -> tuple[list[Route], Connections]:
+    """Read the configuration; give its routes, or those that are asked for by name."""
+    configuration = load(file)
+    known = {route.name: route for route in configuration.routes}
+    for name in options["route"]:
+        if name not in known:
+            raise UsageError(f"no route {name!r}: {file} has {', '.join(known) or 'none'}")
+    routes = [known[name] for name in options["route"] or known]
+    if not routes:
+        raise UsageError(f"{file} has no routes")
+    connections = Connections(
+        with_tls(configuration.libraries, options),
+        options["timeout"].total_seconds(),
+        writable=frozenset(n for route in routes for n in route.targets if writing),
+    )
+    return routes, connections
+
+
+def archive_address(text: str) -> str:
+    """Take an argument that can only be a path; a bare word is a folder here."""
+    return text if text.startswith(("/", ".", "~")) else f"./{text}"
+
+
+def with_tls(
+    addresses: Mapping[str, LibraryAddress], options: Mapping[str, Any]
+) -> dict[str, LibraryAddress]:
+    """Let `--cacert` and `--insecure` speak for every library that has no word of its own."""
+    return {name: _with_tls(address, options) for name, address in addresses.items()}
+
+
+def _with_tls(address: LibraryAddress, options: Mapping[str, Any]) -> LibraryAddress:
+    if address.path is not None:
+        return address
+    cacert: Path | None = address.cacert or options["cacert"]
+    return replace(address, cacert=cacert, insecure=address.insecure or options["insecure"])
+
+
+def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
+    """Run a command's work to its exit code; SIGTERM ends it as Ctrl-C does."""
+    level = logging.DEBUG if options["debug"] else logging.INFO
+    quiet = not (options["debug"] or options["verbose"])
+    logging.basicConfig(
+        level=logging.ERROR if quiet else level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+    async def interruptible() -> int:
+        task = asyncio.current_task()
+        if task is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(interruptible())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+async def plan_all(routes: Sequence[Route], libraries: Libraries) -> list[tuple[Route, Plan]]:
+    """Plan routes one after another."""
+    return [(route, await plan_route(route, libraries)) for route in routes]
+
+
+async def show_plan(
+    routes: Sequence[Route], connections: Connections, options: Mapping[str, Any]
+) -> int:
+    """Print what routes would do; the exit code is 0 even where they would do something."""
+    async with opened(library_names(routes), connections.open) as libraries:
+        plans = await plan_all(routes, libraries)
+    print_plan([plan for _, plan in plans], options)
+    return worst_error([plan for _, plan in plans])
+
+
+async def replicate(
+    routes: Sequence[Route], connections: Connections, options: Mapping[str, Any]
+) -> int:
+    """Plan and carry out routes, one after another, and print what became of each image."""
+    if options.get("dry_run"):
+        return await show_plan(routes, connections, options)
+    rows: list[dict[str, Any]] = []
+    plans: list[Plan] = []
+    outcomes: list[Outcome] = []
+    async with opened(library_names(routes), connections.open) as libraries:
+        with progress() as reporter:
+            for route in routes:
+                plan = await plan_route(route, libraries)
+                reporter.expect(plan)
+                done = await run_plan(
+                    plan,
+                    libraries,
+                    reporter,
+                    limits=route.limits,
+                    max_delete=route.policy.max_delete,
+                )
+                plans.append(plan)
+                outcomes += done
+                rows += [*map(outcome_row, done), *note_rows(plan, RESULT_COLUMNS)]
+    print_rows(rows, RESULT_COLUMNS, options)
+    return exit_code(outcomes, plans)
+
+
+def library_names(routes: Sequence[Route]) -> list[str]:
+    """Name every library of some routes once."""
+    return list(dict.fromkeys(n for route in routes for n in (route.source, *route.targets)))
+
+
+def print_plan(plans: Sequence[Plan], options: Mapping[str, Any]) -> None:
+    """Print plans as rows."""
+    rows: list[dict[str, Any]] = []
+    for plan in plans:
+        rows += [_action_row(action) for action in plan.actions]
+        rows += note_rows(plan, PLAN_COLUMNS)
+    print_rows(rows, PLAN_COLUMNS, options)
+
+
+def note_rows(plan: Plan, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Give rows for what a plan leaves alone, and for targets that could not be read."""
+    rows: list[dict[str, Any]] = [
+        {
+            "Result": str(note.standing),
+            "Action": "" if "Result" in columns else str(note.standing),
+            "ID": note.subject.source_id,
+            "Name": note.subject.name,
+            "From": note.subject.source,
+            "To": note.subject.target,
+            "Bytes": 0,
+            "Reason": note.reason,
+            "Detail": note.reason,
+        }
+        for note in plan.notes
+    ]
+    rows += [
+        dict.fromkeys((*PLAN_COLUMNS, *RESULT_COLUMNS), "")
+        | {"Result": "failed", "Action": "list", "To": name, "Bytes": 0}
+        | {"Reason": str(error), "Detail": str(error)}
+        for name, error in plan.errors.items()
+    ]
+    return [{column: row[column] for column in columns} for row in rows]
+
+
+def outcome_row(outcome: Outcome) -> dict[str, Any]:
+    """Give the row of one action's end."""
+    subject = outcome.action.subject
+    return {
+        "Result": str(outcome.result),
+        "Action": str(outcome.action.kind),
+        "ID": subject.source_id,
+        "Name": subject.name,
+        "To": subject.target,
+        "Bytes": outcome.bytes,
+        "Detail": outcome.detail or outcome.action.reason,
+    }
+
+
+def exit_code(outcomes: Sequence[Outcome], plans: Sequence[Plan]) -> int:
+    """Choose the exit code of a run: the gravest thing that happened decides."""
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    if code := worst_error(plans):
+        return code
+    if failed := [o for o in outcomes if o.result is Result.FAILED]:
+        whole = [o.error.exit_code for o in failed if o.error and o.error.library]
+        return whole[0] if len(whole) == len(failed) else ImageError.exit_code
+    if any(isinstance(error, StalePlanError) for error in errors):
+        return StalePlanError.exit_code
+    if errors:
+        return errors[0].exit_code
+    return DIFFERENCES if any(o.result is Result.SKIPPED for o in outcomes) or left(plans) else 0
+
+
+def left(plans: Sequence[Plan]) -> bool:
+    """Say whether plans leave something different on purpose."""
+    return any(n.standing is not Standing.LEFT_OUT for plan in plans for n in plan.notes)
+
+
+def worst_error(plans: Sequence[Plan]) -> int:
+    """Give the exit code of the first target that could not be read; 0 where all could."""
+    errors: list[MeltemiError] = [error for plan in plans for error in plan.errors.values()]
+    return errors[0].exit_code if errors else 0
+
+
+def _action_row(action: Action) -> dict[str, Any]:
+    subject = action.subject
+    return {
+        "Action": str(action.kind),
+        "ID": subject.source_id,
+        "Name": subject.name,
+        "From": subject.source,
+        "To": subject.target,
+        "Bytes": action.bytes,
+        "Reason": action.reason,
+    }

@@ -1,0 +1,103 @@
+"""Load meltemi.yaml: from a file to libraries and routes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from meltemi.config.document import Problem, fail, read_document
+from meltemi.config.problems import explain
+from meltemi.config.schema import FileEntry, RouteEntry, RouteSettings
+from meltemi.model.address import LibraryAddress
+from meltemi.model.route import Limits, Policy, Route, Selection
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What meltemi.yaml says: libraries by their name, and the routes between them."""
+
+    libraries: Mapping[str, LibraryAddress]
+    routes: tuple[Route, ...] = ()
+
+
+def load(file: Path) -> Configuration:
+    """Read and check a configuration; raise ConfigurationError for the first thing wrong in it.
+
+    The message is one line: the file, the line, the key, what is wrong with it, and how many
+    more problems there are.
+    """
+    document = read_document(file)
+    data = document.data
+    if not isinstance(data, dict):
+        raise fail(file, [Problem(1, "has to be a mapping that begins with 'version: 1'")])
+    version = data.get("version")
+    if version is None:
+        raise fail(file, [Problem(1, f"version: missing; begin with 'version: {VERSION}'")])
+    if version != VERSION or isinstance(version, bool):
+        problem = f"version: this Meltemi reads version {VERSION} only"
+        raise fail(file, [Problem(document.line(("version",)), problem)])
+    try:
+        entry = FileEntry.model_validate(data)
+    except ValidationError as error:
+        raise fail(file, explain(error, document)) from None
+    folder = file.absolute().parent
+    libraries = {name: library.address(folder) for name, library in entry.libraries.items()}
+    problems = [
+        Problem(document.line(("routes", name, key)), f"routes.{name}.{key}: {text}")
+        for name, route in entry.routes.items()
+        for key, text in _check_ends(route, libraries)
+    ]
+    if problems:
+        raise fail(file, problems)
+    routes = (_route(name, route, entry.defaults) for name, route in entry.routes.items())
+    return Configuration(libraries, tuple(routes))
+
+
+def _check_ends(
+    route: RouteEntry, libraries: Mapping[str, LibraryAddress]
+) -> Iterator[tuple[str, str]]:
+    seen: dict[LibraryAddress, str] = {}
+    for key, name in [("from", route.source), *(("to", target) for target in route.to)]:
+        address = libraries.get(name)
+        if address is None:
+            near = get_close_matches(name, libraries, n=1)
+            advice = f"; did you mean {near[0]}?" if near else ""
+            yield key, f"there is no library {name!r}{advice}"
+        elif address not in seen:
+            seen[address] = name
+        elif seen[address] != name:
+            yield key, f"{seen[address]} and {name} are the same library"
+        elif name == route.source:
+            yield key, f"{name} is the source as well"
+        else:
+            yield key, f"{name} is listed twice"
+
+
+def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
+    settings: dict[str, Any] = {
+        key: getattr(entry, key) for entry in (defaults, route) for key in entry.model_fields_set
+    }
+    if "bwlimit" in settings:
+        settings["bandwidth"] = settings["bwlimit"]
+    return Route(
+        name=name,
+        source=route.source,
+        targets=route.to,
+        selection=Selection(
+            match=tuple(rule.rules() for rule in settings.get("match", ())),
+            exclude=tuple(rule.rules() for rule in settings.get("exclude", ())),
+            where=settings.get("where"),
+        ),
+        policy=Policy(**_only(Policy, settings)),
+        limits=Limits(**_only(Limits, settings)),
+    )
+
+
+def _only(kind: type[Policy | Limits], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a kind has no field for; what nobody set keeps the default of the kind."""
+    return {field.name: settings[field.name] for field in fields(kind) if field.name in settings}

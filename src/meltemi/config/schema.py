@@ -1,0 +1,201 @@
+"""What each key of meltemi.yaml may hold; what it means is told in docs/configuration.md."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from meltemi.errors import UsageError
+from meltemi.model.address import LibraryAddress, parse_path, parse_url
+from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
+from meltemi.model.units import parse_bandwidth, parse_duration, parse_size
+from meltemi.replication.where import Where
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def _read_with(parse: Callable[[str | int], object]) -> BeforeValidator:
+    def read(value: object) -> object:
+        if isinstance(value, bool) or not isinstance(value, str | int):
+            raise ValueError("must be text or a whole number")  # noqa: TRY004 - as pydantic wants
+        return parse(value)
+
+    return BeforeValidator(read)
+
+
+def _checked_by(parse: Callable[[str], object]) -> BeforeValidator:
+    def check(value: object) -> object:
+        try:
+            return parse(value) if isinstance(value, str) else value
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+    return BeforeValidator(check)
+
+
+def _check_where(text: str) -> str:
+    try:
+        Where(text, datetime.now(UTC))
+    except UsageError as error:
+        raise UsageError(str(error).removeprefix("where: ")) from None
+    return text
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("a name is of letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _as_tuple(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, AfterValidator(_check_name)]
+Listed = BeforeValidator(_as_tuple)
+Texts = Annotated[tuple[Text, ...], Listed, Field(min_length=1)]
+Size = Annotated[int, _read_with(parse_size)]
+Duration = Annotated[timedelta, _read_with(parse_duration)]
+Bandwidth = Annotated[tuple[tuple[int, int | None], ...], _read_with(parse_bandwidth)]
+Condition = Annotated[str, _checked_by(_check_where)]
+File = Annotated[Path, _checked_by(parse_path)]
+Visibility = Literal["private", "shared", "community", "public"]
+Status = Literal[
+    "queued", "saving", "uploading", "importing", "active", "deactivated", "killed", "deleted",
+    "pending_delete",
+]  # fmt: skip
+
+
+class Entry(BaseModel):
+    """The base of all: immutable, without conversions, without unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class LibraryEntry(Entry):
+    """One of `libraries`."""
+
+    cloud: Text | None = None
+    region: Text | None = None
+    url: Annotated[str, _checked_by(parse_url)] | None = None
+    path: File | None = None
+    cacert: File | None = None
+    insecure: bool = False
+
+    @model_validator(mode="after")
+    def _is_an_address(self) -> Self:
+        self.address(Path())
+        return self
+
+    def address(self, folder: Path) -> LibraryAddress:
+        """Give the address, relative paths taken from a folder."""
+        return LibraryAddress(
+            cloud=self.cloud,
+            region=self.region,
+            url=self.url,
+            path=self.path and folder / self.path,
+            cacert=self.cacert and folder / self.cacert,
+            insecure=self.insecure,
+        )
+
+
+class RuleEntry(Entry):
+    """One of a route's `match` or `exclude`."""
+
+    name: Texts = ()
+    id: Texts = ()
+    visibility: Annotated[tuple[Visibility, ...], Listed, Field(min_length=1)] = ()
+    owner: Texts = ()
+    tag: Texts = ()
+    property: Annotated[dict[Text, Texts], Field(min_length=1)] = {}
+    disk_format: Texts = ()
+    container_format: Texts = ()
+    status: Annotated[tuple[Status, ...], Listed, Field(min_length=1)] = ()
+    min_size: Size | None = None
+    max_size: Size | None = None
+    min_age: Duration | None = None
+    max_age: Duration | None = None
+
+    @model_validator(mode="after")
+    def _can_pass(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("a rule needs at least one test")
+        if (
+            self.min_size is not None
+            and self.max_size is not None
+            and self.min_size > self.max_size
+        ):
+            raise ValueError("min_size is above max_size")
+        if self.min_age is not None and self.max_age is not None and self.min_age > self.max_age:
+            raise ValueError("min_age is above max_age")
+        return self
+
+    def rules(self) -> Rules:
+        """Give the rules that a selection is made of."""
+        return Rules(
+            names=self.name,
+            ids=self.id,
+            visibilities=self.visibility,
+            owners=self.owner,
+            tags=self.tag,
+            properties=self.property,
+            disk_formats=self.disk_format,
+            container_formats=self.container_format,
+            statuses=self.status,
+            min_size=self.min_size,
+            max_size=self.max_size,
+            min_age=self.min_age,
+            max_age=self.max_age,
+        )
+
+
+RuleList = Annotated[tuple[RuleEntry, ...], Listed]
+
+
+class RouteSettings(Entry):
+    """What `defaults` and every route may hold; only keys that were set count."""
+
+    match: RuleList = ()
+    exclude: RuleList = ()
+    where: Condition | None = None
+    owners: dict[Text, Text] = {}
+    values: dict[Text, dict[Text, Text]] = {}
+    drop: Annotated[frozenset[Text], Listed, Field(strict=False)] = frozenset()
+    visibility: Visibility | None = None
+    members: bool = False
+    metadata_only: bool = False
+    replicas: bool = False
+    on_conflict: Annotated[OnConflict, Field(strict=False)] = OnConflict.SKIP
+    on_source_deletion: Annotated[OnSourceDeletion, Field(strict=False)] = OnSourceDeletion.KEEP
+    grace: Duration = timedelta(0)
+    max_delete: Annotated[int, Field(ge=0)] = 0
+    transfers: Annotated[int, Field(ge=1, le=256)] = 1
+    bwlimit: Bandwidth = ()
+
+
+class RouteEntry(RouteSettings):
+    """One of `routes`."""
+
+    source: Text = Field(alias="from")
+    to: Texts
+
+
+class FileEntry(Entry):
+    """The whole file."""
+
+    version: int
+    libraries: dict[Name, LibraryEntry]
+    defaults: RouteSettings = RouteSettings()
+    routes: dict[Name, RouteEntry] = {}

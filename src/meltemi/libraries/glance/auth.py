@@ -1,0 +1,184 @@
+"""Where a Glance service is and how to be let in: with a token that stays fresh, or without one."""
+
+import asyncio
+import ssl
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from meltemi.errors import AuthenticationError, ConfigurationError, UnreachableError
+from meltemi.model.address import LibraryAddress
+
+REFRESH_AHEAD = 120.0
+"""Seconds before its end at which a token is replaced, so that a request never starts late."""
+
+
+class Auth(Protocol):
+    """Gives the token of every request."""
+
+    project: str | None
+
+    async def token(self, *, renew: bool = False) -> str | None:
+        """Give a token good for a request that starts now; `renew` after one was refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One Image service: its address without the version, its credentials, its TLS settings."""
+
+    url: str
+    auth: Auth
+    tls: ssl.SSLContext | bool
+
+
+class FixedToken:
+    """A token that the user gave, or none at all."""
+
+    project: str | None = None
+
+    def __init__(self, name: str, token: str | None = None) -> None:
+        self._name = name
+        self._token = token
+
+    async def token(self, *, renew: bool = False) -> str | None:
+        """Give the token as it is; it cannot be renewed."""
+        if renew:
+            what = "the token is expired or not valid here" if self._token else "a token is wanted"
+            raise AuthenticationError(
+                f"{self._name}: {what}: give another one, or name a clouds.yaml entry",
+                library=self._name,
+            )
+        return self._token
+
+
+class KeystoneToken:
+    """A token from any keystoneauth plugin, taken anew before it ends."""
+
+    def __init__(self, session: Any, name: str) -> None:
+        self._session = session
+        self._name = name
+        self._lock = asyncio.Lock()
+        self._token: str | None = None
+        self._fresh_until = 0.0
+        self.project: str | None = None
+
+    async def token(self, *, renew: bool = False) -> str | None:
+        """Give a token, asking Keystone (in a thread) only when the last one ages."""
+        refused = self._token if renew else None
+        async with self._lock:
+            if self._token is None or self._token == refused or time.time() > self._fresh_until:
+                await asyncio.to_thread(self._authenticate, renew=refused is not None)
+            return self._token
+
+    def _authenticate(self, *, renew: bool) -> None:
+        from keystoneauth1 import exceptions  # noqa: PLC0415 - slow to import
+
+        plugin = self._session.auth
+        try:
+            if renew:
+                self._session.invalidate()
+            self._token = plugin.get_token(self._session)
+            self.project = plugin.get_project_id(self._session)
+            access = plugin.get_access(self._session) if hasattr(plugin, "get_access") else None
+        except (exceptions.Unauthorized, exceptions.Forbidden) as error:
+            raise AuthenticationError(
+                f"{self._name}: the identity service refuses the credentials: {error}",
+                library=self._name,
+            ) from error
+        except (exceptions.ConnectFailure, exceptions.DiscoveryFailure) as error:
+            raise UnreachableError(
+                f"{self._name}: no identity service: {error}", library=self._name
+            ) from error
+        except exceptions.ClientException as error:
+            raise AuthenticationError(f"{self._name}: {error}", library=self._name) from error
+        if access is None:  # a plugin of fixed tokens, or of no tokens
+            self._fresh_until = float("inf")
+            return
+        left = access.expires.timestamp() - time.time()
+        self._fresh_until = time.time() + left - min(REFRESH_AHEAD, left / 2)
+
+
+def endpoint_of_url(address: LibraryAddress, token: str | None) -> Endpoint:
+    """Take a plain URL: no identity service, at most a fixed token."""
+    if address.url is None:
+        raise AssertionError("a URL address has a URL")
+    return Endpoint(
+        _without_version(address.url),
+        FixedToken(str(address), token),
+        _tls(address.url, cacert=address.cacert, insecure=address.insecure),
+    )
+
+
+async def endpoint_of_cloud(address: LibraryAddress) -> Endpoint:
+    """Look a cloud up in clouds.yaml or `OS_*`, and its Image service in the catalogue.
+
+    Raise ConfigurationError for an unknown cloud or region, AuthenticationError and
+    UnreachableError as the identity service answers.
+    """
+    return await asyncio.to_thread(_look_up, address)
+
+
+def _look_up(address: LibraryAddress) -> Endpoint:
+    import openstack.config  # noqa: PLC0415 - slow to import
+    from keystoneauth1 import exceptions as ksa  # noqa: PLC0415
+    from openstack import exceptions as sdk  # noqa: PLC0415
+
+    name = str(address)
+    try:
+        config = openstack.config.OpenStackConfig()
+        known = sorted({*config.get_cloud_names()} - {"defaults"})
+        if address.cloud not in known:
+            raise ConfigurationError(
+                f"unknown cloud {address.cloud!r}: "
+                + (f"there are {', '.join(known)}" if known else "there is no clouds.yaml, no OS_*")
+            )
+        options: dict[str, Any] = {"region_name": address.region} if address.region else {}
+        if address.cacert:
+            options["cacert"] = str(address.cacert)
+        cloud = config.get_one(address.cloud, **options)
+        if address.insecure:
+            cloud.config["verify"] = False
+        session = cloud.get_session()
+    except (sdk.ConfigException, sdk.SDKException, ksa.ClientException, TypeError) as error:
+        raise ConfigurationError(f"{name}: {error}") from error
+    auth = KeystoneToken(session, name)
+    auth._authenticate(renew=False)  # noqa: SLF001 - errors of credentials come first
+    try:
+        url = cloud.get_session_endpoint("image")
+    except ksa.ClientException as error:
+        raise ConfigurationError(f"{name}: no Image service in the catalogue: {error}") from error
+    if url is None:
+        region = cloud.get_region_name("image")
+        raise ConfigurationError(
+            f"{name}: the catalogue has no Image service"
+            + (f" in region {region!r}" if region else "")
+            + f"; its regions: {', '.join(_regions(session)) or 'none'}"
+        )
+    verify, certificate = cloud.get_requests_verify_args()
+    context = _tls(url, cacert=verify if isinstance(verify, str) else None, insecure=not verify)
+    if certificate and isinstance(context, ssl.SSLContext):
+        context.load_cert_chain(*([certificate] if isinstance(certificate, str) else certificate))
+    return Endpoint(_without_version(url), auth, context)
+
+
+def _regions(session: Any) -> list[str]:
+    catalogue = session.auth.get_access(session).service_catalog.get_endpoints("image")
+    return sorted({e["region_id"] for found in catalogue.values() for e in found if e["region_id"]})
+
+
+def _tls(url: str, *, cacert: Path | str | None, insecure: bool) -> ssl.SSLContext | bool:
+    if not url.startswith("https:"):
+        return True
+    if insecure:
+        return False
+    try:
+        return ssl.create_default_context(cafile=cacert)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"cannot use the CA certificates in {cacert}: {error}") from error
+
+
+def _without_version(url: str) -> str:
+    head, _, last = url.rstrip("/").rpartition("/")
+    return head if last.startswith("v") and last[1:].replace(".", "").isdigit() else url.rstrip("/")

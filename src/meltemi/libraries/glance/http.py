@@ -1,0 +1,220 @@
+"""HTTP to one Image service: tokens, retries, and answers turned into Meltemi's errors."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from html import unescape
+from typing import Any, Final
+
+import aiohttp
+import stamina
+
+from meltemi.errors import (
+    AuthenticationError,
+    ConflictError,
+    ForbiddenError,
+    ImageError,
+    InterruptedTransfer,
+    NotALibraryError,
+    QuotaError,
+    RefusedError,
+    UnreachableError,
+    VanishedError,
+)
+from meltemi.libraries.glance.auth import Endpoint
+
+ATTEMPTS: Final = 5
+"""How often a request that may be repeated is sent before its failure counts."""
+
+_BY_STATUS: Final[Mapping[int, type[ImageError]]] = {
+    403: ForbiddenError,
+    404: VanishedError,
+    409: ConflictError,
+    410: VanishedError,
+    413: QuotaError,
+    507: QuotaError,
+}
+_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MARKUP: Final = re.compile(r"<title>.*?</title>|<[^>]*>", re.DOTALL)
+_CONNECT_SECONDS: Final = 10.0
+_LONGEST_REASON: Final = 300
+
+
+class GlanceHttp:
+    """Requests to one Image service.
+
+    `silence` is how many seconds the service may be silent before a request is given up.
+    """
+
+    def __init__(self, endpoint: Endpoint, name: str, silence: float) -> None:
+        self._endpoint = endpoint
+        self._name = name
+        self._silence = silence
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=min(_CONNECT_SECONDS, silence), sock_read=silence
+        )
+        # Data goes over connections of its own: a broken kept-alive one would make aiohttp
+        # repeat a PUT whose body is already gone.
+        self._api, self._data = (
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=endpoint.tls, limit=0, force_close=force_close),
+                timeout=timeout,
+                trust_env=True,
+                read_bufsize=2**20,
+                auto_decompress=not force_close,
+            )
+            for force_close in (False, True)
+        )
+
+    @property
+    def auth_project(self) -> str | None:
+        """Give the project that the token is for; None without an identity service."""
+        return self._endpoint.auth.project
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._api.close()
+        await self._data.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        about: str,
+        *,
+        repeatable: bool = True,
+        body: object = None,
+        media_type: str = "application/json",
+        accept: tuple[int, ...] = (200, 201, 202, 204),
+    ) -> Any:
+        """Send one request and give the JSON of its answer, or None where it has none.
+
+        `about` says in errors what was wanted. A repeatable request is sent again, with jitter,
+        where the service fails or cannot be reached.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        headers = {} if data is None else {"Content-Type": media_type}
+        attempts = ATTEMPTS if repeatable else 1
+        retried = (InterruptedTransfer, UnreachableError)
+        async for attempt in stamina.retry_context(
+            on=retried, attempts=attempts, timeout=None, wait_initial=0.2, wait_max=5.0
+        ):
+            with attempt:
+                async with self._send(
+                    self._api, method, path, about, headers=headers, data=data
+                ) as response:
+                    if response.status not in accept:
+                        await self._fail(response, about)
+                    return await self._json(response, about)
+        raise AssertionError("a retry context ends with a result or an error")
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, about: str, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open a download; its connection is closed with the context."""
+        async with self._send(self._data, "GET", path, about, headers=headers) as response:
+            if response.status not in (200, 204, 206):
+                await self._fail(response, about)
+            yield response
+
+    async def send(
+        self, path: str, about: str, headers: Mapping[str, str], data: AsyncIterator[bytes]
+    ) -> None:
+        """PUT a body of a length given in the headers, once."""
+        async with self._send(
+            self._data, "PUT", path, about, headers=headers, data=data
+        ) as response:
+            if response.status not in (200, 201, 202, 204):
+                await self._fail(response, about)
+
+    @asynccontextmanager
+    async def _send(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        path: str,
+        about: str,
+        *,
+        headers: Mapping[str, str],
+        data: bytes | AsyncIterator[bytes] | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = self._endpoint.url + path
+        renewed = False
+        try:
+            while True:
+                token = await self._endpoint.auth.token(renew=renewed)
+                sent = {**headers, "X-Auth-Token": token} if token else headers
+                async with session.request(
+                    method, url, headers=sent, data=data, allow_redirects=False
+                ) as response:
+                    if response.status == 401 and not renewed and not _is_stream(data):  # noqa: PLR2004
+                        renewed = True
+                        continue
+                    yield response
+                    return
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise UnreachableError(
+                f"{self._name}: the certificate of {self._endpoint.url} is not accepted: "
+                f"{error.certificate_error}; see --cacert and --insecure",
+                library=self._name,
+            ) from error
+        except aiohttp.ClientConnectorError as error:
+            raise UnreachableError(
+                f"{self._name}: {self._endpoint.url}: {error}", library=self._name
+            ) from error
+        except aiohttp.ServerTimeoutError as error:
+            raise InterruptedTransfer(
+                f"{self._name}: {about}: no answer for {self._silence:g} seconds"
+            ) from error
+        except aiohttp.InvalidURL as error:
+            raise NotALibraryError(f"{self._name}: not a URL: {url}") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise InterruptedTransfer(
+                f"{self._name}: {about}: the connection broke: {str(error) or type(error).__name__}"
+            ) from error
+
+    async def _json(self, response: aiohttp.ClientResponse, about: str) -> Any:
+        if response.status == 204:  # noqa: PLR2004 - "No Content"
+            return None
+        try:
+            return json.loads(await response.read())
+        except ValueError as error:
+            raise NotALibraryError(
+                f"{self._name}: {about}: the answer is not JSON; is {self._endpoint.url} "
+                "an Image service?"
+            ) from error
+
+    async def _fail(self, response: aiohttp.ClientResponse, about: str) -> None:
+        reason = reason_of(await response.text(errors="replace")) or response.reason or "no reason"
+        message = f"{self._name}: {about}: {response.status}: {reason}"
+        status = response.status
+        if status == 401:  # noqa: PLR2004
+            raise AuthenticationError(message, library=self._name)
+        if status in _TRANSIENT:
+            if (pause := response.headers.get("Retry-After", "")).isdigit():
+                await asyncio.sleep(min(int(pause), self._silence))
+            raise InterruptedTransfer(message)
+        raise _BY_STATUS.get(status, RefusedError)(message)
+
+
+def reason_of(text: str) -> str:
+    """Find the sentence in an error page: Glance answers HTML, plain text or JSON."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        words = unescape(_MARKUP.sub(" ", text)).split()
+    else:
+        found = body.get("message", body) if isinstance(body, dict) else body
+        if isinstance(found, dict):
+            found = found.get("message", found)
+        words = unescape(_MARKUP.sub(" ", str(found))).split()
+    reason = " ".join(words)
+    reason = re.sub(r"^\d{3} [A-Z][A-Za-z ]*?(?=[A-Z(]|$)", "", reason) or reason
+    return reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "…"
+
+
+def _is_stream(data: bytes | AsyncIterator[bytes] | None) -> bool:
+    return data is not None and not isinstance(data, bytes)

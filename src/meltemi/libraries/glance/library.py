@@ -1,0 +1,246 @@
+"""A Glance service as a library.
+
+The API: https://docs.openstack.org/api-ref/image/v2/.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, Final
+from urllib.parse import quote
+
+from meltemi.errors import (
+    ConflictError,
+    ForbiddenError,
+    InterruptedTransfer,
+    NotALibraryError,
+    RefusedError,
+    VanishedError,
+)
+from meltemi.libraries.base import Changes
+from meltemi.libraries.glance.auth import Endpoint
+from meltemi.libraries.glance.http import GlanceHttp
+from meltemi.libraries.glance.listing import list_images
+from meltemi.model.image import Image, Member, Value
+from meltemi.model.wire import image_from_wire, members_from_wire
+
+_PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
+_BASE: Final = frozenset(
+    {
+        *("name", "visibility", "owner", "protected", "os_hidden", "min_disk", "min_ram", "tags"),
+        *("disk_format", "container_format"),
+    }
+)
+_STATUS_ACTIONS: Final = {"active": "reactivate", "deactivated": "deactivate"}
+
+
+class GlanceLibrary:
+    """One Image service, reached over HTTP; see `Library` for what each method keeps."""
+
+    keeps_owners = False
+
+    def __init__(self, http: GlanceHttp, name: str, identity: str, silence: float) -> None:
+        self._http = http
+        self._silence = silence
+        self.name = name
+        self.identity = identity
+
+    @classmethod
+    async def open(cls, endpoint: Endpoint, name: str, silence: float) -> "GlanceLibrary":
+        """Connect, and see that it is an Image service that speaks v2."""
+        http = GlanceHttp(endpoint, name, silence)
+        try:
+            await _check_version(http, name, endpoint.url)
+        except BaseException:
+            await http.close()
+            raise
+        return cls(http, name, endpoint.url, silence)
+
+    @property
+    def project(self) -> str | None:
+        """Give the project of the token; None without an identity service."""
+        return self._http.auth_project
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.close()
+
+    def list_images(self) -> AsyncIterator[list[Image]]:
+        """Give every visible image once, in pages ascending by id."""
+        return list_images(self._http)
+
+    async def show(self, image_id: str) -> Image:
+        """Give one image."""
+        path = _path(image_id)
+        return image_from_wire(await self._http.request("GET", path, f"image {image_id}"))
+
+    async def list_members(self, image_id: str) -> tuple[Member, ...]:
+        """Give the projects that a shared image is offered to."""
+        path, about = _path(image_id, "members"), f"members of image {image_id}"
+        return members_from_wire((await self._http.request("GET", path, about))["members"])
+
+    async def read(self, image_id: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """Give the image's data from `offset` on, in pieces as they arrive."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        about = f"data of image {image_id}"
+        async with self._http.stream(_path(image_id, "file"), about, headers) as response:
+            # An old service, or a proxy, may ignore the range and start anew.
+            surplus = offset if offset and response.status == 200 else 0  # noqa: PLR2004
+            async for piece in response.content.iter_any():
+                if surplus >= len(piece):
+                    surplus -= len(piece)
+                    continue
+                yield piece[surplus:] if surplus else piece
+                surplus = 0
+
+    async def create(self, image: Image) -> Image:
+        """Register an image without data."""
+        body: dict[str, Any] = {
+            **image.properties,
+            "name": image.name,
+            "visibility": image.visibility,
+            "min_disk": image.min_disk,
+            "min_ram": image.min_ram,
+            "protected": image.protected,
+            "tags": sorted(image.tags),
+        }
+        optional = {
+            "id": image.id,
+            "owner": None if image.owner == self.project else image.owner,
+            "disk_format": image.disk_format,
+            "container_format": image.container_format,
+            "os_hidden": image.os_hidden,  # unknown to services before Rocky
+        }
+        body |= {key: value for key, value in optional.items() if value}
+        about = f"creating image {image.label}"
+        created = await self._http.request("POST", "/v2/images", about, repeatable=False, body=body)
+        return image_from_wire(created)
+
+    async def upload(self, image_id: str, size: int, data: AsyncIterator[bytes]) -> None:
+        """Send the image's data with its length, watching that the service keeps taking it."""
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        about = f"sending image {image_id}"
+        source = _Outgoing(data)
+        sending = asyncio.ensure_future(
+            self._http.send(_path(image_id, "file"), about, headers, source)
+        )
+        try:
+            seen = -1
+            while not sending.done() and (seen != source.taken or source.waiting or source.ended):
+                seen = source.taken
+                await asyncio.wait([sending], timeout=self._silence)
+            if sending.done():
+                await sending
+                return
+        except InterruptedTransfer:
+            if source.error is not None:
+                raise source.error from None
+            raise
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+        raise InterruptedTransfer(
+            f"{self.name}: {about}: nothing taken for {self._silence:g} seconds"
+        )
+
+    async def update(self, image_id: str, changes: Changes) -> Image:
+        """Set and remove attributes by JSON patch, and (de)activate by their own calls."""
+        about = f"updating image {image_id}"
+        patch: list[dict[str, Value | list[str]]] = [
+            {
+                "op": "replace" if key in _BASE else "add",
+                "path": _pointer(key),
+                "value": sorted(value) if isinstance(value, frozenset) else value,
+            }
+            for key, value in changes.set.items()
+            if key != "status"
+        ]
+        patch += [{"op": "remove", "path": _pointer(key)} for key in sorted(changes.remove)]
+        if (status := changes.set.get("status")) is not None:
+            action = _STATUS_ACTIONS[str(status)]
+            await self._http.request("POST", _path(image_id, "actions", action), about)
+        if not patch:
+            return await self.show(image_id)
+        return image_from_wire(
+            await self._http.request(
+                "PATCH",
+                _path(image_id),
+                about,
+                repeatable=not changes.remove,
+                body=patch,
+                media_type=_PATCH_TYPE,
+            )
+        )
+
+    async def add_member(self, image_id: str, member: Member) -> None:
+        """Offer the image to a project; a status other than pending needs an administrator."""
+        about = f"sharing image {image_id} with {member.id}"
+        with suppress(ConflictError):  # a member already
+            await self._http.request(
+                "POST", _path(image_id, "members"), about, body={"member": member.id}
+            )
+        if member.status != "pending":
+            path = _path(image_id, "members", member.id)
+            await self._http.request("PUT", path, about, body={"status": member.status})
+
+    async def remove_member(self, image_id: str, project: str) -> None:
+        """Withdraw the offer."""
+        about = f"no longer sharing image {image_id} with {project}"
+        with suppress(VanishedError):
+            await self._http.request("DELETE", _path(image_id, "members", project), about)
+
+    async def delete(self, image_id: str) -> None:
+        """Delete the image for good."""
+        about = f"deleting image {image_id}"
+        await self._http.request("DELETE", _path(image_id), about, repeatable=False)
+
+
+class _Outgoing:
+    """Passes blocks on and remembers what became of them: aiohttp hides a body's errors."""
+
+    def __init__(self, data: AsyncIterator[bytes]) -> None:
+        self._data = data
+        self.taken = 0
+        self.waiting = False
+        self.ended = False
+        self.error: Exception | None = None
+
+    def __aiter__(self) -> "_Outgoing":
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.taken += 1
+        self.waiting = True
+        try:
+            return await anext(self._data)
+        except StopAsyncIteration:
+            self.ended = True
+            raise
+        except Exception as error:
+            self.error = error
+            raise
+        finally:
+            self.waiting = False
+
+
+async def _check_version(http: GlanceHttp, name: str, url: str) -> None:
+    try:
+        document = await http.request("GET", "/", "versions", accept=(200, 300))
+        versions = [str(version["id"]) for version in document["versions"]]
+    except (KeyError, TypeError, VanishedError, ForbiddenError, RefusedError) as error:
+        raise NotALibraryError(
+            f"{name}: {url} answers, but not as an OpenStack Image service does"
+        ) from error
+    if not any(version.startswith("v2") for version in versions):
+        raise NotALibraryError(
+            f"{name}: {url} speaks no Image API v2, only {', '.join(sorted(versions)) or 'nothing'}"
+        )
+
+
+def _path(image_id: str, *more: str) -> str:
+    return "/".join(["/v2/images", *(quote(part, safe="") for part in (image_id, *more))])
+
+
+def _pointer(key: str) -> str:
+    """Write an attribute as a JSON pointer (RFC 6901)."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,68 @@
+"""Reading a Glance listing: every image once, ascending by id, the next page fetched ahead."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from meltemi.errors import NotALibraryError
+from meltemi.libraries.glance.http import GlanceHttp
+from meltemi.model.image import Image
+from meltemi.model.wire import image_from_wire
+
+PAGE: Final = 250
+"""Images asked for at once; a service may give fewer."""
+
+
+async def list_images(http: GlanceHttp) -> AsyncIterator[list[Image]]:
+    """Merge the plain and the hidden listing, which Glance gives only one at a time."""
+    plain, hidden = _pages(http, hidden=False), _pages(http, hidden=True)
+    try:
+        held: list[Image] = await anext(hidden, [])
+        async for page in plain:
+            while held and held[0].id <= page[-1].id:
+                last = page[-1].id
+                page += [image for image in held if image.id <= last]
+                held = [image for image in held if image.id > last] or await anext(hidden, [])
+            yield _once(page)
+        while held:
+            yield _once(held)
+            held = await anext(hidden, [])
+    finally:
+        await plain.aclose()
+        await hidden.aclose()
+
+
+def _once(page: list[Image]) -> list[Image]:
+    """Order a page; an image hidden or shown meanwhile may stand in both listings."""
+    return sorted({image.id: image for image in page}.values(), key=lambda image: image.id)
+
+
+async def _pages(http: GlanceHttp, *, hidden: bool) -> AsyncGenerator[list[Image], None]:
+    query = {"limit": PAGE, "sort_key": "id", "sort_dir": "asc", "visibility": "all"}
+    if hidden:
+        query["os_hidden"] = "true"
+    coming: asyncio.Task[tuple[list[Image], bool]] | None
+    coming = asyncio.create_task(_page(http, query))
+    try:
+        while coming is not None:
+            page, more = await coming
+            if more:
+                query["marker"] = page[-1].id
+            coming = asyncio.create_task(_page(http, query)) if more else None
+            if page:
+                yield page
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _page(http: GlanceHttp, query: dict[str, Any]) -> tuple[list[Image], bool]:
+    """Fetch one page; say also whether there is another."""
+    try:
+        body = await http.request("GET", f"/v2/images?{urlencode(query)}", "listing images")
+        page = [image_from_wire(image) for image in body["images"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotALibraryError(f"the list is not as the Image API gives it: {error!r}") from error
+    return page, bool(page and body.get("next"))

@@ -1,0 +1,32 @@
+"""Opening whatever an address names."""
+
+from meltemi.errors import UsageError
+from meltemi.libraries.base import Library
+from meltemi.model.address import LibraryAddress
+
+
+async def open_library(
+    address: LibraryAddress,
+    *,
+    name: str | None = None,
+    token: str | None = None,
+    silence: float = 300.0,
+    writable: bool = False,
+) -> Library:
+    """Open a library; `silence` is how many seconds a service may be silent.
+
+    A token goes with a URL only: a cloud has its own credentials, an archive needs none.
+    """
+    name = name or str(address)
+    if address.path is not None:
+        from meltemi.libraries.archive import open_archive  # noqa: PLC0415 - only where needed
+
+        return open_archive(address.path, name=name, writable=writable)
+    from meltemi.libraries.glance import GlanceLibrary  # noqa: PLC0415
+    from meltemi.libraries.glance.auth import endpoint_of_cloud, endpoint_of_url  # noqa: PLC0415
+
+    if address.url is not None:
+        return await GlanceLibrary.open(endpoint_of_url(address, token), name, silence)
+    if token:
+        raise UsageError(f"{name}: a token goes with a URL; a cloud has its own credentials")
+    return await GlanceLibrary.open(await endpoint_of_cloud(address), name, silence)

@@ -1,0 +1,113 @@
+"""Plans: the actions that would make targets match, and why the rest needs none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from meltemi.errors import MeltemiError
+from meltemi.model.image import Image, Member, Value
+from meltemi.model.provenance import Provenance
+
+
+class Kind(StrEnum):
+    """What an action does to its target."""
+
+    COPY = "copy"
+    UPDATE = "update"
+    SHARE = "share"
+    RENAME = "rename"
+    HIDE = "hide"
+    DELETE = "delete"
+
+
+class Standing(StrEnum):
+    """Why an image needs no action, or gets none."""
+
+    LEFT_OUT = "left out"
+    CONFLICT = "conflict"
+    BUSY = "busy"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which image of which route, from where to where; libraries by their names."""
+
+    route: str
+    source: str
+    target: str
+    source_id: str
+    name: str | None
+
+    @property
+    def label(self) -> str:
+        """Name the image for a person."""
+        return f"{self.name} ({self.source_id})" if self.name else self.source_id
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An image that a plan leaves as it is, though it may not match."""
+
+    subject: Subject
+    standing: Standing
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do to one target, with its reason and the bytes it moves.
+
+    `target_id` is the image to create, fill or change; empty where the target is to choose an id.
+    `image`, for a copy, is the source image as it should stand at the target; `filling` says that
+    it is registered there and waits for its data, `without_data` that it is to stay so. `set` and
+    `remove` change attributes, `add` and `withdraw` change members. `origin` is the provenance to
+    leave behind, None where the target keeps none. `needs` names source images that must be there
+    first. The states are digests of both images as they were when the plan was made.
+    """
+
+    kind: Kind
+    subject: Subject
+    target_id: str
+    reason: str
+    source_state: str
+    target_state: str
+    origin: Provenance | None = None
+    image: Image | None = None
+    bytes: int = 0
+    filling: bool = False
+    without_data: bool = False
+    set: Mapping[str, Value] = field(default_factory=dict)
+    remove: frozenset[str] = frozenset()
+    add: tuple[Member, ...] = ()
+    withdraw: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+    @property
+    def only_marks(self) -> bool:
+        """Say whether the action leaves provenance behind and changes nothing else."""
+        changes = self.set or self.remove or self.add or self.withdraw
+        return self.kind is Kind.UPDATE and not changes
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that separates targets from their sources.
+
+    `in_sync` counts, per route and target, the images that are as they should be. `errors` says
+    of targets, by name, why they could not be read.
+    """
+
+    actions: tuple[Action, ...] = ()
+    notes: tuple[Note, ...] = ()
+    in_sync: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    errors: Mapping[str, MeltemiError] = field(default_factory=dict)
+
+    @property
+    def differs(self) -> bool:
+        """Say whether anything is not as it should be."""
+        return bool(self.actions) or any(n.standing is not Standing.LEFT_OUT for n in self.notes)
+
+    @property
+    def bytes(self) -> int:
+        """Sum the bytes that the actions will send."""
+        return sum(action.bytes for action in self.actions)

@@ -1,0 +1,1 @@
+"""What to replicate and how: selection, mapping and plans as pure functions; then the engine."""

@@ -1,0 +1,331 @@
+"""What one image needs at one target: pure decisions, each in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from meltemi.libraries.base import Changes
+from meltemi.model.image import Image, Member, state_digest
+from meltemi.model.plan import Action, Kind, Note, Standing, Subject
+from meltemi.model.provenance import (
+    COMPUTED,
+    Provenance,
+    Written,
+    describe_hash,
+    read_provenance,
+    short,
+)
+from meltemi.model.route import OnConflict, OnSourceDeletion, Policy
+from meltemi.replication.claim import Claim
+from meltemi.replication.mapping import boot_files, map_image, map_members, with_boot_files
+from meltemi.replication.merge import merge, merge_members
+
+VOLUME_MAP: Final = "block_device_mapping"
+
+Settled = tuple[Action | Note, ...]
+"""What an image needs; empty where the target is as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What holds for every image of one route at one target."""
+
+    route: str
+    source: str
+    source_identity: str
+    target: str
+    target_project: str | None
+    target_keeps_owners: bool
+    policy: Policy
+    now: datetime
+
+    def subject(self, source_id: str, name: str | None) -> Subject:
+        """Say of which image an action or a note speaks."""
+        return Subject(self.route, self.source, self.target, source_id, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a target has that concerns one source image.
+
+    `same_id` carries the source's id; `mapped` says of itself that it is the source's replica
+    under another id; `same_name` is an image of another origin in the same project. Members are
+    those of the replica, None where they are not asked for.
+    """
+
+    same_id: Image | None = None
+    mapped: Image | None = None
+    same_name: Image | None = None
+    members: tuple[Member, ...] | None = None
+
+
+def unfit(image: Image, policy: Policy) -> str | None:
+    """Say why an image cannot be a source at all; None where it can."""
+    if image.status == "queued":
+        return "it has no data yet"
+    if not image.has_data:
+        return f"it is {image.status}"
+    if not image.size and VOLUME_MAP in image.properties:
+        return "its data is a volume snapshot, which the Image service does not hold"
+    if not policy.replicas and (origin := read_provenance(image)):
+        return f"it is a replica of {origin.library}/{origin.source_id}"
+    return None
+
+
+def replica_of(image: Image, context: Context) -> Provenance | None:
+    """Read an image's provenance where it counts: of this source, in a project of the route."""
+    origin = read_provenance(image)
+    if origin is None or origin.library != context.source_identity:
+        return None
+    projects = {context.target_project, *context.policy.owners.values()}
+    return origin if image.owner in projects or "*" in projects else None
+
+
+def settle(
+    source: Image,
+    members: tuple[Member, ...] | None,
+    found: Found,
+    context: Context,
+    boot_ids: Mapping[str, str],
+) -> Settled:
+    """Decide what one source image needs at the target.
+
+    `members` are the source's, None where they are not carried. `boot_ids` gives the target's
+    ids of kernels and ramdisks where they differ from the source's.
+    """
+    wanted = map_image(
+        source, context.policy, context.target_project, keep_owner=context.target_keeps_owners
+    )
+    wanted = with_boot_files(wanted, boot_ids)
+    case = _Case(
+        source,
+        wanted,
+        None if members is None else map_members(members, context.policy),
+        state_digest(source, members),
+        found,
+        context,
+    )
+    replica = found.mapped or found.same_id
+    origin = None if replica is None else case.origin_of(replica)
+    if replica is not None and origin is not None:
+        return case.bring_up_to_date(replica, origin)
+    if found.same_id is not None:
+        return case.id_taken(found.same_id)
+    if found.same_name is not None:
+        return case.name_taken(found.same_name)
+    return case.copy(wanted, "it is missing")
+
+
+def settle_gone(replica: Image, origin: Provenance, context: Context) -> Action | None:
+    """Decide what becomes of a replica whose source the source's listing no longer has."""
+    policy = context.policy
+    hidden = policy.on_source_deletion is OnSourceDeletion.HIDE and replica.os_hidden
+    if policy.on_source_deletion is OnSourceDeletion.KEEP or hidden:
+        return None
+    since = origin.gone_since or context.now
+    action = Action(
+        kind=Kind.UPDATE,
+        subject=context.subject(origin.source_id, replica.name),
+        target_id=replica.id,
+        reason="its source is gone: the time of grace begins",
+        source_state=state_digest(None),
+        target_state=state_digest(replica),
+        origin=replace(origin, gone_since=since),
+    )
+    if context.now - since < policy.grace:
+        return None if origin.gone_since else action
+    if policy.on_source_deletion is OnSourceDeletion.DELETE:
+        ours = origin.written.attributes.get("protected") == short(replica.protected)
+        unprotect = {"protected": False} if replica.protected and ours else {}
+        return replace(action, kind=Kind.DELETE, reason="its source is gone", set=unprotect)
+    return replace(action, kind=Kind.HIDE, reason="its source is gone", set={"os_hidden": True})
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One source image at one target, mapped for it (`wanted`)."""
+
+    source: Image
+    wanted: Image
+    members: tuple[Member, ...] | None
+    source_state: str
+    found: Found
+    context: Context
+
+    def origin_of(self, image: Image) -> Provenance | None:
+        """Take an image for the source's replica: by its provenance, or by id and equal data."""
+        expected = Provenance(
+            self.context.source_identity, self.source.id, describe_hash(self.source.hashes)
+        )
+        if self.context.target_keeps_owners:
+            return replace(expected, written=Written.of(image.attributes()))
+        if image.owner != self.wanted.owner:
+            return None
+        origin = read_provenance(image)
+        if origin is not None and origin.source_id == self.source.id:
+            return origin
+        same_data = image.has_data and self.source.hashes.agree(image.hashes)
+        return expected if same_data and image.id == self.source.id else None
+
+    def bring_up_to_date(self, replica: Image, origin: Provenance) -> Settled:
+        if self.context.policy.metadata_only and self.context.target_keeps_owners:
+            return self._change(replica, origin)
+        if replica.status == "queued":
+            claim = Claim.parse(origin.at)
+            if claim and claim.holds_against(self.context.now):
+                return (self._note(Standing.BUSY, f"another replicator: {claim}"),)
+            return self.copy(self.wanted, "its data has not arrived", filling=replica)
+        if not replica.has_data:
+            busy = replica.status in ("saving", "uploading", "importing")
+            standing = Standing.BUSY if busy else Standing.CONFLICT
+            return (self._note(standing, f"it is {replica.status} at the target"),)
+        if not self._same_data(replica, origin):
+            return self.id_taken(replica)
+        return self._change(replica, origin)
+
+    def id_taken(self, other: Image) -> Settled:
+        whose = "other data" if other.owner == self.wanted.owner else f"owner {other.owner}"
+        reason = f"image {other.id} is there with {whose}"
+        match self.context.policy.on_conflict:
+            case OnConflict.SKIP:
+                return (self._conflict(reason),)
+            case OnConflict.REPLACE:
+                fresh = self.copy(self.wanted, f"{reason}: under a new id", target_id="")
+                return (*fresh, *self._hide(other))
+            case OnConflict.RENAME:
+                return self.copy(self._renamed(), f"{reason}: under a new id", target_id="")
+
+    def name_taken(self, other: Image) -> Settled:
+        reason = f"the name is taken by image {other.id}, which is no replica of it"
+        match self.context.policy.on_conflict:
+            case OnConflict.SKIP:
+                return (self._conflict(reason),)
+            case OnConflict.REPLACE:
+                return (*self.copy(self.wanted, reason), *self._hide(other))
+            case OnConflict.RENAME:
+                return self.copy(self._renamed(), f"{reason}: under a new name")
+
+    def copy(
+        self,
+        image: Image,
+        reason: str,
+        *,
+        target_id: str | None = None,
+        filling: Image | None = None,
+    ) -> Settled:
+        """Plan to send the data; what is recorded as written is what the source says."""
+        only_metadata = self.context.policy.metadata_only
+        if only_metadata and not self.context.target_keeps_owners:
+            return (self._note(Standing.LEFT_OUT, f"{reason}, and only metadata is wanted"),)
+        if filling is not None:
+            target_id = filling.id
+        return (
+            Action(
+                kind=Kind.COPY,
+                subject=self._subject,
+                target_id=self.source.id if target_id is None else target_id,
+                reason=reason,
+                source_state=self.source_state,
+                target_state=state_digest(filling),
+                origin=self._mark(describe_hash(self.source.hashes), Written()),
+                image=image,
+                bytes=0 if only_metadata else self.source.size or 0,
+                without_data=only_metadata,
+                filling=filling is not None,
+                add=self.members or (),
+                needs=boot_files(self.source),
+            ),
+        )
+
+    def _change(self, replica: Image, origin: Provenance) -> Settled:
+        wanted, present = self.wanted.attributes(), replica.attributes()
+        if self.context.policy.metadata_only:
+            wanted["status"] = present["status"]
+        changes = merge(wanted, origin.written, present)
+        add: tuple[Member, ...] = ()
+        withdraw: tuple[str, ...] = ()
+        if self.members is not None and self.found.members is not None:
+            add, withdraw = merge_members(self.members, origin.written, self.found.members)
+        marked = self.context.target_keeps_owners or (
+            read_provenance(replica) is not None
+            and origin.library == self.context.source_identity
+            and origin.gone_since is None
+            and Claim.parse(origin.at) is None
+        )
+        if marked and not (changes or add or withdraw):
+            return ()
+        kind, reason = _kind_and_reason(changes, members_differ=bool(add or withdraw))
+        source_hash = origin.source_hash
+        if not source_hash.startswith(COMPUTED):
+            source_hash = describe_hash(self.source.hashes)
+        return (
+            Action(
+                kind=kind,
+                subject=self._subject,
+                target_id=replica.id,
+                reason=reason,
+                source_state=self.source_state,
+                target_state=state_digest(replica, self.found.members),
+                origin=self._mark(source_hash, origin.written),
+                set=changes.set,
+                remove=changes.remove,
+                add=add,
+                withdraw=withdraw,
+            ),
+        )
+
+    def _mark(self, source_hash: str, before: Written) -> Provenance | None:
+        if self.context.target_keeps_owners:
+            return None
+        written = Written.of(self.wanted.attributes(), self.members or ())
+        if self.members is None:
+            written = replace(written, members=before.members)
+        return Provenance(self.context.source_identity, self.source.id, source_hash, written)
+
+    def _same_data(self, replica: Image, origin: Provenance) -> bool:
+        agreed = self.source.hashes.agree(replica.hashes)
+        if agreed is not None:
+            return agreed
+        computed = f"{COMPUTED}{describe_hash(replica.hashes)}"
+        if origin.source_hash.startswith(COMPUTED) and replica.hashes.algorithm == "sha512":
+            return origin.source_hash == computed
+        return self.source.size == replica.size
+
+    def _hide(self, other: Image) -> Settled:
+        if other.owner != self.wanted.owner or other.os_hidden:
+            return ()
+        return (
+            Action(
+                kind=Kind.HIDE,
+                subject=replace(self._subject, name=other.name),
+                target_id=other.id,
+                reason=f"image {self.source.id} of {self.context.source} takes its place",
+                source_state=self.source_state,
+                target_state=state_digest(other),
+                set={"os_hidden": True},
+            ),
+        )
+
+    def _renamed(self) -> Image:
+        return replace(self.wanted, name=f"{self.wanted.name} ({self.context.source})")
+
+    def _conflict(self, reason: str) -> Note:
+        return self._note(Standing.CONFLICT, f"{reason}; see --on-conflict")
+
+    def _note(self, standing: Standing, reason: str) -> Note:
+        return Note(self._subject, standing, reason)
+
+    @property
+    def _subject(self) -> Subject:
+        return self.context.subject(self.source.id, self.source.name)
+
+
+def _kind_and_reason(changes: Changes, *, members_differ: bool) -> tuple[Kind, str]:
+    names = sorted({*changes.set, *changes.remove}) + ["members"] * members_differ
+    if not names:
+        return Kind.UPDATE, "it lacks a complete mark of its origin"
+    reason = f"{', '.join(names)} changed"
+    if names == ["name"]:
+        return Kind.RENAME, reason
+    return (Kind.SHARE if names == ["members"] else Kind.UPDATE), reason

@@ -1,0 +1,297 @@
+"""Carrying out a plan: copies shared between targets, changes, and removals at the very end."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from meltemi.errors import GuardError, ImageError, MeltemiError, StalePlanError, VanishedError
+from meltemi.libraries.base import Changes, Library
+from meltemi.model.image import state_digest
+from meltemi.model.plan import Action, Kind, Plan
+from meltemi.model.provenance import timestamp
+from meltemi.model.route import Limits
+from meltemi.replication.delivery import Delivery
+from meltemi.replication.fanout import FanOut, Subscription
+from meltemi.replication.limits import Bandwidth
+from meltemi.replication.reading import Reading
+from meltemi.replication.report import Outcome, Reporter, Result
+
+_ABSENT = state_digest(None)
+
+
+class Engine:
+    """Carries out the plan of one route, or a saved plan.
+
+    `max_delete` is how many replicas it may hide or delete because their source is gone. With
+    `checked`, both images of every action are held against the plan's digests just before acting.
+    """
+
+    def __init__(
+        self,
+        libraries: Mapping[str, Library],
+        reporter: Reporter,
+        *,
+        limits: Limits,
+        max_delete: int,
+        checked: bool = False,
+    ) -> None:
+        self._libraries = libraries
+        self._reporter = reporter
+        self._transfers = limits.transfers
+        self._bandwidth = Bandwidth(limits.bandwidth)
+        self._block = limits.block
+        self._max_delete = max_delete
+        self._checked = checked
+        self._slots = {name: asyncio.Semaphore(limits.transfers) for name in libraries}
+        self._queued: dict[str, int] = defaultdict(int)
+        self._freed = asyncio.Event()
+        self._down: dict[str, MeltemiError] = {}
+        self._arrivals: dict[tuple[str, str], asyncio.Future[str | None]] = {}
+        self._outcomes: list[Outcome] = []
+
+    async def run(self, plan: Plan) -> list[Outcome]:
+        """Do everything; give one outcome per action. A failed image does not stop the others."""
+        removals = [action for action in plan.actions if is_removal(action)]
+        copies = [action for action in plan.actions if action.kind is Kind.COPY]
+        replaced = {
+            (action.subject.target, action.subject.source_id): action
+            for action in plan.actions
+            if action.kind is Kind.HIDE and not is_removal(action)
+        }
+        changes = [
+            action
+            for action in plan.actions
+            if action.kind is not Kind.COPY and not is_removal(action)
+        ]
+        direct = [action for action in changes if action.kind is not Kind.HIDE]
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._copy_all(copies))
+            for action in direct:
+                tasks.create_task(self._change(action))
+        done = {
+            (outcome.action.subject.target, outcome.action.subject.source_id)
+            for outcome in self._outcomes
+            if outcome.action.kind is Kind.COPY and outcome.result is Result.DONE
+        }
+        for place, action in replaced.items():
+            if place in done:
+                await self._change(action)
+            else:
+                self._skip(action, "what was to take its place did not arrive")
+        await self._remove_all(removals)
+        return self._outcomes
+
+    async def _copy_all(self, actions: Sequence[Action]) -> None:
+        """Copy, each source image read once for all its targets, the smallest first.
+
+        A group starts as soon as one of its targets has room, so a slow target delays no other.
+        """
+        needed = {image_id for action in actions for image_id in action.needs}
+        groups: dict[tuple[str, str], list[Action]] = defaultdict(list)
+        for action in actions:
+            subject = action.subject
+            groups[subject.source, subject.source_id].append(action)
+            if subject.source_id in needed:
+                future = asyncio.get_running_loop().create_future()
+                self._arrivals[subject.target, subject.source_id] = future
+        pending = sorted(
+            groups.values(),
+            key=lambda g: (
+                g[0].subject.source_id not in needed,
+                g[0].bytes,
+                g[0].subject.source_id,
+            ),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            while pending:
+                self._freed.clear()
+                group = next((group for group in pending if self._has_room(group)), None)
+                if group is None:
+                    await self._freed.wait()
+                    continue
+                pending.remove(group)
+                for action in group:
+                    self._queued[action.subject.target] += 1
+                tasks.create_task(self._copy_group(group))
+
+    def _has_room(self, group: Iterable[Action]) -> bool:
+        return any(self._queued[action.subject.target] < self._transfers for action in group)
+
+    async def _copy_group(self, group: Sequence[Action]) -> None:
+        first = group[0]
+        if first.image is None:
+            raise AssertionError("a copy knows what to copy")
+        source = self._libraries[first.subject.source]
+        reading = Reading(source, first.image, self._bandwidth, self._block)
+        fan = FanOut(reading, len(group))
+        subscriptions = [fan.subscribe() for _ in group]
+        async with asyncio.TaskGroup() as tasks:
+            deliveries = [
+                tasks.create_task(self._deliver(action, reading, fan, subscription))
+                for action, subscription in zip(group, subscriptions, strict=True)
+            ]
+            await fan.read()
+            await asyncio.wait(deliveries, return_when=asyncio.FIRST_COMPLETED)
+            await fan.detach_idle()
+
+    async def _deliver(
+        self, action: Action, reading: Reading, fan: FanOut, subscription: Subscription
+    ) -> None:
+        target = action.subject.target
+        arrival = self._arrivals.get((target, action.subject.source_id))
+        target_id = None
+        try:
+            target_id = await self._attempt(
+                action, lambda: self._copy(action, reading, subscription), action.bytes
+            )
+        finally:
+            await fan.leave(subscription)
+            self._queued[target] -= 1
+            self._freed.set()
+            if arrival is not None:
+                arrival.set_result(target_id)
+
+    async def _copy(self, action: Action, reading: Reading, subscription: Subscription) -> str:
+        await self._check(action)
+        boot_ids = {}
+        for image_id in action.needs:
+            arrival = self._arrivals.get((action.subject.target, image_id))
+            if arrival is not None:
+                arrived = await asyncio.shield(arrival)
+                if arrived is None:
+                    raise ImageError(
+                        f"{action.subject.target}: image {action.subject.label}: not copied, "
+                        f"since the image {image_id} that it boots with was not"
+                    )
+                boot_ids[image_id] = arrived
+        if action.without_data and action.image is not None:
+            await self._libraries[action.subject.target].create(action.image)
+            return action.target_id
+        delivery = Delivery(
+            action=action,
+            target=self._libraries[action.subject.target],
+            reading=reading,
+            data=subscription,
+            moved=lambda count: self._reporter.moved(action, count),
+            boot_ids=boot_ids,
+        )
+        return await delivery.run()
+
+    async def _change(self, action: Action) -> None:
+        async def change() -> str:
+            await self._check(action)
+            target = self._libraries[action.subject.target]
+            changes = Changes(action.set, action.remove)
+            marks = {}
+            if action.origin is not None:
+                now = timestamp(datetime.now(UTC))
+                marks = replace(action.origin, at=now).properties(action.target_id)
+            if action.add or action.withdraw:
+                if changes:
+                    await target.update(action.target_id, changes)
+                for member in action.add:
+                    await target.add_member(action.target_id, member)
+                for project in action.withdraw:
+                    await target.remove_member(action.target_id, project)
+                changes = Changes({})
+            # What says that all is written comes last, so that a crash leaves the rest to do.
+            if changes or marks:
+                await target.update(
+                    action.target_id, Changes({**changes.set, **marks}, changes.remove)
+                )
+            return action.target_id
+
+        await self._attempt(action, change)
+
+    async def _remove_all(self, actions: Sequence[Action]) -> None:
+        """Hide and delete what the source no longer has, if nothing else went wrong."""
+        if len(actions) > self._max_delete:
+            guard = GuardError(
+                f"{len(actions)} replicas would be hidden or deleted, more than the "
+                f"{self._max_delete} allowed: none was; see --max-delete"
+            )
+            for action in actions:
+                self._skip(action, str(guard), guard)
+            return
+        if any(outcome.result in (Result.FAILED, Result.STALE) for outcome in self._outcomes):
+            for action in actions:
+                self._skip(action, "nothing is removed after a run with errors")
+            return
+        for action in actions:
+            await self._attempt(action, lambda action=action: self._remove(action))  # type: ignore[misc]  # binds the loop's action
+
+    async def _remove(self, action: Action) -> str:
+        target = self._libraries[action.subject.target]
+        await self._check(action)
+        if action.kind is Kind.HIDE:
+            await target.update(action.target_id, Changes(action.set))
+            return action.target_id
+        if action.set:
+            await target.update(action.target_id, Changes(action.set))
+        await target.delete(action.target_id)
+        return action.target_id
+
+    async def _check(self, action: Action) -> None:
+        """Hold both images against the plan; a source that is said to be gone is always asked."""
+        subject = action.subject
+        if self._checked or action.source_state == _ABSENT:
+            await self._expect(subject.source, subject.source_id, action.source_state)
+        if self._checked and action.target_id:
+            await self._expect(subject.target, action.target_id, action.target_state)
+
+    async def _expect(self, name: str, image_id: str, state: str) -> None:
+        library = self._libraries[name]
+        try:
+            image = await library.show(image_id)
+        except VanishedError:
+            if state != _ABSENT:
+                raise StalePlanError(f"{name}: image {image_id} is gone; plan again") from None
+            return
+        if state == state_digest(image):
+            return
+        if image.visibility == "shared" and state == state_digest(
+            image, await library.list_members(image_id)
+        ):
+            return
+        raise StalePlanError(
+            f"{name}: image {image.label} is not as it was when the plan was made; plan again"
+        )
+
+    async def _attempt(
+        self, action: Action, work: Callable[[], Awaitable[str]], size: int = 0
+    ) -> str | None:
+        """Do one action in a slot of its target and record how it ended."""
+        target = action.subject.target
+        async with self._slots[target]:
+            self._reporter.started(action)
+            begun = time.monotonic()
+            try:
+                for library in (target, action.subject.source):
+                    if library in self._down:
+                        raise self._down[library]
+                target_id = await work()
+            except MeltemiError as error:
+                if error.library is not None:
+                    self._down[error.library] = error
+                result = Result.STALE if isinstance(error, StalePlanError) else Result.FAILED
+                self._finish(Outcome(action, result, str(error), action.target_id, error=error))
+                return None
+            seconds = time.monotonic() - begun
+            detail = "" if target_id == action.target_id else f"under the id {target_id}"
+            self._finish(Outcome(action, Result.DONE, detail, target_id, size, seconds))
+            return target_id
+
+    def _skip(self, action: Action, why: str, error: MeltemiError | None = None) -> None:
+        self._finish(Outcome(action, Result.SKIPPED, why, action.target_id, error=error))
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._reporter.finished(outcome)
+
+
+def is_removal(action: Action) -> bool:
+    """Say whether an action takes a replica away because its source is gone."""
+    return action.source_state == _ABSENT and action.kind in (Kind.HIDE, Kind.DELETE)

@@ -1,0 +1,69 @@
+"""Three-way merge of metadata: what the source says, what was last written, what stands there.
+
+The source decides about what it has changed since the last write; everything else that the
+target's operator added, changed or took away stays.
+"""
+
+from collections.abc import Mapping
+
+from meltemi.libraries.base import Changes
+from meltemi.model.image import Member, Value
+from meltemi.model.provenance import Written, short
+
+
+def merge(
+    wanted: Mapping[str, Value], written: Written | None, present: Mapping[str, Value]
+) -> Changes:
+    """Give what to change at the target; `written` None where nothing was ever written."""
+    before = written.attributes if written else {}
+    to_set: dict[str, Value] = {}
+    for name, value in wanted.items():
+        if name == "tags":
+            continue
+        if name in present and present[name] == value:
+            continue
+        last = before.get(name)
+        if last is None or last != short(value):
+            to_set[name] = value
+    to_remove = frozenset(
+        name
+        for name, last in before.items()
+        if name not in wanted and name in present and last == short(present[name])
+    )
+    tags = _merge_tags(wanted.get("tags"), written, present.get("tags"))
+    if tags != present.get("tags"):
+        to_set["tags"] = tags
+    return Changes(to_set, to_remove)
+
+
+def merge_members(
+    wanted: tuple[Member, ...], written: Written | None, present: tuple[Member, ...]
+) -> tuple[tuple[Member, ...], tuple[str, ...]]:
+    """Give the members to add (or to bring to another status) and the projects to withdraw from."""
+    before = written.members if written else frozenset()
+    standing = {member.id: member for member in present}
+    add = tuple(
+        member
+        for member in wanted
+        if (
+            standing[member.id].status != member.status and member.status != "pending"
+            if member.id in standing
+            else short(member.id) not in before
+        )
+    )
+    names = {member.id for member in wanted}
+    withdraw = tuple(
+        member.id for member in present if member.id not in names and short(member.id) in before
+    )
+    return add, withdraw
+
+
+def _merge_tags(wanted: Value, written: Written | None, present: Value) -> frozenset[str]:
+    source = wanted if isinstance(wanted, frozenset) else frozenset()
+    target = present if isinstance(present, frozenset) else frozenset()
+    before = written.tags if written else frozenset()
+    if not before:
+        return source | target
+    kept = {tag for tag in target if tag in source or short(tag) not in before}
+    added = {tag for tag in source if tag in target or short(tag) not in before}
+    return frozenset(kept | added)

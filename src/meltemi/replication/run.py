@@ -1,0 +1,87 @@
+"""One route from opening its libraries to its end: what `compare`, `plan` and `sync` share."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from meltemi.errors import MeltemiError, UsageError
+from meltemi.libraries.base import Library
+from meltemi.model.plan import Plan
+from meltemi.model.route import Limits, Route
+from meltemi.replication.engine import Engine
+from meltemi.replication.report import Outcome, Reporter
+from meltemi.replication.survey import survey
+
+Opener = Callable[[str], Awaitable[Library]]
+"""Opens a library by its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Libraries:
+    """The libraries of a run that answer, and the errors of those that do not, by name."""
+
+    open: Mapping[str, Library]
+    errors: Mapping[str, MeltemiError]
+
+    def require(self, name: str) -> Library:
+        """Give a library, or raise what kept it from being opened."""
+        if name in self.errors:
+            raise self.errors[name]
+        return self.open[name]
+
+
+@asynccontextmanager
+async def opened(names: Sequence[str], opener: Opener) -> AsyncIterator[Libraries]:
+    """Open libraries at once, and close them in the end; some may fail without the others."""
+    results = await asyncio.gather(*map(opener, names), return_exceptions=True)
+    libraries: dict[str, Library] = {}
+    errors: dict[str, MeltemiError] = {}
+    defects: list[BaseException] = []
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, MeltemiError):
+            errors[name] = result
+        elif isinstance(result, BaseException):
+            defects.append(result)
+        else:
+            libraries[name] = result
+    try:
+        if defects:
+            raise defects[0]
+        yield Libraries(libraries, errors)
+    finally:
+        await asyncio.gather(*(library.close() for library in libraries.values()))
+
+
+async def plan_route(route: Route, libraries: Libraries) -> Plan:
+    """Plan a route; targets that cannot be read stand in the plan's errors.
+
+    Raise the source's error, or a target's where no target can be read.
+    """
+    source = libraries.require(route.source)
+    targets = [libraries.open[name] for name in route.targets if name in libraries.open]
+    for target in targets:
+        if target.identity == source.identity:
+            raise UsageError(
+                f"{source.name} and {target.name} are the same library, {source.identity}"
+            )
+    errors = {name: libraries.errors[name] for name in route.targets if name in libraries.errors}
+    if not targets:
+        raise errors[route.targets[0]]
+    plan = await survey(route, source, targets, datetime.now(UTC))
+    return replace(plan, errors={**errors, **plan.errors})
+
+
+async def run_plan(
+    plan: Plan,
+    libraries: Libraries,
+    reporter: Reporter,
+    *,
+    limits: Limits,
+    max_delete: int,
+    checked: bool = False,
+) -> list[Outcome]:
+    """Carry out a plan; see `Engine`."""
+    engine = Engine(libraries.open, reporter, limits=limits, max_delete=max_delete, checked=checked)
+    return await engine.run(plan)

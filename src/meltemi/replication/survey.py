@@ -1,0 +1,217 @@
+"""Reading libraries and making the plan of one route; touches nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from meltemi.errors import VanishedError
+from meltemi.libraries.base import Library
+from meltemi.model.image import Image, Member
+from meltemi.model.plan import Action, Note, Plan, Standing
+from meltemi.model.provenance import Provenance
+from meltemi.model.route import Route
+from meltemi.replication.decide import (
+    Context,
+    Found,
+    Settled,
+    replica_of,
+    settle,
+    settle_gone,
+    unfit,
+)
+from meltemi.replication.join import Row, UnorderedError, collected, join
+from meltemi.replication.mapping import boot_files, map_project
+from meltemi.replication.selection import Selector
+
+_AT_ONCE = 16
+"""Requests under way at once for what a listing does not give."""
+
+
+async def survey(route: Route, source: Library, targets: Sequence[Library], now: datetime) -> Plan:
+    """Compare a source with its targets and plan what would make them match.
+
+    The listings are read side by side, so what is held does not grow with the images that are in
+    sync. Errors of a library come out as they are.
+    """
+    try:
+        return await _Survey(route, source, targets, now).run(sort_first=False)
+    except UnorderedError:
+        return await _Survey(route, source, targets, now).run(sort_first=True)
+
+
+class _Target:
+    """What has been learnt of one target so far."""
+
+    def __init__(self, library: Library, context: Context) -> None:
+        self.library = library
+        self.context = context
+        self.mapped: dict[str, Image] = {}
+        self.names: dict[tuple[str, str | None], Image] = {}
+        self.orphans: list[tuple[Image, Provenance]] = []
+        self.boot_ids: dict[str, str] = {}
+        self.elsewhere: set[str] = set()
+        self.in_sync = 0
+
+    def learn(self, image: Image, *, has_source: bool) -> None:
+        """Remember an image where it can matter for another id than its own."""
+        origin = replica_of(image, self.context)
+        if origin is None:
+            if image.name and not image.os_hidden and not has_source:
+                self.names[image.name, image.owner] = image
+        elif origin.source_id != image.id:
+            self.mapped[origin.source_id] = image
+        elif not has_source:
+            self.orphans.append((image, origin))
+
+    def has_source(self, source_id: str) -> bool:
+        """Say whether the source of a replica under another id is still listed."""
+        return source_id in self.elsewhere
+
+    def knows_as_replica(self, image: Image | None) -> bool:
+        """Say whether an image with a source's id is its replica by its own word."""
+        return image is not None and replica_of(image, self.context) is not None
+
+
+class _Survey:
+    """One reading of a route's libraries."""
+
+    def __init__(
+        self, route: Route, source: Library, targets: Sequence[Library], now: datetime
+    ) -> None:
+        self._route = route
+        self._source = source
+        self._targets = [
+            _Target(
+                library,
+                Context(
+                    route=route.name,
+                    source=source.name,
+                    source_identity=source.identity,
+                    target=library.name,
+                    target_project=library.project,
+                    target_keeps_owners=library.keeps_owners,
+                    policy=route.policy,
+                    now=now,
+                ),
+            )
+            for library in targets
+        ]
+        self._selector = Selector(route.selection, now=now)
+        self._later: list[tuple[Image, _Target, Image | None]] = []
+        self._wanted_boot_files: set[str] = set()
+        self._actions: list[Action] = []
+        self._notes: list[Note] = []
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(self, *, sort_first: bool) -> Plan:
+        """Read everything once, settle what can be settled at once, then the rest."""
+        listings = [
+            collected(library.list_images()) if sort_first else library.list_images()
+            for library in (self._source, *(target.library for target in self._targets))
+        ]
+        async for rows in join(listings):
+            await self._settle_rows(rows)
+        await self._settle_boot_files()
+        await asyncio.gather(*(self._settle(*late) for late in self._later))
+        self._settle_orphans()
+        in_sync = {(self._route.name, t.library.name): t.in_sync for t in self._targets}
+        return Plan(tuple(self._actions), tuple(self._notes), in_sync)
+
+    async def _settle_rows(self, rows: list[Row]) -> None:
+        waiting = []
+        for source, *images in rows:
+            wanted = source is not None and self._wants(source)
+            for target, image in zip(self._targets, images, strict=True):
+                if image is not None:
+                    target.learn(image, has_source=source is not None)
+                if source is not None and not target.knows_as_replica(image):
+                    target.elsewhere.add(source.id)
+                if source is None or not wanted:
+                    continue
+                if image is None or boot_files(source):
+                    self._later.append((source, target, image))
+                elif self._shares(source):
+                    waiting.append(self._settle(source, target, image))
+                else:
+                    self._settle_alike(source, target, image)
+        await asyncio.gather(*waiting)
+
+    def _wants(self, source: Image) -> bool:
+        if self._selector.rejects(source) is not None:
+            return False
+        if reason := unfit(source, self._route.policy):
+            subjects = (t.context.subject(source.id, source.name) for t in self._targets)
+            self._notes += [Note(subject, Standing.LEFT_OUT, reason) for subject in subjects]
+            return False
+        self._wanted_boot_files.update(boot_files(source))
+        return True
+
+    def _shares(self, source: Image) -> bool:
+        return self._route.policy.members and source.visibility == "shared"
+
+    def _settle_alike(self, source: Image, target: _Target, image: Image) -> None:
+        """Settle a pair with one id, unless it takes more to know than these two images."""
+        settled = settle(source, None, Found(same_id=image), target.context, {})
+        if all(isinstance(item, Action) and item.target_id == image.id for item in settled):
+            self._keep(settled, target)
+        else:
+            self._later.append((source, target, image))
+
+    async def _settle(self, source: Image, target: _Target, same_id: Image | None) -> None:
+        """Settle one image with everything that the listings have told."""
+        context, policy = target.context, self._route.policy
+        mapped = target.mapped.get(source.id)
+        owner = map_project(source.owner, policy, context.target_project)
+        same_name = None
+        if source.name and not context.target_keeps_owners:
+            same_name = target.names.get((source.name, owner))
+        members = present = None
+        if self._shares(source):
+            members, present = await self._members(source, target, mapped or same_id)
+        found = Found(same_id, mapped, same_name, present)
+        self._keep(settle(source, members, found, context, target.boot_ids), target)
+
+    async def _members(
+        self, source: Image, target: _Target, replica: Image | None
+    ) -> tuple[tuple[Member, ...], tuple[Member, ...]]:
+        async with self._gate:
+            wanted = await self._source.list_members(source.id)
+            if replica is None or replica.visibility != "shared":
+                return wanted, ()
+            return wanted, await target.library.list_members(replica.id)
+
+    async def _settle_boot_files(self) -> None:
+        """Bring kernels and ramdisks along that no rule selected, so that what needs them boots."""
+        for target in self._targets:
+            mapped = self._wanted_boot_files & target.mapped.keys()
+            target.boot_ids = {image_id: target.mapped[image_id].id for image_id in mapped}
+        for image_id in sorted(self._wanted_boot_files):
+            try:
+                image = await self._source.show(image_id)
+            except VanishedError:
+                continue
+            if self._selector.rejects(image) is None or unfit(image, self._route.policy):
+                continue
+            for target in self._targets:
+                await self._settle(image, target, await _show(target.library, image_id))
+
+    def _settle_orphans(self) -> None:
+        for target in self._targets:
+            for image in target.mapped.values():
+                origin = replica_of(image, target.context)
+                if origin is not None and not target.has_source(origin.source_id):
+                    target.orphans.append((image, origin))
+            gone = (settle_gone(*orphan, target.context) for orphan in target.orphans)
+            self._actions += [action for action in gone if action is not None]
+
+    def _keep(self, settled: Settled, target: _Target) -> None:
+        target.in_sync += not settled
+        self._actions += [item for item in settled if isinstance(item, Action)]
+        self._notes += [item for item in settled if isinstance(item, Note)]
+
+
+async def _show(library: Library, image_id: str) -> Image | None:
+    try:
+        return await library.show(image_id)
+    except VanishedError:
+        return None
