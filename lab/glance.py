@@ -21,8 +21,8 @@ class Glance(WsgiServer):
 
     Without `keystone` everyone is an administrator. With it, tokens are
     validated, and the endpoint is registered in `region` at the first start, for
-    which Keystone must be running. Without `postgres` the database is a file, which bears one writer
-    at a time. With `tls` a front speaks TLS, and `url` is the front's.
+    which Keystone must be running. Without `postgres` the database is a file, which
+    bears one writer at a time. With `tls` a front speaks TLS, and `url` is its own.
     `limits` are unified limits, such as {"image_count_total": 2}, for each project.
     `environment` is NEW or OLD, and `store` the folder with the image data.
     """

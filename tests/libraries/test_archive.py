@@ -492,6 +492,7 @@ _members = st.dictionaries(
 ).map(lambda found: tuple(Member(project, found[project]) for project in sorted(found)))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(_images, _members)
 def test_any_metadata_is_read_as_it_was_written(made: Image, members: tuple[Member, ...]) -> None:
     found, found_members = metadata.decode(metadata.encode(made, members))
@@ -499,7 +500,7 @@ def test_any_metadata_is_read_as_it_was_written(made: Image, members: tuple[Memb
     assert found_members == members
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(_images, max_size=4, unique_by=lambda made: made.id))
 async def test_any_images_are_archived(
     tmp_path_factory: pytest.TempPathFactory, images: list[Image]

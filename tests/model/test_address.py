@@ -1,3 +1,5 @@
+"""Every form of an address, and that each one reads back."""
+
 from pathlib import Path
 from typing import Any
 
@@ -147,5 +149,5 @@ def test_a_password_is_refused_and_not_repeated() -> None:
     ],
 )
 def test_fields_that_do_not_fit_together(fields: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="only|exactly one"):
+    with pytest.raises(ValueError, match=r"only|exactly one"):
         LibraryAddress(**fields)

@@ -1,3 +1,5 @@
+"""Which images a selection carries, what it refuses, and that nothing can make it hang."""
+
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meltemi.errors import UsageError
@@ -141,7 +143,7 @@ def test_every_attribute_reaches_the_expression() -> None:
     [
         "image['size'] == 2147483648",
         "[image].all(x, x.size == 2147483648)",
-        "image /* is not */ .size > 1".replace("/* is not */", "// it is\n"),
+        "image // it is\n.size > 1",
         "image.name != 'image.nothing' // image.nothing",
         "image.name != r'\\' && image.name != \"it's image.nothing\"",
         "image.name != '''image.nothing ' '''",
@@ -201,7 +203,7 @@ def test_a_name_that_is_no_unicode_fails_without_harm() -> None:
     ],
 )
 def test_expressions_that_are_refused(expression: str, problem: str) -> None:
-    with pytest.raises(UsageError, match="^where: ") as caught:
+    with pytest.raises(UsageError, match=r"^where: ") as caught:
         reason(where=expression)
     assert problem in str(caught.value)
     assert len(str(caught.value)) < 450
@@ -213,7 +215,7 @@ def test_expressions_that_are_refused(expression: str, problem: str) -> None:
         "!" * 995 + "true",
         "1" + "+1" * 490 + " > 0",
         "image.properties" + ".a" * 480,
-        "image.tags" + "[0]" * 320,
+        "image.properties" + "['a']" * 190,
         "'a'.matches('(a|aa)+$') && 'a'.matches('(.*)*(.*)*(.*)*b')",
         "[" + "[1]," * 240 + "[1]] != []",
     ],
@@ -222,6 +224,7 @@ def test_the_largest_expressions_end(expression: str) -> None:
     reason(where=expression)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30) | st.text("image.size<>&|()'\"[]?: 1a", max_size=30))
 def test_any_text_is_an_expression_or_refused(text: str) -> None:
     try:
@@ -271,8 +274,8 @@ def test_times(text: str | None, time: datetime | None) -> None:
 
 def table(heading: str) -> list[list[str]]:
     section = DOC.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| `(.*)` \| (.*) \|$", section, re.MULTILINE)
-    return [[cell.strip("`") for cell in (first, *rest.split(" | "))] for first, rest in rows]
+    rows = re.findall(r"^\| (`.*) \|$", section, re.MULTILINE)
+    return [[cell.strip("`") for cell in row.split(" | ")] for row in rows]
 
 
 def test_the_globs_of_the_documentation() -> None:

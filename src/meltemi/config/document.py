@@ -22,6 +22,7 @@ MAX_NODES: Final = 100_000
 """With aliases followed, so that a few lines cannot stand for millions."""
 
 _MAX_DEPTH: Final = 16
+_SHOWN: Final = 300
 _WHOLE_NUMBER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _WORDS: Final = {"true": True, "false": False, "null": None, "~": None, "": None}
 _PLAIN_TAGS: Final = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "seq", "map"))
@@ -54,7 +55,8 @@ def fail(file: Path, problems: list[Problem]) -> ConfigurationError:
     line, text = min(problems, key=lambda problem: problem.line or 0)
     where = f"{file}:{line}" if line else f"{file}"
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return ConfigurationError(f"{where}: {text}{more}")
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return ConfigurationError(f"{where}: {shown}{more}")
 
 
 def read_document(file: Path) -> Document:

@@ -28,7 +28,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def _read_with(parse: Callable[[str | int], object]) -> BeforeValidator:
     def read(value: object) -> object:
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ValueError("must be text or a whole number")  # noqa: TRY004 - as pydantic wants
+            raise ValueError("has to be text or a whole number")  # noqa: TRY004 - as pydantic wants
         return parse(value)
 
     return BeforeValidator(read)

@@ -26,7 +26,8 @@ _FORMS: Final = (
 )
 _CLOUD: Final = re.compile(r"(?P<cloud>\w[\w.-]*)(?::(?P<region>\w[\w.-]*))?")
 _HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(?:/.*)?", re.ASCII)
-_PATH: Final = re.compile(r"/|\.\.?(?:/|$)|~(?:/|$)")
+_PATH: Final = re.compile(r"/|\.\.?(?:/|$)")
+_HOME: Final = re.compile(r"~(?:/|$)")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _CREDENTIALS: Final = re.compile(r"//.*@", re.DOTALL)
 
@@ -81,7 +82,7 @@ def parse_address(
         return configured[text]
     if _SCHEME.match(text):
         return LibraryAddress(url=parse_url(text))
-    if _PATH.match(text):
+    if _PATH.match(text) or _HOME.match(text):
         return LibraryAddress(path=parse_path(text))
     if _HOST.fullmatch(text):
         return LibraryAddress(url=parse_url(f"http://{text}"))

@@ -29,19 +29,26 @@ class Claim:
     @classmethod
     def take(cls, now: datetime) -> "Claim":
         """Claim for this process."""
-        return cls(f"{socket.gethostname()}/{os.getpid()}", now + LASTING)
+        return cls(_holder(), now + LASTING)
 
     def holds_against(self, now: datetime) -> bool:
         """Say whether another replicator must keep away.
 
         A claim ends with its time, or with its process where that can be seen: on this host.
         """
+        return now < self.until and not self.is_ours and not self.is_abandoned
+
+    @property
+    def is_ours(self) -> bool:
+        """Say whether this very process holds the claim."""
+        return self.holder == _holder()
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Say whether the holder was a process of this host that is gone."""
         host, _, process = self.holder.rpartition("/")
-        if host == socket.gethostname() and process.isdigit():
-            pid = int(process)
-            if pid == os.getpid() or not _alive(pid):
-                return False
-        return now < self.until
+        local = host == socket.gethostname() and process.isdigit()
+        return local and not _alive(int(process))
 
     def __str__(self) -> str:
         return f"{_CLAIMED}{timestamp(self.until)} by {self.holder}"
@@ -56,6 +63,10 @@ class Claim:
             return cls(holder, datetime.fromisoformat(until))
         except ValueError:
             return None
+
+
+def _holder() -> str:
+    return f"{socket.gethostname()}/{os.getpid()}"
 
 
 def _alive(pid: int) -> bool:

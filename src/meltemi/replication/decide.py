@@ -171,8 +171,10 @@ class _Case:
     def bring_up_to_date(self, replica: Image, origin: Provenance) -> Settled:
         if self.context.policy.metadata_only and self.context.target_keeps_owners:
             return self._change(replica, origin)
-        if replica.status == "queued":
-            claim = Claim.parse(origin.at)
+        claim = Claim.parse(origin.at)
+        # A killed sender's connection may still look open to the target for a moment.
+        cut_off = replica.status == "saving" and claim is not None and claim.is_abandoned
+        if replica.status == "queued" or cut_off:
             if claim and claim.holds_against(self.context.now):
                 return (self._note(Standing.BUSY, f"another replicator: {claim}"),)
             return self.copy(self.wanted, "its data has not arrived", filling=replica)

@@ -1,6 +1,7 @@
 """Carrying out a plan: copies shared between targets, changes, and removals at the very end."""
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from meltemi.replication.limits import Bandwidth
 from meltemi.replication.reading import Reading
 from meltemi.replication.report import Outcome, Reporter, Result
 
+_log = logging.getLogger(__name__)
 _ABSENT = state_digest(None)
 
 
@@ -266,6 +268,7 @@ class Engine:
         """Do one action in a slot of its target and record how it ended."""
         target = action.subject.target
         async with self._slots[target]:
+            _log.info("%s %s: %s", action.kind, action.subject.label, action.reason)
             self._reporter.started(action)
             begun = time.monotonic()
             try:
@@ -288,6 +291,16 @@ class Engine:
         self._finish(Outcome(action, Result.SKIPPED, why, action.target_id, error=error))
 
     def _finish(self, outcome: Outcome) -> None:
+        subject = outcome.action.subject
+        _log.info(
+            "%s %s from %s to %s: %s %s",
+            outcome.action.kind,
+            subject.label,
+            subject.source,
+            subject.target,
+            outcome.result,
+            outcome.detail,
+        )
         self._outcomes.append(outcome)
         self._reporter.finished(outcome)
 

@@ -108,7 +108,7 @@ class Folder:
             content = file.read(limit + 1)
         if len(content) > limit:
             where = shown(self.path / name)
-            raise ArchiveError(f"{where} has more than {limit} bytes; it was not written by dump")
+            raise ArchiveError(f"{where} has more than {limit} bytes; restore it from another copy")
         return content
 
     @contextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +25,8 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.libraries.glance.auth import Endpoint
+
+_log: Final = logging.getLogger(__name__)
 
 ATTEMPTS: Final = 5
 """How often a request that may be repeated is sent before its failure counts."""
@@ -150,6 +153,7 @@ class GlanceHttp:
                 async with session.request(
                     method, url, headers=sent, data=data, allow_redirects=False
                 ) as response:
+                    _log.debug("%s %s %s: %d", self._name, method, path, response.status)
                     if response.status == 401 and not renewed and not _is_stream(data):  # noqa: PLR2004
                         renewed = True
                         continue

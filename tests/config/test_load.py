@@ -1,0 +1,226 @@
+"""What a configuration becomes, and that every example of its documentation loads."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from meltemi.config.load import Configuration, load
+from meltemi.errors import ConfigurationError
+from meltemi.model.address import LibraryAddress
+from meltemi.model.route import (
+    Limits,
+    OnConflict,
+    OnSourceDeletion,
+    Policy,
+    Route,
+    Rules,
+    Selection,
+)
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+LIBRARIES: Final = """\
+version: 1
+libraries:
+  athens: {cloud: prod, region: RegionOne}
+  crete: {url: "http://127.0.0.1:9292/", cacert: ca.pem, insecure: true}
+  vault: {path: archive}
+"""
+FULL: Final = """
+routes:
+  golden:
+    from: athens
+    to: [crete, vault]
+    match:
+      - name: "debian-*"
+        id: [a, b]
+        visibility: public
+        owner: ops
+        tag: golden
+        property: {os_distro: [debian, "ubuntu*"], arch: x86_64}
+        disk_format: [qcow2, raw]
+        container_format: bare
+        status: [active, deactivated]
+        min_size: 1MiB
+        max_size: 4096000
+        min_age: 1d
+        max_age: 2w
+      - tag: lts
+    exclude: {tag: wip}
+    where: 'image.size < 10000000000'
+    owners: {here: there}
+    values: {img_signature_certificate_uuid: {old: new}}
+    drop: [prop, other]
+    visibility: private
+    members: true
+    metadata_only: true
+    replicas: true
+    on_conflict: rename
+    on_source_deletion: hide
+    grace: 7d
+    max_delete: 0
+    transfers: 3
+    bwlimit: "08:00,512k 23:00,off"
+"""
+
+
+def configured(folder: Path, text: str) -> Configuration:
+    file = folder / "meltemi.yaml"
+    file.write_text(text)
+    return load(file)
+
+
+def test_libraries(tmp_path: Path) -> None:
+    assert configured(tmp_path, LIBRARIES).libraries == {
+        "athens": LibraryAddress(cloud="prod", region="RegionOne"),
+        "crete": LibraryAddress(
+            url="http://127.0.0.1:9292", cacert=tmp_path / "ca.pem", insecure=True
+        ),
+        "vault": LibraryAddress(path=tmp_path / "archive"),
+    }
+
+
+def test_paths_do_not_depend_on_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "meltemi.yaml").write_text(
+        "version: 1\nlibraries: {a: {path: ../a}, b: {path: ~/b}, c: {path: /c}}"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/nefeli")
+    paths = {name: entry.path for name, entry in load(Path("meltemi.yaml")).libraries.items()}
+    assert paths == {"a": tmp_path / "../a", "b": Path("/home/nefeli/b"), "c": Path("/c")}
+
+
+def test_a_route_with_every_key(tmp_path: Path) -> None:
+    route = Route(
+        name="golden",
+        source="athens",
+        targets=("crete", "vault"),
+        selection=Selection(
+            match=(
+                Rules(
+                    names=("debian-*",),
+                    ids=("a", "b"),
+                    visibilities=("public",),
+                    owners=("ops",),
+                    tags=("golden",),
+                    properties={"os_distro": ("debian", "ubuntu*"), "arch": ("x86_64",)},
+                    disk_formats=("qcow2", "raw"),
+                    container_formats=("bare",),
+                    statuses=("active", "deactivated"),
+                    min_size=2**20,
+                    max_size=4096000,
+                    min_age=timedelta(days=1),
+                    max_age=timedelta(weeks=2),
+                ),
+                Rules(tags=("lts",)),
+            ),
+            exclude=(Rules(tags=("wip",)),),
+            where="image.size < 10000000000",
+        ),
+        policy=Policy(
+            owners={"here": "there"},
+            values={"img_signature_certificate_uuid": {"old": "new"}},
+            drop=frozenset({"prop", "other"}),
+            visibility="private",
+            members=True,
+            metadata_only=True,
+            replicas=True,
+            on_conflict=OnConflict.RENAME,
+            on_source_deletion=OnSourceDeletion.HIDE,
+            grace=timedelta(days=7),
+            max_delete=0,
+        ),
+        limits=Limits(transfers=3, bandwidth=((480, 512 * 1024), (1380, None))),
+    )
+    assert configured(tmp_path, LIBRARIES + FULL).routes == (route,)
+
+
+def test_a_route_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path) -> None:
+    first, second = configured(
+        tmp_path,
+        f"""{LIBRARIES}
+defaults:
+  exclude: {{tag: wip}}
+  drop: junk
+  on_conflict: replace
+  bwlimit: 1M
+  members: true
+routes:
+  plain: {{from: athens, to: crete}}
+  own: {{from: athens, to: crete, exclude: [], drop: [], members: false, bwlimit: off}}
+""",
+    ).routes
+    assert first == Route(
+        name="plain",
+        source="athens",
+        targets=("crete",),
+        selection=Selection(exclude=(Rules(tags=("wip",)),)),
+        policy=Policy(drop=frozenset({"junk"}), on_conflict=OnConflict.REPLACE, members=True),
+        limits=Limits(bandwidth=((0, 2**20),)),
+    )
+    assert second == Route(
+        name="own",
+        source="athens",
+        targets=("crete",),
+        policy=Policy(on_conflict=OnConflict.REPLACE),
+    )
+
+
+def test_words_that_look_like_something_else_stay_words(tmp_path: Path) -> None:
+    rule = "{name: 1.10, tag: [no, 2024-01-01, 007, 1e3, 0x10, 12:30:00, =, '5'], id: !!str yes}"
+    text = f"{LIBRARIES}routes: {{r: {{from: athens, to: crete, match: {rule}}}}}"
+    (rules,) = configured(tmp_path, text).routes[0].selection.match
+    assert rules.names == ("1.10",)
+    assert rules.tags == ("no", "2024-01-01", "007", "1e3", "0x10", "12:30:00", "=", "5")
+    assert rules.ids == ("yes",)
+
+
+def test_aliases_stand_for_what_they_name(tmp_path: Path) -> None:
+    text = f"""{LIBRARIES}
+routes:
+  one: {{from: athens, to: crete, match: &golden {{tag: golden}}}}
+  two: {{from: athens, to: vault, match: *golden}}
+"""
+    one, two = configured(tmp_path, text).routes
+    assert one.selection == two.selection
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert configured(tmp_path, f"\ufeff{LIBRARIES}").routes == ()
+
+
+def examples(page: str) -> list[str]:
+    return re.findall(r"^```yaml\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+EXAMPLES: Final = [*examples("configuration.md"), *examples("selection.md")]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_examples_of_the_documentation(tmp_path: Path, example: str) -> None:
+    if not example.startswith("version:"):
+        keys = "".join(f"    {line}\n" for line in example.splitlines())
+        example = f"{LIBRARIES}routes:\n  example:\n    from: athens\n    to: vault\n{keys}"
+    assert configured(tmp_path, example).libraries
+
+
+def test_the_documentation_has_examples() -> None:
+    assert len(EXAMPLES) == 4
+
+
+def test_the_documentation_names_every_key() -> None:
+    from meltemi.config.schema import FileEntry, LibraryEntry, RouteEntry, RuleEntry  # noqa: PLC0415
+
+    pages = "".join((DOCS / page).read_text() for page in ("configuration.md", "selection.md"))
+    for entry in (FileEntry, LibraryEntry, RouteEntry, RuleEntry):
+        for name, field in entry.model_fields.items():
+            assert re.search(rf"^\| [^|]*`{field.alias or name}`", pages, re.MULTILINE), name
+
+
+def test_the_error_of_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere.yaml: cannot be read: No such file"):
+        load(tmp_path / "nowhere.yaml")
