@@ -12,7 +12,6 @@ number, otherwise a region.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -37,7 +36,7 @@ class LibraryAddress:
     """One library: exactly one of `cloud`, `url` and `path` is given.
 
     `region` goes with `cloud`; `cacert` (a file of trusted certificates) and `insecure` (trust
-    any certificate) go with `url`. `str()` gives the form of the command line, which leaves
+    any certificate) go with `cloud` and `url`. `str()` gives the form of the command line, which leaves
     those two out.
     """
 
@@ -53,8 +52,8 @@ class LibraryAddress:
             raise ValueError("give exactly one of cloud, url and path")
         if self.region is not None and self.cloud is None:
             raise ValueError("a region goes with a cloud only")
-        if (self.cacert is not None or self.insecure) and self.url is None:
-            raise ValueError("cacert and insecure go with a url only; clouds.yaml has its own")
+        if (self.cacert is not None or self.insecure) and self.path is not None:
+            raise ValueError("cacert and insecure go with a cloud or a url")
 
     @property
     def kind(self) -> Literal["cloud", "url", "path"]:
@@ -70,16 +69,11 @@ class LibraryAddress:
         return self.url or ":".join(filter(None, (self.cloud, self.region)))
 
 
-def parse_address(
-    text: str, configured: Mapping[str, LibraryAddress] | None = None
-) -> LibraryAddress:
+def parse_address(text: str) -> LibraryAddress:
     """Read an address of the command line; raise UsageError where it is none.
 
-    A name in `configured` stands for the library that the configuration describes by it. A
-    path's `~` is expanded, and a relative path stays relative to the working folder.
+    A path's `~` is expanded, and a relative path stays relative to the working folder.
     """
-    if configured and text in configured:
-        return configured[text]
     if _SCHEME.match(text):
         return LibraryAddress(url=parse_url(text))
     if _PATH.match(text) or _HOME.match(text):
