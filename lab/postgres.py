@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
 from lab import guard
 from lab.debian import program
@@ -70,6 +71,15 @@ class Postgres(Server):
         """Stop the server and delete its data."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the server and delete its data."""
+        self.remove()
 
     def execute(self, statement: str, database: str = "postgres") -> str:
         """Run one SQL statement and return its rows as tab-separated text."""

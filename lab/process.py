@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -85,7 +86,7 @@ class Server:
         except urllib.error.HTTPError as answer:
             with answer:
                 return answer.code < HTTPStatus.INTERNAL_SERVER_ERROR
-        except OSError:
+        except (OSError, HTTPException):
             return False
 
     @property
@@ -104,6 +105,7 @@ class Server:
         """Start the process; without `wait`, call `wait_ready` later."""
         if self.running:
             return self
+        self._forget()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command(),
@@ -150,12 +152,16 @@ class Server:
         """End the whole process group at once, as a power cut would."""
         if self._process is not None:
             self.send(signal.SIGKILL)
-            self._process.wait()
-            guard.tell({"drop": self._process.pid})
+            self._forget()
             # Its workers may still be on their way out, and hold the port.
             deadline = time.monotonic() + 10
             while listening(self.port) and time.monotonic() < deadline:
                 time.sleep(0.02)
+
+    def _forget(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+            guard.tell({"drop": self._process.pid})
 
     def pause(self) -> None:
         """Freeze the server: it keeps its connections and answers nothing."""

@@ -29,7 +29,7 @@ class WsgiServer(Server):
             # The default of 4 seconds would cut off a client that pauses.
             "socket-timeout": 60,
             "listen": 100,
-            # What is not read of a refused upload must not be taken for a request.
+            # It closes after each answer, and clients that keep connections must know.
             "add-header": "Connection: close",
         }
         switches = ("master", "enable-threads", "lazy-apps", "die-on-term", "no-orphans")

@@ -33,8 +33,8 @@ def call(
         return body
 
 
-def create(url: str, **options: Any) -> str:
-    facts = json.dumps({"disk_format": "raw", "container_format": "bare"}).encode()
+def create(url: str, disk_format: str = "raw", **options: Any) -> str:
+    facts = json.dumps({"disk_format": disk_format, "container_format": "bare"}).encode()
     made = call("POST", f"{url}/v2/images", facts, kind="application/json", **options)
     return f"{url}/v2/images/{json.loads(made)['id']}"
 
@@ -61,6 +61,16 @@ def test_new_and_old_keep_what_they_are_given(
 
         call("PUT", f"{image}/file", blocks())
         assert call("GET", f"{image}/file") == data
+
+
+def test_a_real_image_passes_for_what_it_is(postgres: Postgres, tmp_path: Path) -> None:
+    data = images.grub_iso().read_bytes()
+    with Glance(tmp_path, postgres=postgres, processes=1) as glance:
+        call("PUT", f"{create(glance.url, 'iso')}/file", data)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            call("PUT", f"{create(glance.url, 'qcow2')}/file", data)
+        assert refused.value.code == 415
+        refused.value.close()
 
 
 def test_restarted_glance_still_has_its_images(postgres: Postgres, tmp_path: Path) -> None:

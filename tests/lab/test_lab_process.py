@@ -49,7 +49,7 @@ def test_postgres_comes_back_with_its_data() -> None:
         assert not server.ready()
         server.start()
         assert server.execute("SELECT value FROM one", "kept") == "7"
-    server.remove()
+    assert not server.folder.exists()
 
 
 def test_postgres_going_away_shows_and_heals(postgres: Postgres, tmp_path: Path) -> None:

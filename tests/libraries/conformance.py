@@ -71,7 +71,18 @@ async def listed(library: Library) -> list[Image]:
     return [image async for page in library.list_images() for image in page]
 
 
-XX
+async def refilled(library: Library, image_id: str, data: bytes) -> None:
+    """Fill an image whose last upload was cut off; a server may need a while to notice that."""
+    for _ in range(200):
+        image = await library.show(image_id)
+        assert not image.has_data
+        if image.status == "queued":
+            assert (image.size, image.hashes) == (None, Hashes())
+            with suppress(ConflictError):
+                await library.upload(image_id, len(data), pieces(data))
+                return
+        await asyncio.sleep(0.05)
+    pytest.fail(f"image {image_id} cannot be filled again")
 
 
 def hashes_of(data: bytes, algorithm: str | None) -> Hashes:

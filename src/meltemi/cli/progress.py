@@ -44,7 +44,9 @@ class Lines(Progress):
     def expect(self, plan: Plan) -> None:
         """Say how much there is to do."""
         if plan.actions:
-            click.echo(f"{len(plan.actions)} actions, {format_size(plan.bytes)} to send", err=True)
+            count = len(plan.actions)
+            things = f"{count} action{'s' * (count > 1)}"
+            click.echo(f"{things}, {format_size(plan.bytes)} to send", err=True)
 
     def started(self, action: Action) -> None:
         """Begin to count."""

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 import signal
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
+
+import click
 
 from meltemi.cli.output import print_rows
 from meltemi.cli.progress import progress
@@ -17,6 +20,7 @@ from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress, parse_address
 from meltemi.model.plan import Action, Plan, Standing
 from meltemi.model.route import Route
+from meltemi.model.units import format_size
 from meltemi.replication.report import Outcome, Result
 from meltemi.replication.run import Libraries, opened, plan_route, run_plan
 
@@ -177,6 +181,16 @@ def print_plan(plans: Sequence[Plan], options: Mapping[str, Any]) -> None:
         rows += [_action_row(action) for action in plan.actions]
         rows += note_rows(plan, PLAN_COLUMNS)
     print_rows(rows, PLAN_COLUMNS, options)
+    _summarize(plans)
+
+
+def _summarize(plans: Sequence[Plan]) -> None:
+    in_sync = sum(count for plan in plans for count in plan.in_sync.values())
+    actions = sum(len(plan.actions) for plan in plans)
+    size = format_size(sum(plan.bytes for plan in plans))
+    notes = Counter(str(note.standing) for plan in plans for note in plan.notes)
+    others = "".join(f", {count} {standing}" for standing, count in sorted(notes.items()))
+    click.echo(f"{in_sync} in sync, {actions} to do ({size}){others}", err=True)
 
 
 def note_rows(plan: Plan, columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -36,8 +36,8 @@ class LibraryAddress:
     """One library: exactly one of `cloud`, `url` and `path` is given.
 
     `region` goes with `cloud`; `cacert` (a file of trusted certificates) and `insecure` (trust
-    any certificate) go with `cloud` and `url`. `str()` gives the form of the command line, which leaves
-    those two out.
+    any certificate) go with `cloud` and `url`. `str()` gives the form of the command line, which
+    leaves those two out.
     """
 
     cloud: str | None = None
