@@ -14,7 +14,8 @@
     │   └── InterruptedTransfer    3    503   a connection broke, or a server failed; worth a retry
     ├── StalePlanError             4    412   the image changed since the plan was made
     ├── AuthenticationError        5    401   no token, or one that is not accepted
-    ├── UnreachableError           6    504   no answer
+    ├── UnreachableError           6    504   nothing listens there
+    │   ├── SilentError            6    504   no answer in the time that was given
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
     ├── GuardError                 7    409   more deletions than allowed
     └── ArchiveError               8    422   an archive that is damaged or not to be trusted
@@ -41,10 +42,12 @@ __all__ = [
     "NotALibraryError",
     "QuotaError",
     "RefusedError",
+    "SilentError",
     "StalePlanError",
     "UnreachableError",
     "UsageError",
     "VanishedError",
+    "is_passing",
 ]
 
 
@@ -151,6 +154,10 @@ class UnreachableError(MeltemiError):
     http_status = 504
 
 
+class SilentError(UnreachableError):
+    """The library has been silent for as long as it may be; asking again would take as long."""
+
+
 class NotALibraryError(UnreachableError):
     """Something answers at the address, but it is no Image service with API v2."""
 
@@ -169,3 +176,9 @@ class ArchiveError(MeltemiError):
 
     exit_code = 8
     http_status = 422
+
+
+def is_passing(error: Exception) -> bool:
+    """Say whether the same request may succeed in a moment."""
+    broken = isinstance(error, InterruptedTransfer | UnreachableError)
+    return broken and not isinstance(error, SilentError | NotALibraryError)

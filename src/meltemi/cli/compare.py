@@ -1,6 +1,5 @@
 """`meltemi compare FROM TO`."""
 
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -48,8 +47,6 @@ def command(source: str, targets: tuple[str, ...], **options: Any) -> int:
 async def _compare(route: Route, connections: Connections, options: dict[str, Any]) -> int:
     async with opened(library_names([route]), connections.open) as libraries:
         [(_, plan)] = await plan_all([route], libraries)
-    # An image copied by other means is no different for lacking our marks.
-    actions = tuple(action for action in plan.actions if not action.only_marks)
-    plan = replace(plan, actions=actions)
+    plan = plan.without_marks()  # what was copied by other means is no different for that
     print_plan([plan], options)
     return worst_error([plan]) or (DIFFERENCES if plan.differs else 0)

@@ -80,7 +80,7 @@ connection_options = together(
     option(
         "--timeout",
         type=DURATION,
-        default="5m",
+        default="2m",
         show_default=True,
         help="How long a library may be silent.",
     ),

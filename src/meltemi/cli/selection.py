@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import click
-from pydantic import ValidationError
 
-from meltemi.config.schema import RuleEntry
 from meltemi.model.route import Rules, Selection
 
 _PROPERTY = "property:"
@@ -27,6 +25,10 @@ def selection_from(options: Mapping[str, Any]) -> Selection:
 
 
 def _rules(words: Iterable[str], hint: str) -> Rules:
+    from pydantic import ValidationError  # noqa: PLC0415 - slow to import, and seldom needed
+
+    from meltemi.config.schema import RuleEntry  # noqa: PLC0415
+
     tests: dict[str, Any] = {}
     for word in words:
         key, separator, value = word.partition("=")

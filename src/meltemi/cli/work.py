@@ -13,8 +13,7 @@ import click
 
 from meltemi.cli.output import print_rows
 from meltemi.cli.progress import progress
-from meltemi.config.load import load
-from meltemi.errors import ImageError, MeltemiError, StalePlanError, UsageError
+from meltemi.errors import GuardError, ImageError, MeltemiError, StalePlanError, UsageError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress, parse_address
@@ -70,6 +69,8 @@ def configured(
     file: Path, options: Mapping[str, Any], *, writing: bool
 ) -> tuple[list[Route], Connections]:
     """Read the configuration; give its routes, or those that are asked for by name."""
+    from meltemi.config.load import load  # noqa: PLC0415 - slow to import
+
     configuration = load(file)
     known = {route.name: route for route in configuration.routes}
     for name in options["route"]:
@@ -242,8 +243,8 @@ def exit_code(outcomes: Sequence[Outcome], plans: Sequence[Plan]) -> int:
         return whole[0] if len(whole) == len(failed) else ImageError.exit_code
     if any(isinstance(error, StalePlanError) for error in errors):
         return StalePlanError.exit_code
-    if errors:
-        return errors[0].exit_code
+    if guards := [error for error in errors if isinstance(error, GuardError)]:
+        return guards[0].exit_code
     return DIFFERENCES if any(o.result is Result.SKIPPED for o in outcomes) or left(plans) else 0
 
 

@@ -10,7 +10,7 @@ async def open_library(
     *,
     name: str | None = None,
     token: str | None = None,
-    silence: float = 300.0,
+    silence: float = 120.0,
     writable: bool = False,
 ) -> Library:
     """Open a library; `silence` is how many seconds a service may be silent.

@@ -82,9 +82,13 @@ class Image:
         }
 
 
+MEMBER_STATUSES: Final = ("pending", "accepted", "rejected")
+"""What a project can say to an image that is offered to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A project that a shared image is offered to; status is pending, accepted or rejected."""
+    """A project that a shared image is offered to, and what it says to that."""
 
     id: str
     status: str = "pending"

@@ -1,7 +1,8 @@
 """Plans: the actions that would make targets match, and why the rest needs none."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from meltemi.errors import MeltemiError
@@ -106,6 +107,14 @@ class Plan:
     def differs(self) -> bool:
         """Say whether anything is not as it should be."""
         return bool(self.actions) or any(n.standing is not Standing.LEFT_OUT for n in self.notes)
+
+    def without_marks(self) -> "Plan":
+        """Take images that only lack a mark of origin for what they are: in sync."""
+        marks = [action.subject for action in self.actions if action.only_marks]
+        in_sync = Counter(dict(self.in_sync))
+        in_sync.update((subject.route, subject.target) for subject in marks)
+        actions = tuple(action for action in self.actions if not action.only_marks)
+        return replace(self, actions=actions, in_sync=in_sync)
 
     @property
     def bytes(self) -> int:

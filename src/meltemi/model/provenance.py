@@ -53,7 +53,7 @@ class Written:
         return cls(
             {name: short(value) for name, value in attributes.items() if name != "tags"},
             frozenset(map(short, tags)) if isinstance(tags, frozenset) else frozenset(),
-            frozenset(short(member.id) for member in members),
+            frozenset(short([member.id, member.status]) for member in members),
         )
 
 

@@ -17,9 +17,10 @@ from meltemi.errors import (
     BusyError,
     ConflictError,
     CorruptionError,
+    ForbiddenError,
     InterruptedTransfer,
-    UnreachableError,
     VanishedError,
+    is_passing,
 )
 from meltemi.libraries.base import Changes, Library
 from meltemi.model.image import PUBLISHED_LAST, Hashes, Image, Value
@@ -60,8 +61,7 @@ class Delivery:
     async def run(self) -> str:
         """Deliver; give the id that the image has at the target."""
         self.target_id = self.action.target_id or str(uuid.uuid4())
-        retried = (InterruptedTransfer, UnreachableError)
-        async for attempt in stamina.retry_context(on=retried, attempts=_ATTEMPTS, timeout=None):
+        async for attempt in stamina.retry_context(on=is_passing, attempts=_ATTEMPTS, timeout=None):
             with attempt:
                 if await self._registered(again=attempt.num > 1):
                     stream = self.data.data() if attempt.num == 1 else self._own_reading()
@@ -199,6 +199,14 @@ class Delivery:
         return state.hexdigest() == (sent.value or sent.checksum)
 
     async def _publish(self) -> None:
+        try:
+            await self._show_to_others()
+        except ForbiddenError as error:
+            raise ForbiddenError(
+                f"{error}; its data is there, private: --visibility private is content with that"
+            ) from error
+
+    async def _show_to_others(self) -> None:
         """Set what lets others see and use the image, and leave the complete mark last."""
         image = self._image
         if image.status == "deactivated":

@@ -8,7 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from meltemi.errors import GuardError, ImageError, MeltemiError, StalePlanError, VanishedError
+from meltemi.errors import (
+    BusyError,
+    GuardError,
+    ImageError,
+    MeltemiError,
+    StalePlanError,
+    VanishedError,
+)
 from meltemi.libraries.base import Changes, Library
 from meltemi.model.image import state_digest
 from meltemi.model.plan import Action, Kind, Plan
@@ -22,6 +29,7 @@ from meltemi.replication.report import Outcome, Reporter, Result
 
 _log = logging.getLogger(__name__)
 _ABSENT = state_digest(None)
+_ENDINGS = {StalePlanError: Result.STALE, BusyError: Result.SKIPPED}
 
 
 class Engine:
@@ -135,7 +143,12 @@ class Engine:
                 tasks.create_task(self._deliver(action, reading, fan, subscription))
                 for action, subscription in zip(group, subscriptions, strict=True)
             ]
-            await fan.read()
+            reader = tasks.create_task(fan.read())
+            everybody = tasks.create_task(_all(deliveries))
+            await asyncio.wait([reader, everybody], return_when=asyncio.FIRST_COMPLETED)
+            if everybody.done():
+                reader.cancel()
+                return
             await asyncio.wait(deliveries, return_when=asyncio.FIRST_COMPLETED)
             await fan.detach_idle()
 
@@ -279,7 +292,7 @@ class Engine:
             except MeltemiError as error:
                 if error.library is not None:
                     self._down[error.library] = error
-                result = Result.STALE if isinstance(error, StalePlanError) else Result.FAILED
+                result = _ENDINGS.get(type(error), Result.FAILED)
                 self._finish(Outcome(action, result, str(error), action.target_id, error=error))
                 return None
             seconds = time.monotonic() - begun
@@ -303,6 +316,10 @@ class Engine:
         )
         self._outcomes.append(outcome)
         self._reporter.finished(outcome)
+
+
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    await asyncio.wait(tasks)
 
 
 def is_removal(action: Action) -> bool:

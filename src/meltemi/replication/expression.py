@@ -8,8 +8,6 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any, Final, NoReturn
 
-import cel
-
 from meltemi.errors import UsageError
 
 MAX_LENGTH: Final = 1000
@@ -64,6 +62,8 @@ class Expression:
         raise UsageError(f"where: {problem}, at {place} of {' '.join(shown.split())!r}")
 
     def _compile(self) -> Any:
+        import cel  # noqa: PLC0415 - brings a console of its own: half a second
+
         try:
             return cel.compile(self._text)
         except BaseException as error:  # noqa: BLE001 - a Rust panic is no Exception

@@ -7,7 +7,7 @@ target's operator added, changed or took away stays.
 from collections.abc import Mapping
 
 from meltemi.libraries.base import Changes
-from meltemi.model.image import Member, Value
+from meltemi.model.image import MEMBER_STATUSES, Member, Value
 from meltemi.model.provenance import Written, short
 
 
@@ -41,19 +41,19 @@ def merge_members(
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
     """Give the members to add (or to bring to another status) and the projects to withdraw from."""
     before = written.members if written else frozenset()
-    standing = {member.id: member for member in present}
+    standing = {member.id: member.status for member in present}
     add = tuple(
         member
         for member in wanted
-        if (
-            standing[member.id].status != member.status and member.status != "pending"
-            if member.id in standing
-            else short(member.id) not in before
-        )
+        if standing.get(member.id) != member.status
+        and short([member.id, member.status]) not in before
     )
     names = {member.id for member in wanted}
     withdraw = tuple(
-        member.id for member in present if member.id not in names and short(member.id) in before
+        member.id
+        for member in present
+        if member.id not in names
+        and any(short([member.id, status]) in before for status in MEMBER_STATUSES)
     )
     return add, withdraw
 

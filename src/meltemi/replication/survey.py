@@ -9,7 +9,7 @@ from meltemi.libraries.base import Library
 from meltemi.model.image import Image, Member
 from meltemi.model.plan import Action, Note, Plan, Standing
 from meltemi.model.provenance import Provenance
-from meltemi.model.route import Route
+from meltemi.model.route import OnSourceDeletion, Route
 from meltemi.replication.decide import (
     Context,
     Found,
@@ -46,7 +46,7 @@ class _Target:
         self.library = library
         self.context = context
         self.mapped: dict[str, Image] = {}
-        self.names: dict[tuple[str, str | None], Image] = {}
+        self.names: dict[tuple[str, str | None], str] = {}
         self.orphans: list[tuple[Image, Provenance]] = []
         self.boot_ids: dict[str, str] = {}
         self.elsewhere: set[str] = set()
@@ -57,10 +57,10 @@ class _Target:
         origin = replica_of(image, self.context)
         if origin is None:
             if image.name and not image.os_hidden and not has_source:
-                self.names[image.name, image.owner] = image
+                self.names[image.name, image.owner] = image.id
         elif origin.source_id != image.id:
             self.mapped[origin.source_id] = image
-        elif not has_source:
+        elif not has_source and self.context.policy.on_source_deletion is not OnSourceDeletion.KEEP:
             self.orphans.append((image, origin))
 
     def has_source(self, source_id: str) -> bool:
@@ -163,8 +163,10 @@ class _Survey:
         mapped = target.mapped.get(source.id)
         owner = map_project(source.owner, policy, context.target_project)
         same_name = None
-        if source.name and not context.target_keeps_owners:
-            same_name = target.names.get((source.name, owner))
+        if not context.target_keeps_owners and (
+            name := target.names.get((source.name or "", owner))
+        ):
+            same_name = await _show(target.library, name)
         members = present = None
         if self._shares(source):
             members, present = await self._members(source, target, mapped or same_id)

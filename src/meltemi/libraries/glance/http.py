@@ -21,8 +21,10 @@ from meltemi.errors import (
     NotALibraryError,
     QuotaError,
     RefusedError,
+    SilentError,
     UnreachableError,
     VanishedError,
+    is_passing,
 )
 from meltemi.libraries.glance.auth import Endpoint
 
@@ -100,9 +102,8 @@ class GlanceHttp:
         data = None if body is None else json.dumps(body).encode()
         headers = {} if data is None else {"Content-Type": media_type}
         attempts = ATTEMPTS if repeatable else 1
-        retried = (InterruptedTransfer, UnreachableError)
         async for attempt in stamina.retry_context(
-            on=retried, attempts=attempts, timeout=None, wait_initial=0.2, wait_max=5.0
+            on=is_passing, attempts=attempts, timeout=None, wait_initial=0.2, wait_max=5.0
         ):
             with attempt:
                 async with self._send(
@@ -154,9 +155,12 @@ class GlanceHttp:
                     method, url, headers=sent, data=data, allow_redirects=False
                 ) as response:
                     _log.debug("%s %s %s: %d", self._name, method, path, response.status)
-                    if response.status == 401 and not renewed and not _is_stream(data):  # noqa: PLR2004
+                    if response.status == 401 and not renewed:  # noqa: PLR2004
                         renewed = True
-                        continue
+                        if data is None or isinstance(data, bytes):
+                            continue
+                        await self._endpoint.auth.token(renew=True)
+                        raise InterruptedTransfer(f"{self._name}: {about}: the token has ended")
                     yield response
                     return
         except aiohttp.ClientConnectorCertificateError as error:
@@ -170,8 +174,9 @@ class GlanceHttp:
                 f"{self._name}: {self._endpoint.url}: {error}", library=self._name
             ) from error
         except aiohttp.ServerTimeoutError as error:
-            raise InterruptedTransfer(
-                f"{self._name}: {about}: no answer for {self._silence:g} seconds"
+            raise SilentError(
+                f"{self._name}: {about}: no answer for {self._silence:g} seconds; see --timeout",
+                library=self._name,
             ) from error
         except aiohttp.InvalidURL as error:
             raise NotALibraryError(f"{self._name}: not a URL: {url}") from error
@@ -218,7 +223,3 @@ def reason_of(text: str) -> str:
     reason = " ".join(words)
     reason = re.sub(r"^\d{3} [A-Z][A-Za-z ]*?(?=[A-Z(]|$)", "", reason) or reason
     return reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "…"
-
-
-def _is_stream(data: bytes | AsyncIterator[bytes] | None) -> bool:
-    return data is not None and not isinstance(data, bytes)

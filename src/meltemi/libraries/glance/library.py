@@ -15,6 +15,7 @@ from meltemi.errors import (
     InterruptedTransfer,
     NotALibraryError,
     RefusedError,
+    SilentError,
     VanishedError,
 )
 from meltemi.libraries.base import Changes
@@ -139,8 +140,9 @@ class GlanceLibrary:
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-        raise InterruptedTransfer(
-            f"{self.name}: {about}: nothing taken for {self._silence:g} seconds"
+        raise SilentError(
+            f"{self.name}: {about}: nothing taken for {self._silence:g} seconds; see --timeout",
+            library=self.name,
         )
 
     async def update(self, image_id: str, changes: Changes) -> Image:
@@ -181,7 +183,8 @@ class GlanceLibrary:
             )
         if member.status != "pending":
             path = _path(image_id, "members", member.id)
-            await self._http.request("PUT", path, about, body={"status": member.status})
+            with suppress(ForbiddenError):  # the project itself may still accept
+                await self._http.request("PUT", path, about, body={"status": member.status})
 
     async def remove_member(self, image_id: str, project: str) -> None:
         """Withdraw the offer."""
