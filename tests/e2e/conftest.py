@@ -1,35 +1,19 @@
-"""What the tests against real services share: one cloud for the whole session."""
+"""The services of the session's one cloud, as their users see them."""
 
-from collections.abc import Generator, Iterator
+import re
+from itertools import count
 
 import pytest
 
-from lab import Cloud, Unavailable
-from tests.support.user import Accounts, Cli
+from lab import Cloud
+from tests.support.service import Service
+from tests.support.user import Accounts, User
+
+_numbers = count(1)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None]:
-    yield from _skip_by_name()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None]:
-    yield from _skip_by_name()
-
-
-def _skip_by_name() -> Generator[None]:
-    try:
-        yield
-    except Unavailable as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(scope="session")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """Keystone with two regions; the Glances without authentication start when asked for."""
-    with Cloud(tmp_path_factory.mktemp("cloud")) as made:
-        yield made
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.support.services")
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +23,49 @@ def accounts(cloud: Cloud) -> Accounts:
 
 
 @pytest.fixture
-def cli(accounts: Accounts, tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    """Give the command line, in an empty folder of its own."""
-    return Cli(accounts.environment(), tmp_path_factory.mktemp("cli"))
+def user(accounts: Accounts, tmp_path_factory: pytest.TempPathFactory) -> User:
+    """Give a user of the command line, in an empty folder."""
+    return User(accounts, tmp_path_factory.mktemp("user"))
+
+
+@pytest.fixture(scope="session")
+def one(cloud: Cloud, accounts: Accounts) -> Service:
+    """Give RegionOne as its administrator sees it."""
+    return Service(cloud.regions["RegionOne"], cloud.postgres, token=accounts.token("admin"))
+
+
+@pytest.fixture(scope="session")
+def two(cloud: Cloud, accounts: Accounts) -> Service:
+    """Give RegionTwo as its administrator sees it."""
+    return Service(cloud.regions["RegionTwo"], cloud.postgres, token=accounts.token("admin"))
+
+
+@pytest.fixture(scope="session")
+def anonymous(cloud: Cloud) -> Service:
+    """Give the Glance without authentication."""
+    return Service(cloud.anonymous(), cloud.postgres)
+
+
+@pytest.fixture(scope="session")
+def secure(cloud: Cloud) -> Service:
+    """Give the Glance behind TLS."""
+    return Service(cloud.secure(), cloud.postgres, cafile=cloud.authority.bundle)
+
+
+@pytest.fixture(scope="session")
+def old(cloud: Cloud) -> Service:
+    """Give the oldest Glance."""
+    return Service(cloud.old(), cloud.postgres)
+
+
+@pytest.fixture(scope="session")
+def others(anonymous: Service, old: Service) -> tuple[Service, Service]:
+    """Give both at once."""
+    return anonymous, old
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """Give a beginning for the names of the test's images; no other test's begin so."""
+    test = re.sub(r"\W+", "-", str(request.node.name).removeprefix("test_"))
+    return f"{test}.{next(_numbers)}."

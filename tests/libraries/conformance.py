@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - a test's name says what it shows
 """What every library must do: the contract of `meltemi.libraries.base.Library`, as tests.
 
 Subclass `LibraryConformance` in a test module and give it a fixture `library`, a library that can

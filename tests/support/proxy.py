@@ -32,8 +32,8 @@ class Fault:
     """What happens to requests of a method and a path (a regular expression), `times` times.
 
     `answer` is given instead of passing the request on. `cut_answer` and `cut_body` break the
-    connection after so many bytes of a body on its way to the client or to the service; `hang`
-    stops there (or at once) and keeps the connection. `alter` inverts the byte at that place of
+    connection after so many bytes of a body on its way to the client (-1: before the answer's
+    head) or to the service; `hang` stops there (or at once) and keeps the connection. `alter` inverts the byte at that place of
     the answer's body. `rate` caps bytes a second, either way. `before` is called first; a `body`
     is what `answer` says.
     """
@@ -76,6 +76,7 @@ class Proxy:
 
     upstream: str
     faults: list[Fault] = field(default_factory=list)
+    deaf_to_ranges: bool = False
     requests: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -173,6 +174,7 @@ class Proxy:
         except OSError:
             raise _BrokenOffError from None
         try:
+            head = _RANGE.sub(b"\r\nX-Range: no", head) if self.deaf_to_ranges else head
             up_writer.write(_KEPT.sub(b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n")
             length = int(found[1]) if (found := _LENGTH.search(head)) else 0
             if b"100-continue" in head.lower():
@@ -227,12 +229,14 @@ class Proxy:
         writer: asyncio.StreamWriter,
     ) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        if fault.cut_answer == -1:
+            await _break_off(fault)
         writer.write(head)
         while piece := await reader.read(_PIECE):
             start = request.answered
             if fault.alter is not None and start <= fault.alter < start + len(piece):
                 place = fault.alter - start
-                piece = piece[:place] + bytes([piece[place] ^ 255]) + piece[place + 1 :]  # noqa: PLW2901 - what is passed on
+                piece = piece[:place] + bytes([piece[place] ^ 255]) + piece[place + 1 :]
             if fault.cut_answer is not None and start + len(piece) > fault.cut_answer:
                 writer.write(piece[: fault.cut_answer - start])
                 await writer.drain()

@@ -1,115 +1,51 @@
-"""A Glance as its users see it: plain HTTP, without any code of Meltemi."""
+"""A Glance as one of its users sees it: a `Place` that takes a token, TLS and large files."""
 
 import http.client
 import json
 import ssl
-import time
-import uuid
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from lab import images
+from lab import Glance, Postgres, images
+from tests.support.glance import Json, Place, RefusedError
 
 _PATCH: Final = "application/openstack-images-v2.1-json-patch"
 
 
-class Refused(Exception):  # noqa: N818 - it names what the service did
-    """The service answered with an error."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"{status}: {text}")
-        self.status = status
-
-
-class Service:
+class Service(Place):
     """One Image service, spoken to with one token or none."""
 
-    def __init__(self, url: str, token: str = "", cafile: Path | None = None) -> None:
-        self.url = url
+    def __init__(
+        self, server: Glance, postgres: Postgres, *, token: str = "", cafile: Path | None = None
+    ) -> None:
+        super().__init__(server, postgres)
+        self._database = postgres
         self.token = token
         self._tls = ssl.create_default_context(cafile=cafile) if cafile else None
 
-    @property
-    def address(self) -> str:
-        """Give it as host:port."""
-        return urlsplit(self.url).netloc
+    def seen_by(self, token: str) -> "Service":
+        """Give the same service to somebody else."""
+        return Service(self.server, self._database, token=token)
 
-    def create(self, name: str | None, data: bytes | Path | None = b"data", **facts: Any) -> str:
-        """Register an image, send its data unless that is None, and give its id.
-
-        It is private, raw and bare unless told otherwise; `properties` holds keys that are no
-        Python names.
-        """
-        body = {
-            "id": str(uuid.uuid4()),
-            "name": name,
-            "visibility": "private",
-            "disk_format": "raw",
-            "container_format": "bare",
-            **facts.pop("properties", {}),
-            **facts,
-        }
-        image_id: str = self.call("POST", "/v2/images", body)["id"]
-        if data is not None:
-            self.upload(image_id, data)
+    def put_file(self, name: str, file: Path, **attributes: Any) -> str:
+        """Make an image of a file's content and give its id."""
+        image_id = self.put(name, None, **attributes)
+        with file.open("rb") as data:
+            self._send("PUT", f"/v2/images/{image_id}/file", data, "application/octet-stream")
         return image_id
 
-    def upload(self, image_id: str, data: bytes | Path) -> None:
-        """Send an image's data."""
-        path = f"/v2/images/{image_id}/file"
-        if isinstance(data, bytes):
-            self._send("PUT", path, data, "application/octet-stream", len(data))
-            return
-        with data.open("rb") as file:
-            self._send("PUT", path, file, "application/octet-stream", data.stat().st_size)
-
-    def show(self, image_id: str) -> dict[str, Any]:
-        """Give everything the service says of an image."""
-        shown: dict[str, Any] = self.call("GET", f"/v2/images/{image_id}")
-        return shown
-
-    def exists(self, image_id: str) -> bool:
-        """Say whether the image is there."""
-        try:
-            self.show(image_id)
-        except Refused as answer:
-            if answer.status == http.client.NOT_FOUND:
-                return False
-            raise
-        return True
-
-    def named(self, name: str, *, hidden: bool = False) -> list[dict[str, Any]]:
-        """Give all images of a name, in order of ids."""
+    def find(self, name: str, *, hidden: bool = False) -> list[Json]:
+        """Give all images of a name."""
         query = f"name={quote(name)}&visibility=all&os_hidden={str(hidden).lower()}"
-        found = self.call("GET", f"/v2/images?{query}")["images"]
-        return sorted(found, key=lambda image: str(image["id"]))
+        found: list[Json] = self.call("GET", f"/v2/images?{query}")["images"]
+        return found
 
-    def data(self, image_id: str) -> bytes:
-        """Give an image's data."""
-        return self._send("GET", f"/v2/images/{image_id}/file")
-
-    def set(
-        self, image_id: str, properties: Mapping[str, Any] | None = None, **facts: Any
-    ) -> dict[str, Any]:
-        """Set attributes and properties."""
-        changed: dict[str, Any] = self._patch(
-            image_id,
-            [
-                {"op": "add", "path": _pointer(key), "value": value}
-                for key, value in {**(properties or {}), **facts}.items()
-            ],
-        )
-        return changed
-
-    def remove(self, image_id: str, *names: str) -> None:
-        """Remove properties."""
-        self._patch(image_id, [{"op": "remove", "path": _pointer(name)} for name in names])
-
-    def delete(self, image_id: str) -> None:
-        """Delete an image."""
-        self.call("DELETE", f"/v2/images/{image_id}")
+    def change(self, image_id: str, *, remove: tuple[str, ...] = (), **attributes: Any) -> None:
+        """Set attributes and properties, and remove some, whatever their names hold."""
+        patch = [{"op": "remove", "path": _pointer(name)} for name in remove]
+        patch += [{"op": "add", "path": _pointer(k), "value": v} for k, v in attributes.items()]
+        self.request("PATCH", f"/v2/images/{image_id}", json.dumps(patch).encode(), _PATCH)
 
     def act(self, image_id: str, action: str) -> None:
         """Deactivate or reactivate an image."""
@@ -130,26 +66,15 @@ class Service:
         found = self.call("GET", f"/v2/images/{image_id}/members")["members"]
         return {member["member_id"]: member["status"] for member in found}
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """Send one request; give the JSON of its answer, or raise Refused."""
-        data = None if body is None else json.dumps(body).encode()
-        answer = self._send(method, path, data, "application/json")
-        return json.loads(answer) if answer else None
-
-    def _patch(self, image_id: str, operations: list[dict[str, Any]]) -> Any:
-        body = json.dumps(operations).encode()
-        return json.loads(self._send("PATCH", f"/v2/images/{image_id}", body, _PATCH))
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: bytes | BinaryIO | None = None,
-        media_type: str = "",
-        length: int | None = None,
+    def request(
+        self, method: str, path: str, body: bytes | None = None, media_type: str | None = None
     ) -> bytes:
+        """Send one request; raise RefusedError where the answer is an error."""
+        return self._send(method, path, body, media_type)
+
+    def _send(self, method: str, path: str, body: Any, media_type: str | None) -> bytes:
         parts = urlsplit(self.url)
-        address = (parts.hostname or "", parts.port)
+        address = (str(parts.hostname), parts.port)
         connection = (
             http.client.HTTPSConnection(*address, timeout=120, context=self._tls)
             if parts.scheme == "https"
@@ -158,30 +83,22 @@ class Service:
         headers = {"X-Auth-Token": self.token} if self.token else {}
         if media_type:
             headers["Content-Type"] = media_type
-        if length is not None:
-            headers["Content-Length"] = str(length)
+        if body is not None and not isinstance(body, bytes):
+            headers["Content-Length"] = str(Path(body.name).stat().st_size)
         try:
             connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            content = answer.read()
+            response = connection.getresponse()
+            answer = response.read()
         finally:
             connection.close()
-        if answer.status >= http.client.BAD_REQUEST:
-            raise Refused(answer.status, content.decode(errors="replace"))
-        return content
+        if response.status >= http.client.BAD_REQUEST:
+            raise RefusedError(response.status, answer.decode(errors="replace"))
+        return answer
 
 
 def some_data(seed: int = 0, size: int = 5000) -> bytes:
     """Give data that is like no other seed's."""
     return images.random_bytes(size, seed)
-
-
-def wait_until(true: Any, seconds: float = 30) -> None:
-    """Wait until a function gives something true; fail after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
 
 
 def _pointer(name: str) -> str:

@@ -1,20 +1,15 @@
-"""The real command line, and the real `openstack` client, as subprocesses."""
+"""A user with a clouds.yaml, who runs `meltemi` and `openstack` in a folder."""
 
-import json
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
 from lab import Cloud, venvs
-from lab.process import clean_environment
-
-_SECONDS: Final = 300
-"""After which a command that hangs is a failure."""
+from tests.support import cli
+from tests.support.cli import Done
 
 
 class Accounts:
@@ -23,7 +18,9 @@ class Accounts:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._added: dict[str, Any] = {}
-        self.file = cloud.folder / "tests-clouds.yaml"
+        self._file = cloud.folder / "tests-clouds.yaml"
+        self._home = cloud.folder / "home"
+        self._home.mkdir()
 
     def add(self, name: str, *, role: str = "member", project: str = "") -> str:
         """Make a user with one role in a project (by default of its own); give its project's id.
@@ -53,96 +50,51 @@ class Accounts:
         keystone = self._cloud.keystone
         return keystone.token(name, keystone.password, project or name)
 
-    def environment(self) -> dict[str, str]:
-        """Give the environment of a user with this file, and bring the file up to date."""
+    def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Bring the file up to date; give the environment of a user who has it."""
         clouds = yaml.safe_load(self._cloud.clouds_yaml.read_text())["clouds"]
-        self.file.write_text(yaml.safe_dump({"clouds": {**clouds, **self._added}}))
-        kept = {k: v for k, v in clean_environment().items() if not k.startswith("MELTEMI_")}
-        home = self._cloud.folder / "home"
-        home.mkdir(exist_ok=True)
-        return {**kept, "HOME": str(home), "OS_CLIENT_CONFIG_FILE": str(self.file)}
+        self._file.write_text(yaml.safe_dump({"clouds": {**clouds, **self._added}}))
+        own = {"HOME": str(self._home), "OS_CLIENT_CONFIG_FILE": str(self._file)}
+        return cli.environment({**own, **(extra or {})})
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended: its exit code and what it printed."""
+class User:
+    """Runs commands in one folder, with the tests' clouds.yaml."""
 
-    words: Sequence[str]
-    code: int
-    out: str
-    err: str
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Give the rows that `-f json` printed."""
-        rows: list[dict[str, Any]] = json.loads(self.out)
-        return rows
-
-    def column(self, name: str) -> list[Any]:
-        """Give one column of what `-f json` printed."""
-        return [row[name] for row in self.rows()]
-
-    @property
-    def message(self) -> str:
-        """Give the one line of an error; more than one is a failure."""
-        lines = [line for line in self.err.splitlines() if line.startswith("meltemi: ")]
-        assert len(lines) == 1, self.err
-        return lines[0].removeprefix("meltemi: ")
-
-    def __str__(self) -> str:
-        return f"{' '.join(self.words)}: exit code {self.code}\n{self.out}\n{self.err}"
-
-
-class Cli:
-    """Runs commands in one folder with one environment."""
-
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
-        self.environment = dict(environment)
+    def __init__(self, accounts: Accounts, folder: Path) -> None:
+        self._accounts = accounts
         self.folder = folder
 
-    def meltemi(self, *words: object, code: int | None = 0, **variables: str) -> Done:
-        """Run meltemi; fail unless it ends with `code` (None: any). Keywords are variables."""
-        done = self._run([*self._program, *map(str, words)], variables)
-        assert "Traceback" not in done.err, done
-        assert code is None or done.code == code, done
+    def meltemi(self, *words: object, code: int = 0, env: Mapping[str, str] | None = None) -> Done:
+        """Run meltemi; fail unless it ends with `code`."""
+        done = cli.meltemi(*words, env=self._accounts.environment(env), cwd=self.folder)
+        shown = f"{' '.join(map(str, words))}: exit code {done.code}\n{done.err}{done.out}"
+        assert done.code == code, shown
         return done
 
-    def rows(self, *words: object, code: int | None = 0, **variables: str) -> list[dict[str, Any]]:
+    def rows(
+        self, *words: object, code: int = 0, env: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
         """Run meltemi with `-f json`; give the rows."""
-        return self.meltemi(*words, "-f", "json", code=code, **variables).rows()
+        return self.meltemi(*words, "-f", "json", code=code, env=env).rows
 
-    def openstack(self, *words: object, cloud: str = "admin", region: str = "") -> Done:
-        """Run the `openstack` client; fail unless it succeeds."""
+    def openstack(self, *words: object, cloud: str = "admin", region: str = "") -> str:
+        """Run the `openstack` client; give what it prints."""
         program = venvs.environment("client") / "bin" / "openstack"
         where = ["--os-cloud", cloud, *(["--os-region-name", region] if region else [])]
-        done = self._run([str(program), *where, *map(str, words)], {})
-        assert done.code == 0, done
-        return done
-
-    def start(self, *words: object, **variables: str) -> subprocess.Popen[str]:
-        """Start meltemi without waiting for it."""
-        return subprocess.Popen(
-            [*self._program, *map(str, words)],
-            env={**self.environment, **variables},
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    @property
-    def _program(self) -> list[str]:
-        return [str(Path(sys.executable).with_name("meltemi"))]
-
-    def _run(self, words: Sequence[str], variables: Mapping[str, str]) -> Done:
         done = subprocess.run(
-            words,
-            env={**self.environment, **variables},
+            [str(program), *where, *map(str, words)],
+            env=self._accounts.environment(),
             cwd=self.folder,
-            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_SECONDS,
             check=False,
         )
-        return Done(words, done.returncode, done.stdout, done.stderr)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file into the folder."""
+        path = self.folder / name
+        path.write_text(text)
+        return path

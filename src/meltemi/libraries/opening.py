@@ -24,9 +24,13 @@ async def open_library(
         return open_archive(address.path, name=name, writable=writable)
     from meltemi.libraries.glance import GlanceLibrary  # noqa: PLC0415
     from meltemi.libraries.glance.auth import endpoint_of_cloud, endpoint_of_url  # noqa: PLC0415
+    from meltemi.libraries.glance.project import project_of  # noqa: PLC0415
 
     if address.url is not None:
-        return await GlanceLibrary.open(endpoint_of_url(address, token), name, silence)
+        endpoint = endpoint_of_url(address, token, name)
+        if token:
+            endpoint.auth.project = await project_of(token, endpoint)
+        return await GlanceLibrary.open(endpoint, name, silence)
     if token:
         raise UsageError(f"{name}: a token goes with a URL; a cloud has its own credentials")
-    return await GlanceLibrary.open(await endpoint_of_cloud(address), name, silence)
+    return await GlanceLibrary.open(await endpoint_of_cloud(address, name), name, silence)

@@ -105,7 +105,7 @@ def state_digest(image: Image | None, members: tuple[Member, ...] | None = None)
     if image is None:
         return "absent"
     state: dict[str, object] = {
-        **image.attributes(),
+        "attributes": image.attributes(),
         "id": image.id,
         "owner": image.owner,
         "size": image.size,

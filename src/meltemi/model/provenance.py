@@ -108,13 +108,13 @@ def read_provenance(image: Image) -> Provenance | None:
             source_hash=image.properties.get(SOURCE_HASH, ""),
             written=Written(
                 dict(body["attributes"]),
-                frozenset(body["tags"]),
-                frozenset(body.get("members", ())),
+                frozenset(map(str, body["tags"])),
+                frozenset(map(str, body.get("members", ()))),
             ),
             at=image.properties.get(REPLICATED_AT, ""),
-            gone_since=datetime.fromisoformat(gone) if gone else None,
+            gone_since=datetime.fromisoformat(gone).astimezone(UTC) if gone else None,
         )
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

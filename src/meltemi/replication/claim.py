@@ -8,7 +8,7 @@ so an update in between could undo the step to `active`. Meanwhile the status `s
 import os
 import socket
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from meltemi.model.provenance import timestamp
@@ -47,7 +47,7 @@ class Claim:
     def is_abandoned(self) -> bool:
         """Say whether the holder was a process of this host that is gone."""
         host, _, process = self.holder.rpartition("/")
-        local = host == socket.gethostname() and process.isdigit()
+        local = host == socket.gethostname() and process.isascii() and process.isdigit()
         return local and not _alive(int(process))
 
     def __str__(self) -> str:
@@ -60,8 +60,8 @@ class Claim:
             return None
         until, _, holder = text.removeprefix(_CLAIMED).partition(" by ")
         try:
-            return cls(holder, datetime.fromisoformat(until))
-        except ValueError:
+            return cls(holder, datetime.fromisoformat(until).astimezone(UTC))
+        except (ValueError, OverflowError):
             return None
 
 
@@ -72,7 +72,7 @@ def _holder() -> str:
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter for a number that no process has
         return False
     except PermissionError:
         return True

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from meltemi.libraries.base import Changes
-from meltemi.model.image import Image, Member, state_digest
+from meltemi.model.image import PUBLISHED_LAST, Image, Member, state_digest
 from meltemi.model.plan import Action, Kind, Note, Standing, Subject
 from meltemi.model.provenance import (
     COMPUTED,
@@ -39,6 +39,7 @@ class Context:
     target_keeps_owners: bool
     policy: Policy
     now: datetime
+    source_keeps_owners: bool = False
 
     def subject(self, source_id: str, name: str | None) -> Subject:
         """Say of which image an action or a note speaks."""
@@ -101,15 +102,18 @@ def settle(
     case = _Case(
         source,
         wanted,
-        None if members is None else map_members(members, context.policy),
+        None
+        if members is None or wanted.visibility != "shared"
+        else map_members(members, context.policy),
         state_digest(source, members),
         found,
         context,
     )
-    replica = found.mapped or found.same_id
-    origin = None if replica is None else case.origin_of(replica)
-    if replica is not None and origin is not None:
-        return case.bring_up_to_date(replica, origin)
+    for replica in (found.mapped, found.same_id):
+        if replica is not None and (origin := case.origin_of(replica)) is not None:
+            if case.may_be_original(replica):
+                return ()
+            return case.bring_up_to_date(replica, origin)
     if found.same_id is not None:
         return case.id_taken(found.same_id)
     if found.same_name is not None:
@@ -139,7 +143,15 @@ def settle_gone(replica: Image, origin: Provenance, context: Context) -> Action 
         ours = origin.written.attributes.get("protected") == short(replica.protected)
         unprotect = {"protected": False} if replica.protected and ours else {}
         return replace(action, kind=Kind.DELETE, reason="its source is gone", set=unprotect)
-    return replace(action, kind=Kind.HIDE, reason="its source is gone", set={"os_hidden": True})
+    attributes = {**origin.written.attributes, "os_hidden": short(True)}
+    written = replace(origin.written, attributes=attributes)
+    return replace(
+        action,
+        kind=Kind.HIDE,
+        reason="its source is gone",
+        set={"os_hidden": True},
+        origin=replace(origin, gone_since=since, written=written),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +179,12 @@ class _Case:
             return origin
         same_data = image.has_data and self.source.hashes.agree(image.hashes)
         return expected if same_data and image.id == self.source.id else None
+
+    def may_be_original(self, image: Image) -> bool:
+        """Say whether the source itself may be a replica of this image, directly or not."""
+        if self.context.target_keeps_owners or read_provenance(self.source) is None:
+            return False
+        return read_provenance(image) is None
 
     def bring_up_to_date(self, replica: Image, origin: Provenance) -> Settled:
         if self.context.policy.metadata_only and self.context.target_keeps_owners:
@@ -230,7 +248,7 @@ class _Case:
                 reason=reason,
                 source_state=self.source_state,
                 target_state=state_digest(filling),
-                origin=self._mark(describe_hash(self.source.hashes), Written()),
+                origin=self._mark(describe_hash(self.source.hashes), Written(), self.members),
                 image=image,
                 bytes=0 if only_metadata else self.source.size or 0,
                 without_data=only_metadata,
@@ -244,16 +262,26 @@ class _Case:
         wanted, present = self.wanted.attributes(), replica.attributes()
         if self.context.policy.metadata_only:
             wanted["status"] = present["status"]
-        changes = merge(wanted, origin.written, present)
+        claimed = Claim.parse(origin.at) is not None
+        written = _unpublished(origin.written) if claimed else origin.written
+        changes = merge(wanted, written, present)
         add: tuple[Member, ...] = ()
         withdraw: tuple[str, ...] = ()
-        if self.members is not None and self.found.members is not None:
-            add, withdraw = merge_members(self.members, origin.written, self.found.members)
-        marked = self.context.target_keeps_owners or (
-            read_provenance(replica) is not None
+        members = self.members
+        if changes.set.get("visibility", replica.visibility) != "shared":
+            members = None  # the target's operator took the image back
+        if members is not None and self.found.members is not None:
+            add, withdraw = merge_members(members, written, self.found.members)
+        known = read_provenance(replica) is not None
+        # What was there before its archive was loaded is an original, and is to stay one.
+        unmarked = self.context.target_keeps_owners or (
+            self.context.source_keeps_owners and not known
+        )
+        marked = unmarked or (
+            known
             and origin.library == self.context.source_identity
             and origin.gone_since is None
-            and Claim.parse(origin.at) is None
+            and not claimed
         )
         if marked and not (changes or add or withdraw):
             return ()
@@ -269,7 +297,7 @@ class _Case:
                 reason=reason,
                 source_state=self.source_state,
                 target_state=state_digest(replica, self.found.members),
-                origin=self._mark(source_hash, origin.written),
+                origin=None if unmarked else self._mark(source_hash, written, members),
                 set=changes.set,
                 remove=changes.remove,
                 add=add,
@@ -277,11 +305,13 @@ class _Case:
             ),
         )
 
-    def _mark(self, source_hash: str, before: Written) -> Provenance | None:
+    def _mark(
+        self, source_hash: str, before: Written, members: tuple[Member, ...] | None
+    ) -> Provenance | None:
         if self.context.target_keeps_owners:
             return None
-        written = Written.of(self.wanted.attributes(), self.members or ())
-        if self.members is None:
+        written = Written.of(self.wanted.attributes(), members or ())
+        if members is None:
             written = replace(written, members=before.members)
         return Provenance(self.context.source_identity, self.source.id, source_hash, written)
 
@@ -310,7 +340,8 @@ class _Case:
         )
 
     def _renamed(self) -> Image:
-        return replace(self.wanted, name=f"{self.wanted.name} ({self.context.source})")
+        name = self.wanted.name or self.source.id
+        return replace(self.wanted, name=f"{name} ({self.context.source})")
 
     def _conflict(self, reason: str) -> Note:
         return self._note(Standing.CONFLICT, f"{reason}; see --on-conflict")
@@ -321,6 +352,13 @@ class _Case:
     @property
     def _subject(self) -> Subject:
         return self.context.subject(self.source.id, self.source.name)
+
+
+def _unpublished(written: Written) -> Written:
+    """Take out what a delivery that broke off had announced but not written yet."""
+    later = {*PUBLISHED_LAST, "status"}
+    attributes = {key: value for key, value in written.attributes.items() if key not in later}
+    return Written(attributes, written.tags)
 
 
 def _kind_and_reason(changes: Changes, *, members_differ: bool) -> tuple[Kind, str]:

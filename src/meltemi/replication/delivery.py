@@ -28,6 +28,7 @@ from meltemi.model.plan import Action
 from meltemi.model.provenance import (
     COMPUTED,
     Provenance,
+    Written,
     read_provenance,
     short,
     timestamp,
@@ -35,6 +36,7 @@ from meltemi.model.provenance import (
 from meltemi.replication.claim import Claim
 from meltemi.replication.fanout import Subscription
 from meltemi.replication.mapping import BOOT_FILES, with_boot_files
+from meltemi.replication.merge import merge
 from meltemi.replication.reading import Reading, start_hash
 
 _ATTEMPTS: Final = 4
@@ -109,18 +111,25 @@ class Delivery:
         """Wait for an earlier upload to be noticed as cut off, then claim the image."""
         for _ in range(_SETTLING_SECONDS):
             image = await self.target.show(self.target_id)
-            if image.status != "saving":
+            origin = read_provenance(image)
+            claim = Claim.parse(origin.at) if origin else None
+            nobodys = claim is not None and (claim.is_ours or claim.is_abandoned)
+            if image.status != "saving" or not nobodys:
                 break
             await asyncio.sleep(1)
         if image.has_data:
             return False
-        origin = read_provenance(image)
-        claim = Claim.parse(origin.at) if origin else None
+        if image.status == "saving" and nobodys:
+            # A target that was killed, or ran over quota at the end, never takes it back to queued.
+            await self._register_anew()
+            return True
         if image.status != "queued" or (claim and claim.holds_against(datetime.now(UTC))):
             raise BusyError(f"{self.target.name}: image {image.label}: {claim or image.status}")
-        draft = self._draft()
-        if draft.properties != image.properties:
-            await self.target.update(self.target_id, Changes(dict(draft.properties)))
+        # The source may have changed since the image was registered.
+        wanted = {**self._draft().attributes(), "status": image.status}
+        written = origin.written if origin else Written.of(image.attributes())
+        if changes := merge(wanted, written, image.attributes()):
+            await self.target.update(self.target_id, changes)
         return True
 
     async def _take_another_id(self) -> None:
@@ -128,12 +137,16 @@ class Delivery:
         try:
             image = await self.target.show(self.target_id)
         except VanishedError:
-            self.target_id = str(uuid.uuid4())
-            await self.target.create(self._draft())
+            await self._register_anew()
             return
         raise BusyError(
             f"{self.target.name}: image {image.label} appeared there after the plan was made"
         )
+
+    async def _register_anew(self) -> None:
+        """Register under a new id, which the mark of origin maps to the source's."""
+        self.target_id = str(uuid.uuid4())
+        await self.target.create(self._draft())
 
     def _draft(self) -> Image:
         """Give the image as it is registered: complete, but private and unprotected."""
@@ -162,6 +175,9 @@ class Delivery:
 
         try:
             await self.target.upload(self.target_id, self._image.size or 0, counted())
+        except ConflictError as error:  # to be looked at again
+            self.moved(-sent)
+            raise InterruptedTransfer(str(error)) from error
         except BaseException:
             self.moved(-sent)
             raise

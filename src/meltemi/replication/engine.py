@@ -65,16 +65,14 @@ class Engine:
     async def run(self, plan: Plan) -> list[Outcome]:
         """Do everything; give one outcome per action. A failed image does not stop the others."""
         removals = [action for action in plan.actions if is_removal(action)]
-        copies = [action for action in plan.actions if action.kind is Kind.COPY]
+        copies = [action for action in plan.actions if _sends(action)]
         replaced = {
             (action.subject.target, action.subject.source_id): action
             for action in plan.actions
             if action.kind is Kind.HIDE and not is_removal(action)
         }
         changes = [
-            action
-            for action in plan.actions
-            if action.kind is not Kind.COPY and not is_removal(action)
+            action for action in plan.actions if not _sends(action) and not is_removal(action)
         ]
         direct = [action for action in changes if action.kind is not Kind.HIDE]
         async with asyncio.TaskGroup() as tasks:
@@ -100,17 +98,19 @@ class Engine:
         A group starts as soon as one of its targets has room, so a slow target delays no other.
         """
         needed = {image_id for action in actions for image_id in action.needs}
+        # What boots with others is not waited for itself: two may name each other.
+        first = needed & {action.subject.source_id for action in actions if not action.needs}
         groups: dict[tuple[str, str], list[Action]] = defaultdict(list)
         for action in actions:
             subject = action.subject
             groups[subject.source, subject.source_id].append(action)
-            if subject.source_id in needed:
+            if subject.source_id in first:
                 future = asyncio.get_running_loop().create_future()
                 self._arrivals[subject.target, subject.source_id] = future
         pending = sorted(
             groups.values(),
             key=lambda g: (
-                g[0].subject.source_id not in needed,
+                g[0].subject.source_id not in first,
                 g[0].bytes,
                 g[0].subject.source_id,
             ),
@@ -118,11 +118,14 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             while pending:
                 self._freed.clear()
-                group = next((group for group in pending if self._has_room(group)), None)
+                # Who waits for another in a slot must be behind it in the queue for that slot.
+                ready = (group for group in pending if first.isdisjoint(group[0].needs))
+                group = next((group for group in ready if self._has_room(group)), None)
                 if group is None:
                     await self._freed.wait()
                     continue
                 pending.remove(group)
+                first.discard(group[0].subject.source_id)
                 for action in group:
                     self._queued[action.subject.target] += 1
                 tasks.create_task(self._copy_group(group))
@@ -182,9 +185,6 @@ class Engine:
                         f"since the image {image_id} that it boots with was not"
                     )
                 boot_ids[image_id] = arrived
-        if action.without_data and action.image is not None:
-            await self._libraries[action.subject.target].create(action.image)
-            return action.target_id
         delivery = Delivery(
             action=action,
             target=self._libraries[action.subject.target],
@@ -199,11 +199,10 @@ class Engine:
         async def change() -> str:
             await self._check(action)
             target = self._libraries[action.subject.target]
-            changes = Changes(action.set, action.remove)
-            marks = {}
-            if action.origin is not None:
-                now = timestamp(datetime.now(UTC))
-                marks = replace(action.origin, at=now).properties(action.target_id)
+            if action.without_data and action.image is not None:
+                await target.create(action.image)
+                return action.target_id
+            changes, marks = Changes(action.set, action.remove), _marks(action)
             if action.add or action.withdraw:
                 if changes:
                     await target.update(action.target_id, changes)
@@ -242,7 +241,7 @@ class Engine:
         target = self._libraries[action.subject.target]
         await self._check(action)
         if action.kind is Kind.HIDE:
-            await target.update(action.target_id, Changes(action.set))
+            await target.update(action.target_id, Changes({**action.set, **_marks(action)}))
             return action.target_id
         if action.set:
             await target.update(action.target_id, Changes(action.set))
@@ -267,9 +266,8 @@ class Engine:
             return
         if state == state_digest(image):
             return
-        if image.visibility == "shared" and state == state_digest(
-            image, await library.list_members(image_id)
-        ):
+        members = await library.list_members(image_id) if image.visibility == "shared" else ()
+        if state == state_digest(image, members):
             return
         raise StalePlanError(
             f"{name}: image {image.label} is not as it was when the plan was made; plan again"
@@ -320,6 +318,18 @@ class Engine:
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.wait(tasks)
+
+
+def _sends(action: Action) -> bool:
+    return action.kind is Kind.COPY and not action.without_data
+
+
+def _marks(action: Action) -> dict[str, str]:
+    """Write the mark of origin that an action leaves behind, as of now."""
+    if action.origin is None:
+        return {}
+    origin = replace(action.origin, at=timestamp(datetime.now(UTC)))
+    return origin.properties(action.target_id)
 
 
 def is_removal(action: Action) -> bool:

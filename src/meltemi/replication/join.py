@@ -5,6 +5,7 @@ Only a page of each library is held at a time, so memory does not grow with the 
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from itertools import pairwise
 
 from meltemi.errors import MeltemiError
 from meltemi.model.image import Image
@@ -70,7 +71,8 @@ class _Cursor:
             if page is None:
                 self.ended = True
             elif page:
-                if page[0].id < self._last:
+                ids = [self._last, *(image.id for image in page)]
+                if any(later < earlier for earlier, later in pairwise(ids)):
                     raise UnorderedError
                 self._last = page[-1].id
                 self.page = page

@@ -13,12 +13,15 @@ from typing import Final, Protocol, Self
 
 import stamina
 
-from meltemi.errors import CorruptionError, InterruptedTransfer, UnreachableError
+from meltemi.errors import CorruptionError, ImageError, InterruptedTransfer, UnreachableError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Hashes, Image
 from meltemi.replication.limits import Bandwidth
 
 _ATTEMPTS: Final = 6
+_ALGORITHMS: Final = {a for a in hashlib.algorithms_guaranteed if not a.startswith("shake_")}
+"""Those that hash to a fixed length, on every machine."""
+
 _hashers: Executor = ThreadPoolExecutor(thread_name_prefix="hash")
 
 
@@ -53,7 +56,7 @@ class Block:
 
 def start_hash(hashes: Hashes) -> HashState:
     """Begin the hash that the source recorded: its multihash, else md5, else sha512."""
-    if hashes.value and hashes.algorithm and hashes.algorithm in hashlib.algorithms_available:
+    if hashes.value and hashes.algorithm and hashes.algorithm in _ALGORITHMS:
         return hashlib.new(hashes.algorithm)
     return hashlib.new("md5" if hashes.checksum else "sha512", usedforsecurity=False)
 
@@ -76,7 +79,7 @@ class Reading:
         """Give the data from `offset` on in blocks; `state` is the hash of what lies before.
 
         Raise CorruptionError where the source's bytes do not have the source's hash,
-        VanishedError where the image is gone, InterruptedTransfer where it cannot be read on.
+        VanishedError where the image is gone, ImageError where it cannot be read on.
         """
         loop = asyncio.get_running_loop()
         state = state or start_hash(self.image.hashes)
@@ -119,22 +122,26 @@ class Reading:
                     try:
                         async for block in self._stream(cutter):
                             yield block
-                    except (InterruptedTransfer, UnreachableError):
-                        if cutter.received == before:
-                            raise
+                    except (InterruptedTransfer, UnreachableError) as error:
+                        if cutter.received > before:
+                            continue
+                        if attempt.num == _ATTEMPTS and isinstance(error, InterruptedTransfer):
+                            # No upload that starts anew would get any further.
+                            raise ImageError(str(error)) from error
+                        raise
 
     async def _stream(self, cutter: "_Cutter") -> AsyncIterator[bytes]:
         label = f"{self.source.name}: image {self.image.label}"
         stream = self.source.read(self.image.id, cutter.received)
         try:
             async for piece in stream:
+                if cutter.received + len(piece) > cutter.size:
+                    raise CorruptionError(f"{label}: it has more than its {cutter.size} bytes")
                 await self.bandwidth.spend(len(piece))
                 if (block := cutter.feed(piece)) is not None:
                     yield block
         finally:
             await stream.aclose()  # type: ignore[attr-defined]  # every library's read generates
-        if cutter.received > cutter.size:
-            raise CorruptionError(f"{label}: more data than its {cutter.size} bytes on record")
         if cutter.received < cutter.size:
             raise InterruptedTransfer(
                 f"{label}: its data ends after {cutter.received} of {cutter.size} bytes"

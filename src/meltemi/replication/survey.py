@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from meltemi.errors import VanishedError
+from meltemi.errors import MeltemiError, VanishedError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image, Member
 from meltemi.model.plan import Action, Note, Plan, Standing
@@ -19,7 +20,7 @@ from meltemi.replication.decide import (
     settle_gone,
     unfit,
 )
-from meltemi.replication.join import Row, UnorderedError, collected, join
+from meltemi.replication.join import ListingError, Row, UnorderedError, collected, join
 from meltemi.replication.mapping import boot_files, map_project
 from meltemi.replication.selection import Selector
 
@@ -31,12 +32,21 @@ async def survey(route: Route, source: Library, targets: Sequence[Library], now:
     """Compare a source with its targets and plan what would make them match.
 
     The listings are read side by side, so what is held does not grow with the images that are in
-    sync. Errors of a library come out as they are.
+    sync. A target whose listing fails is left out and stands in the plan's errors; the source's
+    error is raised, and a target's where no other is left.
     """
-    try:
-        return await _Survey(route, source, targets, now).run(sort_first=False)
-    except UnorderedError:
-        return await _Survey(route, source, targets, now).run(sort_first=True)
+    readable, errors, sort_first = list(targets), dict[str, MeltemiError](), False
+    while True:
+        try:
+            plan = await _Survey(route, source, readable, now).run(sort_first=sort_first)
+        except UnorderedError:
+            sort_first = True
+        except ListingError as error:
+            if error.place == 0 or len(readable) == 1:
+                raise error.cause from None
+            errors[readable.pop(error.place - 1).name] = error.cause
+        else:
+            return replace(plan, errors=errors)
 
 
 class _Target:
@@ -45,7 +55,7 @@ class _Target:
     def __init__(self, library: Library, context: Context) -> None:
         self.library = library
         self.context = context
-        self.mapped: dict[str, Image] = {}
+        self.mapped: dict[tuple[str, str | None], Image] = {}
         self.names: dict[tuple[str, str | None], str] = {}
         self.orphans: list[tuple[Image, Provenance]] = []
         self.boot_ids: dict[str, str] = {}
@@ -59,7 +69,8 @@ class _Target:
             if image.name and not image.os_hidden and not has_source:
                 self.names[image.name, image.owner] = image.id
         elif origin.source_id != image.id:
-            self.mapped[origin.source_id] = image
+            key = origin.source_id, image.owner
+            self.mapped[key] = min(image, self.mapped.get(key, image), key=_soundness)
         elif not has_source and self.context.policy.on_source_deletion is not OnSourceDeletion.KEEP:
             self.orphans.append((image, origin))
 
@@ -67,9 +78,19 @@ class _Target:
         """Say whether the source of a replica under another id is still listed."""
         return source_id in self.elsewhere
 
-    def knows_as_replica(self, image: Image | None) -> bool:
+    def owner_of(self, source: Image) -> str | None:
+        """Give the project that a source's replica belongs to; no other may speak for it."""
+        return map_project(source.owner, self.context.policy, self.context.target_project)
+
+    def mapped_to(self, source: Image) -> Image | None:
+        """Give the source's replica under another id, where there is one."""
+        return self.mapped.get((source.id, self.owner_of(source)))
+
+    def knows_as_replica(self, source: Image, image: Image | None) -> bool:
         """Say whether an image with a source's id is its replica by its own word."""
-        return image is not None and replica_of(image, self.context) is not None
+        if image is None or image.owner != self.owner_of(source):
+            return False
+        return replica_of(image, self.context) is not None
 
 
 class _Survey:
@@ -92,6 +113,7 @@ class _Survey:
                     target_keeps_owners=library.keeps_owners,
                     policy=route.policy,
                     now=now,
+                    source_keeps_owners=source.keeps_owners,
                 ),
             )
             for library in targets
@@ -124,11 +146,11 @@ class _Survey:
             for target, image in zip(self._targets, images, strict=True):
                 if image is not None:
                     target.learn(image, has_source=source is not None)
-                if source is not None and not target.knows_as_replica(image):
+                if source is not None and not target.knows_as_replica(source, image):
                     target.elsewhere.add(source.id)
                 if source is None or not wanted:
                     continue
-                if image is None or boot_files(source):
+                if image is None or not image.has_data or boot_files(source):
                     self._later.append((source, target, image))
                 elif self._shares(source):
                     waiting.append(self._settle(source, target, image))
@@ -159,9 +181,8 @@ class _Survey:
 
     async def _settle(self, source: Image, target: _Target, same_id: Image | None) -> None:
         """Settle one image with everything that the listings have told."""
-        context, policy = target.context, self._route.policy
-        mapped = target.mapped.get(source.id)
-        owner = map_project(source.owner, policy, context.target_project)
+        context = target.context
+        mapped, owner = target.mapped_to(source), target.owner_of(source)
         same_name = None
         if not context.target_keeps_owners and (
             name := target.names.get((source.name or "", owner))
@@ -184,14 +205,14 @@ class _Survey:
 
     async def _settle_boot_files(self) -> None:
         """Bring kernels and ramdisks along that no rule selected, so that what needs them boots."""
-        for target in self._targets:
-            mapped = self._wanted_boot_files & target.mapped.keys()
-            target.boot_ids = {image_id: target.mapped[image_id].id for image_id in mapped}
         for image_id in sorted(self._wanted_boot_files):
             try:
                 image = await self._source.show(image_id)
             except VanishedError:
                 continue
+            for target in self._targets:
+                if mapped := target.mapped_to(image):
+                    target.boot_ids[image_id] = mapped.id
             if self._selector.rejects(image) is None or unfit(image, self._route.policy):
                 continue
             for target in self._targets:
@@ -210,6 +231,11 @@ class _Survey:
         target.in_sync += not settled
         self._actions += [item for item in settled if isinstance(item, Action)]
         self._notes += [item for item in settled if isinstance(item, Note)]
+
+
+def _soundness(image: Image) -> tuple[bool, bool]:
+    """Order replicas of one source: a broken storage or a killed target may leave several."""
+    return not image.has_data, image.os_hidden
 
 
 async def _show(library: Library, image_id: str) -> Image | None:

@@ -45,9 +45,13 @@ class FixedToken:
     async def token(self, *, renew: bool = False) -> str | None:
         """Give the token as it is; it cannot be renewed."""
         if renew:
-            what = "the token is expired or not valid here" if self._token else "a token is wanted"
+            what = (
+                "the token is expired or not valid here: give another one"
+                if self._token
+                else "it wants a token: give one with --token"
+            )
             raise AuthenticationError(
-                f"{self._name}: {what}: give another one, or name a clouds.yaml entry",
+                f"{self._name}: {what}, or name a clouds.yaml entry",
                 library=self._name,
             )
         return self._token
@@ -100,32 +104,33 @@ class KeystoneToken:
         self._fresh_until = time.time() + left - min(REFRESH_AHEAD, left / 2)
 
 
-def endpoint_of_url(address: LibraryAddress, token: str | None) -> Endpoint:
+def endpoint_of_url(
+    address: LibraryAddress, token: str | None, name: str | None = None
+) -> Endpoint:
     """Take a plain URL: no identity service, at most a fixed token."""
     if address.url is None:
         raise AssertionError("a URL address has a URL")
     return Endpoint(
-        _without_version(address.url),
-        FixedToken(str(address), token),
+        without_version(address.url),
+        FixedToken(name or str(address), token),
         _tls(address.url, cacert=address.cacert, insecure=address.insecure),
     )
 
 
-async def endpoint_of_cloud(address: LibraryAddress) -> Endpoint:
+async def endpoint_of_cloud(address: LibraryAddress, name: str | None = None) -> Endpoint:
     """Look a cloud up in clouds.yaml or `OS_*`, and its Image service in the catalogue.
 
     Raise ConfigurationError for an unknown cloud or region, AuthenticationError and
     UnreachableError as the identity service answers.
     """
-    return await asyncio.to_thread(_look_up, address)
+    return await asyncio.to_thread(_look_up, address, name or str(address))
 
 
-def _look_up(address: LibraryAddress) -> Endpoint:
+def _look_up(address: LibraryAddress, name: str) -> Endpoint:
     import openstack.config  # noqa: PLC0415 - slow to import
     from keystoneauth1 import exceptions as ksa  # noqa: PLC0415
     from openstack import exceptions as sdk  # noqa: PLC0415
 
-    name = str(address)
     try:
         config = openstack.config.OpenStackConfig()
         known = sorted({*config.get_cloud_names()} - {"defaults"})
@@ -135,6 +140,10 @@ def _look_up(address: LibraryAddress) -> Endpoint:
                 + (f"there are {', '.join(known)}" if known else "there is no clouds.yaml, no OS_*")
             )
         options: dict[str, Any] = {"region_name": address.region} if address.region else {}
+        entry = config.cloud_config["clouds"][address.cloud]
+        if address.region and "regions" not in entry:
+            # Its one region is only where it leads by default; the catalogue knows the others.
+            entry["region_name"] = address.region
         if address.cacert:
             options["cacert"] = str(address.cacert)
         cloud = config.get_one(address.cloud, **options)
@@ -160,7 +169,7 @@ def _look_up(address: LibraryAddress) -> Endpoint:
     context = _tls(url, cacert=verify if isinstance(verify, str) else None, insecure=not verify)
     if certificate and isinstance(context, ssl.SSLContext):
         context.load_cert_chain(*([certificate] if isinstance(certificate, str) else certificate))
-    return Endpoint(_without_version(url), auth, context)
+    return Endpoint(without_version(url), auth, context)
 
 
 def _regions(session: Any) -> list[str]:
@@ -179,6 +188,7 @@ def _tls(url: str, *, cacert: Path | str | None, insecure: bool) -> ssl.SSLConte
         raise ConfigurationError(f"cannot use the CA certificates in {cacert}: {error}") from error
 
 
-def _without_version(url: str) -> str:
+def without_version(url: str) -> str:
+    """Take the version from the end of a service's address, where it has one."""
     head, _, last = url.rstrip("/").rpartition("/")
     return head if last.startswith("v") and last[1:].replace(".", "").isdigit() else url.rstrip("/")

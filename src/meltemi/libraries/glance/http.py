@@ -41,6 +41,17 @@ _BY_STATUS: Final[Mapping[int, type[ImageError]]] = {
     413: QuotaError,
     507: QuotaError,
 }
+_ADVICE: Final[Mapping[int, str]] = {
+    400: "change it at the source, or leave it behind (--exclude, --dontreplicate)",
+    403: "ask for that right, or go without (--visibility, --dontreplicate, --exclude)",
+    413: "make room or raise the quota there",
+    415: "let that service accept the format, or leave the image out (--exclude)",
+    500: "the log of that service says more",
+    503: "the log of that service says more",
+    507: "make room there",
+}
+"""What to do about a write that was refused."""
+
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MARKUP: Final = re.compile(r"<title>.*?</title>|<[^>]*>", re.DOTALL)
 _CONNECT_SECONDS: Final = 10.0
@@ -72,6 +83,11 @@ class GlanceHttp:
             )
             for force_close in (False, True)
         )
+
+    @property
+    def name(self) -> str:
+        """Give what the user calls the service."""
+        return self._name
 
     @property
     def auth_project(self) -> str | None:
@@ -131,6 +147,8 @@ class GlanceHttp:
         async with self._send(
             self._data, "PUT", path, about, headers=headers, data=data
         ) as response:
+            if response.status == 410:  # noqa: PLR2004 - Glance's word for a change of state
+                raise ConflictError(f"{self._name}: {about}: its state changed meanwhile")
             if response.status not in (200, 201, 202, 204):
                 await self._fail(response, about)
 
@@ -180,6 +198,10 @@ class GlanceHttp:
             ) from error
         except aiohttp.InvalidURL as error:
             raise NotALibraryError(f"{self._name}: not a URL: {url}") from error
+        except aiohttp.ClientPayloadError as error:
+            raise InterruptedTransfer(
+                f"{self._name}: {about}: the connection broke in the middle of the answer"
+            ) from error
         except (aiohttp.ClientError, ConnectionError) as error:
             raise InterruptedTransfer(
                 f"{self._name}: {about}: the connection broke: {str(error) or type(error).__name__}"
@@ -200,6 +222,8 @@ class GlanceHttp:
         reason = reason_of(await response.text(errors="replace")) or response.reason or "no reason"
         message = f"{self._name}: {about}: {response.status}: {reason}"
         status = response.status
+        if response.method != "GET" and status in _ADVICE:
+            message += f"; {_ADVICE[status]}"
         if status == 401:  # noqa: PLR2004
             raise AuthenticationError(message, library=self._name)
         if status in _TRANSIENT:

@@ -11,11 +11,13 @@ from urllib.parse import quote
 
 from meltemi.errors import (
     ConflictError,
+    CorruptionError,
     ForbiddenError,
+    ImageError,
     InterruptedTransfer,
     NotALibraryError,
-    RefusedError,
     SilentError,
+    UnreachableError,
     VanishedError,
 )
 from meltemi.libraries.base import Changes
@@ -121,7 +123,10 @@ class GlanceLibrary:
         """Send the image's data with its length, watching that the service keeps taking it."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         about = f"sending image {image_id}"
-        source = _Outgoing(data)
+        source = _Outgoing(data, size, f"{self.name}: {about}")
+        if not size:  # such a body is complete with its headers
+            async for _ in source:
+                pass
         sending = asyncio.ensure_future(
             self._http.send(_path(image_id, "file"), about, headers, source)
         )
@@ -199,10 +204,16 @@ class GlanceLibrary:
 
 
 class _Outgoing:
-    """Passes blocks on and remembers what became of them: aiohttp hides a body's errors."""
+    """Passes exactly `size` bytes on, and remembers what went wrong: aiohttp hides a body's errors.
 
-    def __init__(self, data: AsyncIterator[bytes]) -> None:
+    The piece that completes the body is passed on only once the data has ended without an error,
+    since nothing can be taken back after it.
+    """
+
+    def __init__(self, data: AsyncIterator[bytes], size: int, about: str) -> None:
         self._data = data
+        self._left = size
+        self._about = about
         self.taken = 0
         self.waiting = False
         self.ended = False
@@ -215,7 +226,7 @@ class _Outgoing:
         self.taken += 1
         self.waiting = True
         try:
-            return await anext(self._data)
+            return await self._next()
         except StopAsyncIteration:
             self.ended = True
             raise
@@ -225,12 +236,28 @@ class _Outgoing:
         finally:
             self.waiting = False
 
+    async def _next(self) -> bytes:
+        piece = await anext(self._data, None)
+        if piece is None:
+            if self._left:
+                raise InterruptedTransfer(f"{self._about}: its data ends {self._left} bytes early")
+            raise StopAsyncIteration
+        self._left -= len(piece)
+        if self._left == 0:
+            async for surplus in self._data:
+                self._left -= len(surplus)
+        if self._left < 0:
+            raise CorruptionError(f"{self._about}: more data than its size on record")
+        return piece
+
 
 async def _check_version(http: GlanceHttp, name: str, url: str) -> None:
     try:
         document = await http.request("GET", "/", "versions", accept=(200, 300))
         versions = [str(version["id"]) for version in document["versions"]]
-    except (KeyError, TypeError, VanishedError, ForbiddenError, RefusedError) as error:
+    except InterruptedTransfer as error:
+        raise UnreachableError(str(error), library=name) from error
+    except (KeyError, TypeError, ImageError) as error:
         raise NotALibraryError(
             f"{name}: {url} answers, but not as an OpenStack Image service does"
         ) from error

@@ -5,7 +5,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from meltemi.errors import NotALibraryError
+from meltemi.errors import (
+    AuthenticationError,
+    ForbiddenError,
+    ImageError,
+    InterruptedTransfer,
+    NotALibraryError,
+    UnreachableError,
+)
 from meltemi.libraries.glance.http import GlanceHttp
 from meltemi.model.image import Image
 from meltemi.model.wire import image_from_wire
@@ -63,6 +70,15 @@ async def _page(http: GlanceHttp, query: dict[str, Any]) -> tuple[list[Image], b
     try:
         body = await http.request("GET", f"/v2/images?{urlencode(query)}", "listing images")
         page = [image_from_wire(image) for image in body["images"]]
+    except InterruptedTransfer as error:
+        raise UnreachableError(str(error), library=http.name) from error
+    except ForbiddenError as error:
+        raise AuthenticationError(str(error), library=http.name) from error
+    except ImageError as error:
+        raise NotALibraryError(str(error), library=http.name) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise NotALibraryError(f"the list is not as the Image API gives it: {error!r}") from error
+        raise NotALibraryError(
+            f"{http.name}: the list of images is not as the Image API gives it: {error!r}",
+            library=http.name,
+        ) from error
     return page, bool(page and body.get("next"))

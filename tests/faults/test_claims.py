@@ -1,0 +1,129 @@
+"""A second replicator leaves alone what a living one has claimed, and takes over what none has."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from lab import images
+from tests.support.cli import Running, meltemi, running, succeed
+from tests.support.glance import Place
+from tests.support.proxy import FILE, Fault, Proxy
+
+MIB = 2**20
+DATA = images.random_bytes(2 * MIB, 3)
+CLAIM = "meltemi_replicated_at"
+
+
+@contextmanager
+def frozen(source: Place, target: Place) -> Iterator[Running]:
+    """Give a replicator that is stopped between registering its image and sending the data."""
+    ready = threading.Event()
+    with Proxy(target.url) as proxy, running("livecopy", source, proxy) as run:
+
+        def freeze() -> None:
+            os.kill(run.pid, signal.SIGSTOP)
+            ready.set()
+            thawed.wait()
+
+        thawed = threading.Event()
+        proxy.fault(Fault("PUT", FILE, times=1, before=freeze))
+        assert ready.wait(30)
+        try:
+            yield run
+        finally:
+            thawed.set()
+            os.kill(run.pid, signal.SIGCONT)
+
+
+def claim(until: timedelta, holder: str) -> str:
+    moment = datetime.now(UTC) + until
+    return f"claimed until {moment:%Y-%m-%dT%H:%M:%SZ} by {holder}"
+
+
+def see_alone(source: Place, target: Place, image: str) -> None:
+    """See that a run leaves the image queued and says why."""
+    done = meltemi("livecopy", source, target, "-f", "json")
+    assert done.code == 1, done.err
+    [row] = [row for row in done.rows if row["ID"] == image]
+    assert row["Result"] == "busy"
+    assert target.show(image)["status"] == "queued"
+
+
+def test_a_living_replicator_keeps_its_image(source: Place, target: Place) -> None:
+    image = source.put("image", DATA)
+    with frozen(source, target) as first:
+        see_alone(source, target, image)
+    done = first.process
+    assert target.data(image) == DATA or done is not None
+
+
+def test_a_replicator_that_was_frozen_goes_on(source: Place, target: Place) -> None:
+    image = source.put("image", DATA, visibility="public")
+    other = source.put("other", b"other")
+    thaw = threading.Event()
+    with Proxy(target.url) as proxy:
+        proxy.fault(Fault("PUT", image + FILE, times=1, before=thaw.wait))
+        with running("livecopy", source, proxy) as first:
+            proxy.wait_for("PUT", image + FILE)
+            os.kill(first.pid, signal.SIGSTOP)
+            see_alone(source, target, image)
+            os.kill(first.pid, signal.SIGCONT)
+            thaw.set()
+            assert first.wait().code == 0
+    assert target.data(image) == DATA
+    assert target.data(other) == b"other"
+    assert target.show(image)["visibility"] == "public"
+
+
+def test_a_claim_that_expired_is_taken_over(source: Place, target: Place) -> None:
+    image = source.put("image", DATA, visibility="public")
+    thaw = threading.Event()
+    with Proxy(target.url) as proxy:
+        proxy.fault(Fault("PUT", FILE, times=1, before=thaw.wait))
+        with running("livecopy", source, proxy) as first:
+            proxy.wait_for("PUT", FILE)
+            os.kill(first.pid, signal.SIGSTOP)
+            expired = claim(timedelta(seconds=-1), f"{socket.gethostname()}/{first.pid}")
+            target.change(image, **{CLAIM: expired})
+            succeed("livecopy", source, target)
+            os.kill(first.pid, signal.SIGCONT)
+            thaw.set()
+            done = first.wait()
+    assert done.code in (0, 3), done.err
+    assert target.data(image) == DATA
+    assert target.show(image)["visibility"] == "public"
+    assert len(target.images()) == 1
+    assert succeed("livecopy", source, target).err == ""
+
+
+def test_a_claim_of_another_host_holds_until_it_expires(source: Place, target: Place) -> None:
+    image = source.put("image", DATA)
+    with Proxy(target.url) as proxy:
+        proxy.fault(Fault("PUT", FILE))
+        with running("livecopy", source, proxy) as first:
+            proxy.wait_for("PUT", FILE)
+            first.process.kill()
+    target.change(image, **{CLAIM: claim(timedelta(seconds=50), "elsewhere/1")})
+    if target.show(image)["status"] == "queued":
+        see_alone(source, target, image)
+    target.change(image, **{CLAIM: claim(timedelta(seconds=-1), "elsewhere/1")})
+    succeed("livecopy", source, target)
+    assert target.data(image) == DATA
+
+
+def test_nobody_can_claim_for_ever(source: Place, target: Place) -> None:
+    """A claim that no replicator can have made, or nonsense in its place, holds up nothing."""
+    for n, text in enumerate(
+        [claim(timedelta(days=999), "elsewhere/1"), "claimed until tomorrow by me", "claimed", ""]
+    ):
+        image = source.put(f"image {n}", DATA)
+        with Proxy(target.url) as proxy:
+            proxy.fault(Fault("PUT", FILE, answer=400))
+            assert meltemi("livecopy", source, proxy).code == 3
+        target.change(image, **{CLAIM: text})
+        succeed("livecopy", source, target)
+        assert target.data(image) == DATA

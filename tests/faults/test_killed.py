@@ -1,0 +1,183 @@
+"""Replicators that die or are told to stop: the next run completes what they left."""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+
+from lab import images
+from tests.support.cli import Running, running, succeed
+from tests.support.glance import Place
+from tests.support.proxy import FILE, Fault, Proxy
+
+MIB = 2**20
+LARGE = images.random_bytes(8 * MIB, 2)
+
+
+def fill(source: Place) -> dict[str, bytes]:
+    """Put a few images of different size and visibility there; give their data by id."""
+    made = {}
+    for n, visibility in enumerate(["public", "private", "community", "public"]):
+        data = images.random_bytes(n * MIB + 1000, n)
+        made[source.put(f"image {n}", data, visibility=visibility, protected=n == 0)] = data
+    return made
+
+
+def see_exact(source: Place, target: Place, made: dict[str, bytes]) -> None:
+    """See every image once, byte for byte and as visible as its source; no id is burnt."""
+    assert target.statuses() == dict.fromkeys(made, "active")
+    assert {key: target.data(key) for key in made} == made
+    for key in made:
+        wanted, found = source.show(key), target.show(key)
+        assert found["visibility"] == wanted["visibility"]
+        assert found["protected"] == wanted["protected"]
+    assert target.sql("SELECT count(*) FROM images WHERE deleted") == "0"
+    assert succeed("livecopy", source, target).err == ""
+
+
+def see_nothing_half_made(target: Place, made: dict[str, bytes]) -> None:
+    """See that whatever is active is whole, and that what is public is active."""
+    for image in target.images():
+        if image["status"] == "active":
+            assert target.data(image["id"]) == made[image["id"]]
+        else:
+            assert image["visibility"] == "private"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_at_any_moment(source: Place, target: Place, seed: int) -> None:
+    made = fill(source)
+    chance = random.Random(seed)
+    rounds = 0
+    for rounds in range(12):
+        with running("livecopy", source, target, "--bwlimit", "6M", "--transfers", "2") as run:
+            time.sleep(chance.uniform(0.3, 1.6))
+            ended = not run.alive
+            run.process.kill()
+        see_nothing_half_made(target, made)
+        if ended:
+            break
+    assert rounds > 1, "the first run was through before it could be killed"
+    succeed("livecopy", source, target)
+    see_exact(source, target, made)
+
+
+STAGES = [
+    Fault("POST", "images$", times=1),
+    Fault("POST", "images$", times=1, cut_answer=0, hang=True),
+    Fault("PUT", FILE, times=1),
+    Fault("PUT", FILE, times=1, cut_body=3 * MIB, hang=True),
+    Fault("PUT", FILE, times=1, cut_answer=-1, hang=True),
+    Fault("PATCH", "", times=1),
+    Fault("PATCH", "", times=1, cut_answer=0, hang=True),
+]
+NAMES = [
+    *("before registering", "registered", "before sending", "sending"),
+    *("sent", "before publishing", "published"),
+]
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=NAMES)
+def test_kill_at_a_stage(source: Place, target: Place, stage: Fault) -> None:
+    image = source.put("image", LARGE, visibility="public", protected=True)
+    with Proxy(target.url) as proxy:
+        proxy.fault(Fault(**{**vars(stage), "times": 1}))
+        with running("livecopy", source, proxy) as run:
+            if stage.hang:
+                _wait_until_hanging(proxy, stage)
+            else:
+                proxy.wait_for(stage.method, stage.path)
+            run.process.kill()
+            run.process.wait()
+    see_nothing_half_made(target, {image: LARGE})
+    succeed("livecopy", source, target)
+    see_exact(source, target, {image: LARGE})
+
+
+def _wait_until_hanging(proxy: Proxy, stage: Fault) -> None:
+    request = proxy.wait_for(stage.method, stage.path, bytes_moved=stage.cut_body or 0)
+    if stage.cut_body is None:
+        before = -1
+        while request.sent + request.answered != before:
+            before = request.sent + request.answered
+            time.sleep(0.3)
+
+
+@pytest.fixture
+def stuck(source: Place, target: Place) -> Iterator[tuple[Running, Proxy]]:
+    """Give a run that waits for its target in the middle of an upload."""
+    source.put("image", LARGE, visibility="public")
+    with Proxy(target.url) as proxy:
+        proxy.fault(Fault("PUT", FILE, cut_body=3 * MIB, hang=True))
+        with running("livecopy", source, proxy) as run:
+            proxy.wait_for("PUT", FILE, bytes_moved=3 * MIB)
+            yield run, proxy
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_is_one_line(
+    source: Place, target: Place, stuck: tuple[Running, Proxy], number: int, times: int
+) -> None:
+    run, proxy = stuck
+    for _ in range(times):
+        run.send(number)
+        time.sleep(0.02)
+    done = run.wait(20)
+    assert done.code == 130, done.err
+    assert [line for line in done.lines if "action" not in line] == [
+        "meltemi: interrupted: the next run goes on from here"
+    ]
+    proxy.fault()
+    succeed("livecopy", source, proxy)
+    assert target.named("image")["visibility"] == "public"
+    assert target.data(target.named("image")["id"]) == LARGE
+
+
+def test_an_interrupt_while_reading_lists(source: Place, target: Place) -> None:
+    source.put("image", LARGE)
+    with Proxy(source.url) as proxy:
+        proxy.fault(Fault("GET", "images$", hang=True))
+        with running("livecopy", proxy, target) as run:
+            proxy.wait_for("GET", "images$")
+            run.send(signal.SIGINT)
+            done = run.wait(20)
+    assert done.code == 130
+    assert done.complaint == "meltemi: interrupted: the next run goes on from here"
+    assert target.images() == []
+
+
+def test_stdout_that_closes(source: Place) -> None:
+    """`meltemi … | head -1` ends quietly."""
+    for n in range(3):
+        source.put(f"image {n}", b"")
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        with running("compare", source, "./nothing", stdout=writing) as run:
+            done = run.wait(20)
+    finally:
+        os.close(writing)
+    assert done.code in (1, 2, 130), done.err
+    assert len(done.lines) <= 1, done.err
+
+
+def test_two_replicators_at_once(source: Place, target: Place) -> None:
+    for attempt in count():
+        target.wipe()
+        made = fill(source) if attempt == 0 else made
+        words = ("livecopy", source, target, "--bwlimit", "20M")
+        with running(*words) as first, running(*words) as second:
+            ends = [first.wait(), second.wait()]
+        see_nothing_half_made(target, made)
+        assert {end.code for end in ends} <= {0, 1, 3}, [end.err for end in ends]
+        succeed("livecopy", source, target)
+        see_exact(source, target, made)
+        for image in made:
+            target.change(image, protected=False)
+        if attempt == 3:
+            break
