@@ -1,13 +1,10 @@
 """Owners, users without an administrator's rights, and marks that somebody forged."""
 
-import json
-from typing import Any
-
 import pytest
 
 from lab import Cloud
 from lab.cloud import PROJECT
-from meltemi.model.provenance import short
+from tests.support.forgery import marks
 from tests.support.service import Service, some_data
 from tests.support.user import Accounts, User
 
@@ -16,17 +13,6 @@ pytestmark = pytest.mark.services
 
 def livecopy(name: str, *more: str) -> tuple[str, ...]:
     return ("livecopy", "admin:RegionOne", "admin:RegionTwo", "--match", f"name={name}*", *more)
-
-
-def forge(source: Service, image: str, forged: str) -> dict[str, Any]:
-    """Give the marks of a replica of `image`, as good as anybody can write them."""
-    written: dict[str, Any] = {"id": short(forged), "attributes": {}, "tags": []}
-    return {
-        "meltemi_source": f"{source.url}/{image}",
-        "meltemi_source_hash": f"sha512:{source.show(image)['os_hash_value']}",
-        "meltemi_replicated_at": "2024-01-01T00:00:00Z",
-        "meltemi_written": json.dumps(written),
-    }
 
 
 def test_owners_are_those_of_the_table_or_the_targets_own_project(
@@ -106,7 +92,7 @@ def test_a_forged_mark_is_not_believed(
     stranger = two.seen_by(accounts.token("forger"))
     golden = one.put(f"{name}golden", some_data(5), visibility="public", os_distro="debian")
     forged = stranger.put(f"{name}golden", b"evil", visibility="shared", os_distro="evil")
-    stranger.change(forged, **forge(one, golden, forged))
+    stranger.change(forged, **marks(one, golden, forged))
     before = two.show(forged)
     rows = user.rows(*livecopy(name))
     assert [(row["ID"], row["Action"], row["Result"]) for row in rows] == [(golden, "copy", "done")]
@@ -134,7 +120,7 @@ def test_a_forged_mark_does_not_hide_the_true_replica(
     for identifier in ("00000000", "ffffffff"):
         # One is listed before the true replica, the other after it.
         forged = f"{identifier}-{golden[9:]}"
-        stranger.put("forged", some_data(6), id=forged, **forge(one, golden, forged))
+        stranger.put("forged", some_data(6), id=forged, **marks(one, golden, forged))
     assert user.rows(*words) == []
     one.change(golden, colour="red")
     assert [row["Action"] for row in user.rows(*words)] == ["update"]

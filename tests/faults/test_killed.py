@@ -5,7 +5,6 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 
@@ -52,16 +51,14 @@ def see_nothing_half_made(target: Place, made: dict[str, bytes]) -> None:
 def test_kill_at_any_moment(source: Place, target: Place, seed: int) -> None:
     made = fill(source)
     chance = random.Random(seed)
-    rounds = 0
-    for rounds in range(12):
+    killed = 0
+    for _ in range(12):
         with running("livecopy", source, target, "--bwlimit", "6M", "--transfers", "2") as run:
             time.sleep(chance.uniform(0.3, 1.6))
-            ended = not run.alive
+            killed += run.alive
             run.process.kill()
         see_nothing_half_made(target, made)
-        if ended:
-            break
-    assert rounds > 1, "the first run was through before it could be killed"
+    assert killed > 3, "the first runs were through before they could be killed"
     succeed("livecopy", source, target)
     see_exact(source, target, made)
 
@@ -166,18 +163,13 @@ def test_stdout_that_closes(source: Place) -> None:
     assert len(done.lines) <= 1, done.err
 
 
-def test_two_replicators_at_once(source: Place, target: Place) -> None:
-    for attempt in count():
-        target.wipe()
-        made = fill(source) if attempt == 0 else made
-        words = ("livecopy", source, target, "--bwlimit", "20M")
-        with running(*words) as first, running(*words) as second:
-            ends = [first.wait(), second.wait()]
-        see_nothing_half_made(target, made)
-        assert {end.code for end in ends} <= {0, 1, 3}, [end.err for end in ends]
-        succeed("livecopy", source, target)
-        see_exact(source, target, made)
-        for image in made:
-            target.change(image, protected=False)
-        if attempt == 3:
-            break
+@pytest.mark.parametrize("again", range(3))
+def test_two_replicators_at_once(source: Place, target: Place, again: int) -> None:
+    made = fill(source)
+    words = ("livecopy", source, target, "--bwlimit", "20M", "--transfers", again + 1)
+    with running(*words) as first, running(*words) as second:
+        ends = [first.wait(), second.wait()]
+    see_nothing_half_made(target, made)
+    assert {end.code for end in ends} <= {0, 1, 3}, [end.err for end in ends]
+    succeed("livecopy", source, target)
+    see_exact(source, target, made)

@@ -28,8 +28,8 @@ from meltemi.errors import (
     RefusedError,
     UsageError,
 )
-from meltemi.libraries.archive import Verifiable, metadata, open_archive
-from meltemi.libraries.base import Changes, Library
+from meltemi.libraries.archive import metadata, open_archive
+from meltemi.libraries.base import Changes, Library, Verifiable
 from meltemi.model.image import Hashes, Image, Member
 from tests.libraries.conformance import (
     DATA,

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from meltemi.errors import ArchiveError, UsageError
-from meltemi.libraries.archive import Verifiable, open_archive
+from meltemi.libraries.archive import open_archive
+from meltemi.libraries.base import Verifiable
 from meltemi.model.image import Image
 from tests.libraries import dumping
 from tests.libraries.conformance import content, listed, pieces

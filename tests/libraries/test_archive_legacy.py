@@ -18,8 +18,8 @@ from meltemi.errors import (
     UsageError,
     VanishedError,
 )
-from meltemi.libraries.archive import Verifiable, open_archive
-from meltemi.libraries.base import Changes, Library
+from meltemi.libraries.archive import open_archive
+from meltemi.libraries.base import Changes, Library, Verifiable
 from meltemi.model.image import Hashes, Image, Member
 from tests.libraries.conformance import MIB, content, listed, pieces
 

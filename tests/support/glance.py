@@ -6,6 +6,7 @@ It shares nothing with the code under test.
 import hashlib
 import http.client
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,6 +80,13 @@ class Place:
                 return False
             raise
         return True
+
+    def wait_for(self, image_id: str, status: str) -> None:
+        """Wait until an image has a status: Glance notices a cut connection a moment later."""
+        deadline = time.monotonic() + 10
+        while self.show(image_id)["status"] != status:
+            assert time.monotonic() < deadline, self.show(image_id)
+            time.sleep(0.05)
 
     def data(self, image_id: str) -> bytes:
         """Give an image's data."""

@@ -33,9 +33,9 @@ class Fault:
 
     `answer` is given instead of passing the request on. `cut_answer` and `cut_body` break the
     connection after so many bytes of a body on its way to the client (-1: before the answer's
-    head) or to the service; `hang` stops there (or at once) and keeps the connection. `alter` inverts the byte at that place of
-    the answer's body. `rate` caps bytes a second, either way. `before` is called first; a `body`
-    is what `answer` says.
+    head) or to the service; `hang` stops there (or at once) and keeps the connection. `alter`
+    inverts the byte at that place of the answer's body. `rate` caps bytes a second, either way,
+    and may change on the way. `before` is called first; `body` is what `answer` says.
     """
 
     method: str
@@ -207,13 +207,14 @@ class Proxy:
         writer: asyncio.StreamWriter,
     ) -> None:
         while request.sent < length:
-            piece = await reader.read(min(_PIECE, length - request.sent))
+            end = length if fault.cut_body is None else min(length, fault.cut_body)
+            piece = await reader.read(min(_PIECE, end - request.sent))
             if not piece:
                 raise _BrokenOffError
             writer.write(piece)
             await writer.drain()
             request.sent += len(piece)
-            if fault.cut_body is not None and request.sent >= fault.cut_body:
+            if request.sent == fault.cut_body:
                 await _break_off(fault)
             if fault.rate:
                 await asyncio.sleep(len(piece) / fault.rate)

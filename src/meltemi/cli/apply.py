@@ -41,7 +41,8 @@ def command(file: Path, **options: Any) -> int:
     connections = Connections(
         with_tls(header.libraries, options),
         options["timeout"].total_seconds(),
-        writable=frozenset(targets),
+        targets=frozenset(targets),
+        writing=True,
     )
     return run(_apply(header, plans, connections, options), options)
 

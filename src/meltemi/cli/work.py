@@ -35,7 +35,8 @@ class Connections:
     addresses: Mapping[str, LibraryAddress]
     silence: float
     tokens: Mapping[str, str | None] = field(default_factory=dict)
-    writable: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
+    writing: bool = False
 
     async def open(self, name: str) -> Library:
         """Open a library by its name."""
@@ -44,7 +45,8 @@ class Connections:
             name=name,
             token=self.tokens.get(name),
             silence=self.silence,
-            writable=name in self.writable,
+            writable=self.writing and name in self.targets,
+            may_be_absent=name in self.targets,
         )
 
 
@@ -61,7 +63,8 @@ def connections_from(route: Route, options: Mapping[str, Any], *, writing: bool)
         options["timeout"].total_seconds(),
         dict.fromkeys(route.targets, target_token)
         | {route.source: options.get("sourcetoken") or token},
-        frozenset(route.targets) if writing else frozenset(),
+        frozenset(route.targets),
+        writing=writing,
     )
 
 
@@ -82,7 +85,8 @@ def configured(
     connections = Connections(
         with_tls(configuration.libraries, options),
         options["timeout"].total_seconds(),
-        writable=frozenset(n for route in routes for n in route.targets if writing),
+        targets=frozenset(name for route in routes for name in route.targets),
+        writing=writing,
     )
     return routes, connections
 
@@ -128,8 +132,20 @@ def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
 
 
 async def plan_all(routes: Sequence[Route], libraries: Libraries) -> list[tuple[Route, Plan]]:
-    """Plan routes one after another."""
-    return [(route, await plan_route(route, libraries)) for route in routes]
+    """Plan routes one after another; what keeps one from being planned stands in its errors."""
+    return [(route, await _plan(route, libraries, alone=len(routes) == 1)) for route in routes]
+
+
+async def _plan(route: Route, libraries: Libraries, *, alone: bool) -> Plan:
+    try:
+        plan = await plan_route(route, libraries)
+    except MeltemiError as error:
+        if alone:
+            raise
+        plan = Plan(errors={route.source: error})
+    for problem in plan.errors.values():
+        click.echo(f"meltemi: {problem}", err=True)
+    return plan
 
 
 async def show_plan(
@@ -154,7 +170,7 @@ async def replicate(
     async with opened(library_names(routes), connections.open) as libraries:
         with progress() as reporter:
             for route in routes:
-                plan = await plan_route(route, libraries)
+                plan = await _plan(route, libraries, alone=len(routes) == 1)
                 reporter.expect(plan)
                 done = await run_plan(
                     plan,

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from meltemi.model.image import Image, Member, Value
 
@@ -98,4 +98,17 @@ class Library(Protocol):
 
     async def close(self) -> None:
         """Release connections and locks."""
+        ...
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A library that can hold its own data against what it recorded of it."""
+
+    async def verify(self, image_id: str) -> None:
+        """Read all of an image's data where it lies, and hash it.
+
+        Raise `CorruptionError` where it was altered, `ArchiveError` where it is missing, and
+        `ConflictError` where the image has none.
+        """
         ...

@@ -12,16 +12,22 @@ async def open_library(
     token: str | None = None,
     silence: float = 120.0,
     writable: bool = False,
+    may_be_absent: bool = False,
 ) -> Library:
     """Open a library; `silence` is how many seconds a service may be silent.
+
+    An archive that shall be written is made where there is none. One that `may_be_absent` counts
+    as empty then, as a dry run wants it.
 
     A token goes with a URL only: a cloud has its own credentials, an archive needs none.
     """
     name = name or str(address)
     if address.path is not None:
-        from meltemi.libraries.archive import open_archive  # noqa: PLC0415 - only where needed
+        from meltemi.libraries import archive  # noqa: PLC0415 - only where needed
 
-        return open_archive(address.path, name=name, writable=writable)
+        if may_be_absent and not writable and archive.is_absent(address.path):
+            return archive.AbsentArchive(name, address.path)
+        return archive.open_archive(address.path, name=name, writable=writable)
     from meltemi.libraries.glance import GlanceLibrary  # noqa: PLC0415
     from meltemi.libraries.glance.auth import endpoint_of_cloud, endpoint_of_url  # noqa: PLC0415
     from meltemi.libraries.glance.project import project_of  # noqa: PLC0415

@@ -24,6 +24,8 @@ SOURCE_HASH: Final = "meltemi_source_hash"
 REPLICATED_AT: Final = "meltemi_replicated_at"
 WRITTEN: Final = "meltemi_written"
 COMPUTED: Final = "computed:"
+PENDING: Final = f"{COMPUTED}pending"
+"""Where the source recorded no hash, and its data has not been read to the end yet."""
 
 _DIGITS: Final = 12
 
@@ -122,4 +124,4 @@ def describe_hash(hashes: Hashes) -> str:
     """Give the text of `meltemi_source_hash` for what a source recorded."""
     if hashes.value:
         return f"{hashes.algorithm}:{hashes.value}"
-    return f"md5:{hashes.checksum}" if hashes.checksum else f"{COMPUTED}pending"
+    return f"md5:{hashes.checksum}" if hashes.checksum else PENDING

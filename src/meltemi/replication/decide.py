@@ -10,6 +10,7 @@ from meltemi.model.image import PUBLISHED_LAST, Image, Member, state_digest
 from meltemi.model.plan import Action, Kind, Note, Standing, Subject
 from meltemi.model.provenance import (
     COMPUTED,
+    PENDING,
     Provenance,
     Written,
     describe_hash,
@@ -273,22 +274,20 @@ class _Case:
         if members is not None and self.found.members is not None:
             add, withdraw = merge_members(members, written, self.found.members)
         known = read_provenance(replica) is not None
-        # What was there before its archive was loaded is an original, and is to stay one.
+        elsewhere = not known or origin.library != self.context.source_identity
+        # What was there before its archive was loaded stays an original, or another's replica.
         unmarked = self.context.target_keeps_owners or (
-            self.context.source_keeps_owners and not known
+            self.context.source_keeps_owners and elsewhere
         )
-        marked = unmarked or (
-            known
-            and origin.library == self.context.source_identity
-            and origin.gone_since is None
-            and not claimed
-        )
+        marked = unmarked or (not elsewhere and origin.gone_since is None and not claimed)
         if marked and not (changes or add or withdraw):
             return ()
         kind, reason = _kind_and_reason(changes, members_differ=bool(add or withdraw))
         source_hash = origin.source_hash
         if not source_hash.startswith(COMPUTED):
             source_hash = describe_hash(self.source.hashes)
+        elif source_hash == PENDING and replica.hashes.value:
+            source_hash = f"{COMPUTED}{describe_hash(replica.hashes)}"
         return (
             Action(
                 kind=kind,
@@ -320,7 +319,8 @@ class _Case:
         if agreed is not None:
             return agreed
         computed = f"{COMPUTED}{describe_hash(replica.hashes)}"
-        if origin.source_hash.startswith(COMPUTED) and replica.hashes.algorithm == "sha512":
+        known = origin.source_hash.startswith(COMPUTED) and origin.source_hash != PENDING
+        if known and replica.hashes.algorithm == "sha512":
             return origin.source_hash == computed
         return self.source.size == replica.size
 
@@ -364,7 +364,7 @@ def _unpublished(written: Written) -> Written:
 def _kind_and_reason(changes: Changes, *, members_differ: bool) -> tuple[Kind, str]:
     names = sorted({*changes.set, *changes.remove}) + ["members"] * members_differ
     if not names:
-        return Kind.UPDATE, "it lacks a complete mark of its origin"
+        return Kind.UPDATE, "its mark of origin is missing or incomplete"
     reason = f"{', '.join(names)} changed"
     if names == ["name"]:
         return Kind.RENAME, reason

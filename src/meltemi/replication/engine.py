@@ -89,7 +89,7 @@ class Engine:
                 await self._change(action)
             else:
                 self._skip(action, "what was to take its place did not arrive")
-        await self._remove_all(removals)
+        await self._remove_all(removals, failed=bool(plan.errors))
         return self._outcomes
 
     async def _copy_all(self, actions: Sequence[Action]) -> None:
@@ -220,7 +220,7 @@ class Engine:
 
         await self._attempt(action, change)
 
-    async def _remove_all(self, actions: Sequence[Action]) -> None:
+    async def _remove_all(self, actions: Sequence[Action], *, failed: bool) -> None:
         """Hide and delete what the source no longer has, if nothing else went wrong."""
         if len(actions) > self._max_delete:
             guard = GuardError(
@@ -230,7 +230,8 @@ class Engine:
             for action in actions:
                 self._skip(action, str(guard), guard)
             return
-        if any(outcome.result in (Result.FAILED, Result.STALE) for outcome in self._outcomes):
+        bad = (Result.FAILED, Result.STALE)
+        if failed or any(outcome.result in bad for outcome in self._outcomes):
             for action in actions:
                 self._skip(action, "nothing is removed after a run with errors")
             return

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from meltemi.errors import MeltemiError, UsageError
-from meltemi.libraries.base import Library
-from meltemi.model.plan import Plan
+from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageError
+from meltemi.libraries.base import Library, Verifiable
+from meltemi.model.plan import Kind, Plan
 from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
 from meltemi.replication.report import Outcome, Reporter
@@ -82,6 +82,22 @@ async def run_plan(
     max_delete: int,
     checked: bool = False,
 ) -> list[Outcome]:
-    """Carry out a plan; see `Engine`."""
+    """Carry out a plan; see `Engine`.
+
+    What can be verified where it lies is verified before anything is made: raise ArchiveError
+    where it is damaged.
+    """
+    await _verify_sources(plan, libraries)
     engine = Engine(libraries.open, reporter, limits=limits, max_delete=max_delete, checked=checked)
     return await engine.run(plan)
+
+
+async def _verify_sources(plan: Plan, libraries: Libraries) -> None:
+    copies = [a for a in plan.actions if a.kind is Kind.COPY and not a.without_data]
+    for name, image_id in dict.fromkeys((a.subject.source, a.subject.source_id) for a in copies):
+        source = libraries.open[name]
+        if isinstance(source, Verifiable):
+            try:
+                await source.verify(image_id)
+            except CorruptionError as error:
+                raise ArchiveError(f"{error}; nothing was loaded") from error

@@ -9,8 +9,9 @@ from meltemi.errors import MeltemiError, VanishedError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image, Member
 from meltemi.model.plan import Action, Note, Plan, Standing
-from meltemi.model.provenance import Provenance
+from meltemi.model.provenance import Provenance, read_provenance
 from meltemi.model.route import OnSourceDeletion, Route
+from meltemi.replication.claim import Claim
 from meltemi.replication.decide import (
     Context,
     Found,
@@ -74,10 +75,6 @@ class _Target:
         elif not has_source and self.context.policy.on_source_deletion is not OnSourceDeletion.KEEP:
             self.orphans.append((image, origin))
 
-    def has_source(self, source_id: str) -> bool:
-        """Say whether the source of a replica under another id is still listed."""
-        return source_id in self.elsewhere
-
     def owner_of(self, source: Image) -> str | None:
         """Give the project that a source's replica belongs to; no other may speak for it."""
         return map_project(source.owner, self.context.policy, self.context.target_project)
@@ -135,7 +132,8 @@ class _Survey:
             await self._settle_rows(rows)
         await self._settle_boot_files()
         await asyncio.gather(*(self._settle(*late) for late in self._later))
-        self._settle_orphans()
+        if self._route.policy.on_source_deletion is not OnSourceDeletion.KEEP:
+            await self._settle_orphans()
         in_sync = {(self._route.name, t.library.name): t.in_sync for t in self._targets}
         return Plan(tuple(self._actions), tuple(self._notes), in_sync)
 
@@ -218,11 +216,12 @@ class _Survey:
             for target in self._targets:
                 await self._settle(image, target, await _show(target.library, image_id))
 
-    def _settle_orphans(self) -> None:
+    async def _settle_orphans(self) -> None:
         for target in self._targets:
-            for image in target.mapped.values():
-                origin = replica_of(image, target.context)
-                if origin is not None and not target.has_source(origin.source_id):
+            for (source_id, _), image in target.mapped.items():
+                if source_id in target.elsewhere or await _show(self._source, source_id):
+                    continue
+                if (origin := replica_of(image, target.context)) is not None:
                     target.orphans.append((image, origin))
             gone = (settle_gone(*orphan, target.context) for orphan in target.orphans)
             self._actions += [action for action in gone if action is not None]
@@ -233,9 +232,11 @@ class _Survey:
         self._notes += [item for item in settled if isinstance(item, Note)]
 
 
-def _soundness(image: Image) -> tuple[bool, bool]:
+def _soundness(image: Image) -> tuple[bool, bool, bool]:
     """Order replicas of one source: a broken storage or a killed target may leave several."""
-    return not image.has_data, image.os_hidden
+    origin = read_provenance(image)
+    unverified = origin is None or Claim.parse(origin.at) is not None
+    return not image.has_data, unverified, image.os_hidden
 
 
 async def _show(library: Library, image_id: str) -> Image | None:

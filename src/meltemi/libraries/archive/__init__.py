@@ -3,7 +3,7 @@
 docs/archive-format.md says what lies there and why.
 """
 
+from meltemi.libraries.archive.absent import AbsentArchive, is_absent
 from meltemi.libraries.archive.opening import open_archive
-from meltemi.libraries.archive.verifiable import Verifiable
 
-__all__ = ["Verifiable", "open_archive"]
+__all__ = ["AbsentArchive", "is_absent", "open_archive"]
