@@ -15,16 +15,15 @@ pytestmark = pytest.mark.services
 
 CARRIED = (
     *("name", "status", "visibility", "protected", "os_hidden", "min_disk", "min_ram", "size"),
-    *("disk_format", "container_format", "checksum", "os_hash_value", "tags", "kernel_id", "µ"),
+    *("disk_format", "container_format", "checksum", "os_hash_value", "tags", "kernel_id", "ναι"),
 )
 
 
 def contents(archive: Path) -> dict[str, tuple[bytes, int]]:
-    """Give every file with its content and its time."""
+    """Give every file of an image with its content and its time."""
     return {
-        str(path.relative_to(archive)): (path.read_bytes(), path.stat().st_mtime_ns)
-        for path in archive.rglob("*")
-        if path.is_file()
+        path.name: (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in (archive / "images").iterdir()
     }
 
 
@@ -44,7 +43,7 @@ def test_there_and_back_again(
             protected=True,
             min_disk=2,
             min_ram=3,
-            **{"µ": "ν" * 300},
+            ναι="⛵" * 300,
         ),
         one.put(f"{name}hidden", some_data(3), os_hidden=True),
         one.put(f"{name}deactivated", some_data(4)),
@@ -61,6 +60,7 @@ def test_there_and_back_again(
     readable = [p for p in (user.folder / "archive").rglob("*.json") if images[1] in p.name]
     assert json.loads(readable[0].read_text())["image"]["name"] == f"{name}µ ⛵/~"
     before = contents(user.folder / "archive")
+    assert len(before) == 2 * len(images)
     assert user.rows("dump", "admin:RegionOne", "archive", *select) == []
     assert contents(user.folder / "archive") == before, "what is there unchanged is skipped"
     loaded = user.rows("load", "admin:RegionTwo", "archive", "--members")
@@ -68,8 +68,8 @@ def test_there_and_back_again(
     [new_kernel] = two.find(f"{name}kernel")
     for image in images[1:]:
         source, replica = one.show(image), two.show(image)
-        for place in (source, replica):
-            place["tags"].sort()
+        for shown in (source, replica):
+            shown["tags"].sort()
         wanted = {key: source.get(key) for key in CARRIED}
         if wanted["kernel_id"]:
             wanted["kernel_id"] = new_kernel["id"]

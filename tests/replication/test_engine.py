@@ -1,8 +1,9 @@
 """Carrying plans out: one reading for many targets, faults of all kinds, removals at the end."""
 
 import asyncio
+import hashlib
+import socket
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -10,7 +11,6 @@ import pytest
 
 from meltemi.errors import (
     AuthenticationError,
-    ConflictError,
     CorruptionError,
     ForbiddenError,
     GuardError,
@@ -23,10 +23,10 @@ from meltemi.errors import (
     UnreachableError,
     VanishedError,
 )
-from meltemi.model.image import Hashes, Image
+from meltemi.model.image import Hashes
 from meltemi.model.plan import Kind, Standing
 from meltemi.model.provenance import read_provenance
-from meltemi.model.route import OnSourceDeletion
+from meltemi.model.route import OnConflict, OnSourceDeletion
 from meltemi.replication import delivery, fanout
 from meltemi.replication.claim import Claim
 from meltemi.replication.report import Result
@@ -34,7 +34,6 @@ from tests.replication.running import (
     BLOCK,
     Recorder,
     carry_out,
-    kinds,
     own_properties,
     plan,
     replicas,
@@ -311,8 +310,6 @@ async def test_less_data_than_recorded_never_becomes_an_image(
 @pytest.mark.parametrize("algorithm", ["sha256", "blake2b", "sha3_384", "shake_128", "unheard-of"])
 async def test_whatever_hash_the_source_records(target: MemoryLibrary, algorithm: str) -> None:
     def record(data: bytes) -> Hashes:
-        import hashlib  # noqa: PLC0415 - beside what it is for
-
         known = algorithm in hashlib.algorithms_guaranteed and not algorithm.startswith("shake")
         value = hashlib.new(algorithm, data).hexdigest() if known else "00"
         return Hashes(full_hashes(data).checksum, algorithm, value)
@@ -351,8 +348,9 @@ async def test_a_source_that_breaks_at_one_place_for_ever_is_given_up(
     image = source.put(DATA)
     broken = source.fail("read", BROKEN, at=100, times=1000)
     [outcome] = await sync(source, target)
-    assert isinstance(outcome.error, InterruptedTransfer)
+    assert outcome.result is Result.FAILED
     assert target.images[image.id].status == "queued"
+    assert source.count("read") < 10
     broken.times = 0
     await synced(source, target)
 
@@ -605,7 +603,7 @@ async def test_an_image_stuck_in_saving_does_not_breed_copies(
     target.fail("upload", QuotaError("full"))
     await sync(source, target)
     stuck = target.edit(image.id, status="saving")
-    mark = str(Claim(f"{__import__('socket').gethostname()}/999999999", datetime.now(UTC)))
+    mark = str(Claim(f"{socket.gethostname()}/999999999", datetime.now(UTC)))
     target.edit(image.id, properties={**stuck.properties, "meltemi_replicated_at": mark})
     for _ in range(3):
         await sync(source, target, on_source_deletion=policy)
@@ -771,8 +769,6 @@ async def test_a_checked_copy_leaves_what_appeared_or_vanished(
 async def test_a_storage_that_was_broken_for_a_while_leaves_no_chain_of_copies(
     source: MemoryLibrary, target: MemoryLibrary
 ) -> None:
-    from meltemi.model.route import OnConflict  # noqa: PLC0415
-
     image = source.put(DATA, name="golden")
     target.stores = lambda data: data[::-1]
     for _ in range(3):
@@ -787,9 +783,3 @@ async def test_a_storage_that_was_broken_for_a_while_leaves_no_chain_of_copies(
     good = [i for i in target.images.values() if target.data(i.id) == DATA and not i.os_hidden]
     assert len(good) == 1
     assert good[0].name == image.name
-
-
-def test_kinds_are_words() -> None:
-    assert kinds.__name__ == "kinds"
-    assert replace(Image("a"), name="b").label == "b (a)"
-    assert isinstance(ConflictError("x"), ImageError)

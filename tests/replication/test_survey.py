@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from meltemi.errors import AuthenticationError, QuotaError, UnreachableError, UsageError
-from meltemi.model.image import Hashes, Image, Member
+from meltemi.model.image import Hashes, Image
 from meltemi.model.plan import Kind, Standing
 from meltemi.model.provenance import Provenance, Written, read_provenance
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules, Selection
@@ -789,7 +789,3 @@ async def test_the_same_data_is_known_by_different_hashes() -> None:
     target.put(b"5678", id=image.id)
     found = await plan(source, target)
     assert standings(found) == {image.id: Standing.CONFLICT}, "sizes prove nothing"
-
-
-def test_members_are_plain() -> None:
-    assert Member("a").status == "pending"

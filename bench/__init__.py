@@ -1,0 +1,1 @@
+"""Benchmarks: ratios between Meltemi and its peers, measured side by side in one run."""

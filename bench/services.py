@@ -1,0 +1,115 @@
+"""The Glance services that are measured, and the images in them."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import aiohttp
+
+from lab import Glance, Postgres
+
+PARALLEL = 8
+
+
+class Services:
+    """Several Glance services without authentication on one PostgreSQL."""
+
+    def __init__(self, folder: Path, postgres: Postgres, glances: dict[str, Glance]) -> None:
+        self.folder = folder
+        self._postgres = postgres
+        self.glances = glances
+
+    def url(self, name: str) -> str:
+        """Give a service's address."""
+        return self.glances[name].url
+
+    def wipe(self, *names: str) -> None:
+        """Make services empty, burnt ids included."""
+        for name in names:
+            glance = self.glances[name]
+            tables = "image_properties, image_tags, image_members, image_locations, images"
+            self._postgres.execute(f"TRUNCATE {tables} CASCADE", f"{glance.name}-{glance.port}")
+            for file in glance.store.rglob("*"):
+                if file.is_file():
+                    file.unlink()
+        os.sync()
+
+    def upload(self, name: str, file: Path, title: str) -> str:
+        """Upload one file as a raw image; give its id."""
+        image_id = create(self.url(name), title)
+        put = ["curl", "-sSf", "-T", str(file), "-H", "Content-Type: application/octet-stream"]
+        subprocess.run([*put, f"{self.url(name)}/v2/images/{image_id}/file"], check=True)
+        return image_id
+
+    def fill(self, name: str, count: int, size: int) -> None:
+        """Upload many images of random data, several at once."""
+        asyncio.run(_fill(self.url(name), count, size))
+
+
+@contextmanager
+def services(*names: str) -> Iterator[Services]:
+    """Start services; nothing of them is left behind."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="meltemi-bench-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        postgres = Postgres().start()
+        stack.callback(postgres.remove)
+        glances = {name: Glance(folder / name, name=name, postgres=postgres) for name in names}
+        for glance in glances.values():
+            stack.callback(glance.start(wait=False).stop)
+        for glance in glances.values():
+            glance.wait_ready()
+        yield Services(folder, postgres, glances)
+
+
+def create(url: str, title: str) -> str:
+    """Register an image with curl, as the peers do; give its id."""
+    body = json.dumps({"name": title, "disk_format": "raw", "container_format": "bare"})
+    post = ["curl", "-sSf", "-X", "POST", "-H", "Content-Type: application/json", "-d", body]
+    done = subprocess.run([*post, f"{url}/v2/images"], check=True, capture_output=True)
+    return str(json.loads(done.stdout)["id"])
+
+
+def random_file(path: Path, size: int) -> Path:
+    """Write random bytes that no safety check takes for a boot sector."""
+    with path.open("wb") as file:
+        for start in range(0, size, 2**20):
+            block = bytearray(os.urandom(min(2**20, size - start)))
+            block[510:512] = b"\0\0"
+            file.write(block)
+    return path
+
+
+async def _fill(url: str, count: int, size: int) -> None:
+    gate = asyncio.Semaphore(PARALLEL)
+
+    async def one(session: aiohttp.ClientSession, number: int) -> None:
+        data = bytearray(os.urandom(size))
+        data[510:512] = b"\0\0"[: max(0, size - 510)]
+        body = {
+            "name": f"image {number}",
+            "disk_format": "raw",
+            "container_format": "bare",
+            "visibility": "public",
+            "hw_disk_bus": "virtio",
+            "os_distro": "debian",
+            "tags": ["bench", f"tag{number % 7}"],
+        }
+        kind = {"Content-Type": "application/octet-stream"}
+        async with gate:
+            async with session.post(f"{url}/v2/images", json=body) as answer:
+                image_id = (await answer.json())["id"]
+            path = f"{url}/v2/images/{image_id}/file"
+            async with session.put(path, data=bytes(data), headers=kind) as answer:
+                answer.raise_for_status()
+
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as tasks:
+        for number in range(count):
+            tasks.create_task(one(session, number))
