@@ -97,6 +97,21 @@ def many_small(services: Services, scale: Scale) -> Iterator[Figure]:
     extrapolated = {"save and create, from 4 images": [client]}
     yield Figure(f"{name}: against openstack", "at least 50", ratio, "x", ratio >= 50, extrapolated)
     services.wipe("source", "one")
+    services.fill("source", scale.small, MIB, visibility="public", os_distro="debian")
+    public = []
+    for _ in range(scale.long_runs):
+        services.wipe("one")
+        public.append(peers.meltemi("livecopy", source, target))
+    ratio = median(runs["pipe"]) / median(public)
+    yield Figure(
+        f"{name}, public, one property: against one pipe without",
+        "for reference",
+        ratio,
+        "x",
+        True,
+        {"ours": public},
+    )
+    services.wipe("source", "one")
 
 
 def three_targets(services: Services, scale: Scale) -> Iterator[Figure]:
@@ -145,7 +160,8 @@ def three_targets(services: Services, scale: Scale) -> Iterator[Figure]:
 def unchanged(services: Services, scale: Scale) -> Iterator[Figure]:
     """Planning over images that are all in sync, against the two listings at once."""
     source, target = services.url("source"), services.url("one")
-    services.fill("source", scale.listed, 16)
+    properties = {"hw_disk_bus": "virtio", "os_distro": "debian", "tags": ["bench"]}
+    services.fill("source", scale.listed, 16, visibility="public", **properties)
     peers.meltemi("livecopy", source, target)
     page = min(
         (100, 250, 500, 1000),

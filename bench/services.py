@@ -47,9 +47,9 @@ class Services:
         subprocess.run([*put, f"{self.url(name)}/v2/images/{image_id}/file"], check=True)
         return image_id
 
-    def fill(self, name: str, count: int, size: int) -> None:
+    def fill(self, name: str, count: int, size: int, **attributes: object) -> None:
         """Upload many images of random data, several at once."""
-        asyncio.run(_fill(self.url(name), count, size))
+        asyncio.run(_fill(self.url(name), count, size, attributes))
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def random_file(path: Path, size: int) -> Path:
     return path
 
 
-async def _fill(url: str, count: int, size: int) -> None:
+async def _fill(url: str, count: int, size: int, attributes: dict[str, object]) -> None:
     gate = asyncio.Semaphore(PARALLEL)
 
     async def one(session: aiohttp.ClientSession, number: int) -> None:
@@ -96,10 +96,7 @@ async def _fill(url: str, count: int, size: int) -> None:
             "name": f"image {number}",
             "disk_format": "raw",
             "container_format": "bare",
-            "visibility": "public",
-            "hw_disk_bus": "virtio",
-            "os_distro": "debian",
-            "tags": ["bench", f"tag{number % 7}"],
+            **attributes,
         }
         kind = {"Content-Type": "application/octet-stream"}
         async with gate:

@@ -16,6 +16,7 @@
     ├── AuthenticationError        5    401   no token, or one that is not accepted
     ├── UnreachableError           6    504   nothing listens there
     │   ├── SilentError            6    504   no answer in the time that was given
+    │   ├── UntrustedError         6    502   a certificate that is not accepted
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
     ├── GuardError                 7    409   more deletions than allowed
     └── ArchiveError               8    422   an archive that is damaged or not to be trusted
@@ -45,9 +46,11 @@ __all__ = [
     "SilentError",
     "StalePlanError",
     "UnreachableError",
+    "UntrustedError",
     "UsageError",
     "VanishedError",
     "is_passing",
+    "printable",
 ]
 
 
@@ -66,7 +69,7 @@ class MeltemiError(Exception):
 
     def __str__(self) -> str:
         """Give the message as one line, whatever a server put in it."""
-        return " ".join(super().__str__().split())
+        return printable(" ".join(super().__str__().split()))
 
 
 class UsageError(MeltemiError):
@@ -158,6 +161,12 @@ class SilentError(UnreachableError):
     """The library has been silent for as long as it may be; asking again would take as long."""
 
 
+class UntrustedError(UnreachableError):
+    """The certificate at the address is not accepted."""
+
+    http_status = 502
+
+
 class NotALibraryError(UnreachableError):
     """Something answers at the address, but it is no Image service with API v2."""
 
@@ -181,4 +190,9 @@ class ArchiveError(MeltemiError):
 def is_passing(error: Exception) -> bool:
     """Say whether the same request may succeed in a moment."""
     broken = isinstance(error, InterruptedTransfer | UnreachableError)
-    return broken and not isinstance(error, SilentError | NotALibraryError)
+    return broken and not isinstance(error, SilentError | UntrustedError | NotALibraryError)
+
+
+def printable(text: str) -> str:
+    """Take out what could break a line or command a terminal: names come from strangers."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -18,6 +18,27 @@ def test_a_cloud_without_a_region_takes_its_first(user: User, one: Service, name
     assert user.rows("size", "admin:RegionTwo", "--match", f"name={name}*")[0]["Images"] == 0
 
 
+def test_a_region_that_clouds_yaml_does_not_name_is_found_in_the_catalogue(
+    user: User, accounts: Accounts, two: Service, name: str
+) -> None:
+    accounts.add("traveller")
+    accounts.change("traveller", region_name="RegionOne", regions=None)
+    two.put(f"{name}a", some_data(1), visibility="public")
+    size = ("size", "--match", f"name={name}*", "-f", "value", "-c", "images")
+    assert user.meltemi(*size, "traveller:RegionTwo").out == "1\n"
+    assert user.meltemi(*size, "traveller").out == "0\n"
+    refused = user.meltemi(*size, "traveller:RegionNine", code=2).complaint
+    assert "RegionOne, RegionTwo" in refused
+    assert "unknown cloud" in user.meltemi(*size, "nobody:RegionTwo", code=2).complaint
+
+
+def test_a_url_may_end_with_the_version(user: User, anonymous: Service, name: str) -> None:
+    anonymous.put(f"{name}a", some_data(1))
+    for end in ("/", "/v2", "/v2/", "/v2.1"):
+        [row] = user.rows("size", f"{anonymous.url}{end}", "--match", f"name={name}*")
+        assert row["Images"] == 1
+
+
 def test_os_variables_are_the_cloud_envvars(
     user: User, cloud: Cloud, one: Service, name: str
 ) -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.services
 
 CARRIED = (
     *("name", "status", "visibility", "protected", "os_hidden", "min_disk", "min_ram", "size"),
-    *("disk_format", "container_format", "checksum", "os_hash_value", "tags", "kernel_id", "ναι"),
+    *("disk_format", "container_format", "checksum", "os_hash_value", "tags", "kernel_id", "μπλε"),
 )
 
 
@@ -43,7 +43,7 @@ def test_there_and_back_again(
             protected=True,
             min_disk=2,
             min_ram=3,
-            ναι="⛵" * 300,
+            μπλε="⛵" * 300,
         ),
         one.put(f"{name}hidden", some_data(3), os_hidden=True),
         one.put(f"{name}deactivated", some_data(4)),
@@ -181,3 +181,20 @@ def test_a_folder_of_glance_replicator_is_loaded(
     anonymous.delete(image)
     refused = user.meltemi("load", anonymous.address, "legacy", "--match", f"id={image}", code=8)
     assert image in refused.err
+
+
+def test_metadata_alone_is_dumped_and_its_data_follows(
+    user: User, anonymous: Service, old: Service, name: str
+) -> None:
+    image = anonymous.put(f"{name}a", some_data(30), colour="red")
+    dump = ("dump", anonymous.address, "archive", "--match", f"name={name}*")
+    [row] = user.rows(*dump, "--metaonly")
+    assert (row["Result"], row["Bytes"]) == ("done", 0)
+    assert user.rows(*dump, "--metaonly") == []
+    assert [row["Result"] for row in user.rows("load", old.address, "archive")] == ["left out"]
+    assert not old.has(image)
+    anonymous.change(image, colour="blue")
+    assert [row["Bytes"] for row in user.rows(*dump)] == [5000]
+    user.meltemi("load", old.address, "archive")
+    assert old.data(image) == some_data(30)
+    assert old.show(image)["colour"] == "blue"

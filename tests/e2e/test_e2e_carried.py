@@ -226,6 +226,26 @@ def test_an_image_without_a_recorded_hash_is_hashed_on_the_way(
     assert two.show(images[0])["meltemi_source_hash"].startswith("computed:")
 
 
+def test_an_image_of_before_the_multihash_has_its_md5_checked(
+    user: User, others: tuple[Service, Service], name: str
+) -> None:
+    source, target = others
+    image = source.put(f"{name}a", some_data(15))
+    wrong = source.put(f"{name}wrong", some_data(16))
+    source.sql(
+        "UPDATE images SET os_hash_value = NULL, os_hash_algo = NULL "
+        f"WHERE id IN ('{image}', '{wrong}')"
+    )
+    source.sql(f"UPDATE images SET checksum = repeat('0', 32) WHERE id = '{wrong}'")
+    words = ("livecopy", source.address, target.address, "--match", f"name={name}*")
+    rows = {row["ID"]: row["Result"] for row in user.rows(*words, code=3)}
+    assert rows == {image: "done", wrong: "failed"}
+    replica = target.show(image)
+    assert replica["meltemi_source_hash"] == f"md5:{replica['checksum']}"
+    assert target.show(wrong)["status"] == "queued"
+    assert user.rows(*words, "--exclude", f"id={wrong}") == []
+
+
 def test_the_marks_are_four_properties_that_the_client_shows(
     user: User, one: Service, two: Service, name: str
 ) -> None:

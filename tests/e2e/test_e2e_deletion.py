@@ -59,6 +59,28 @@ def test_hide_hides_once(pair: Pair, name: str) -> None:
     assert pair.run("--on-source-deletion", "hide") == []
 
 
+def test_what_was_hidden_is_shown_again_with_its_source(
+    user: User, accounts: Accounts, one: Service, two: Service, name: str
+) -> None:
+    """A source that its reader may no longer see is as good as gone, until he may again."""
+    accounts.add("seer")
+    accounts.add("seer-keeper", role="admin")
+    image = one.put(f"{name}a", some_data(12), visibility="public")
+    words = (
+        *("livecopy", "seer:RegionOne", "seer-keeper:RegionTwo", "--match", f"name={name}*"),
+        *("--on-source-deletion", "hide"),
+    )
+    user.meltemi(*words)
+    one.change(image, visibility="private")
+    assert [row["Action"] for row in user.rows(*words)] == ["hide"]
+    assert two.show(image)["os_hidden"] is True
+    assert user.rows(*words) == []
+    one.change(image, visibility="public")
+    assert [row["Action"] for row in user.rows(*words)] == ["update"]
+    assert two.show(image)["os_hidden"] is False
+    assert user.rows(*words) == []
+
+
 def test_delete_deletes_also_what_is_protected_or_has_another_id(pair: Pair, name: str) -> None:
     plain = pair.source.put(f"{name}plain", some_data(3))
     protected = pair.source.put(f"{name}protected", some_data(3), protected=True)

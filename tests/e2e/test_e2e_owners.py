@@ -67,6 +67,21 @@ def test_what_a_member_may_and_may_not_do(
     assert "403" in user.meltemi(*words, *given, code=3).about("given")
 
 
+def test_a_member_cannot_read_what_is_deactivated_and_is_told_so(
+    user: User, accounts: Accounts, one: Service, two: Service, name: str
+) -> None:
+    project = accounts.add("reader")
+    fine = one.put(f"{name}fine", some_data(7), owner=project)
+    image = one.put(f"{name}off", some_data(7), owner=project)
+    one.act(image, "deactivate")
+    words = ("livecopy", "reader:RegionOne", "reader:RegionTwo", "--match", f"name={name}*")
+    done = user.meltemi(*words, "-f", "json", code=3)
+    assert {row["ID"]: row["Result"] for row in done.rows} == {fine: "done", image: "failed"}
+    assert "deactivated" in done.about(image)
+    assert not two.has(image) or two.show(image)["status"] == "queued"
+    assert two.data(fine) == some_data(7)
+
+
 def test_a_member_who_may_not_publish_is_told_what_to_do(
     user: User, cloud: Cloud, one: Service, two: Service, name: str
 ) -> None:

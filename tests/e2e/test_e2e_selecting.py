@@ -37,26 +37,17 @@ def shelf(anonymous: Service, name: str) -> dict[str, str]:
 ALL = {"public", "distro", "wip", "kernel", "off", "hidden"}
 
 CASES = [
-    ((), ALL),
-    (("--match", "visibility=public", "--match", "visibility=shared"), ALL),
-    (("--match", "visibility=public"), {"public"}),
+    (("--match", "visibility=public", "--match", "visibility=private"), {"public"}),
     (("--match", "tag=wip", "--match", "tag=lts"), {"public", "wip"}),
-    (("--match", "property:os_distro=debian-*"), {"distro"}),
     (("--match", "property:os_distro=*", "--match", "tag=wip"), {"wip"}),
-    (("--match", "disk_format=aki"), {"kernel"}),
     (("--match", "container_format=bare", "--match", "max_size=5k"), {"public", "distro"}),
-    (("--match", "min_size=6000", "--match", "max_size=8000"), {"wip", "kernel"}),
     (("--match", "status=deactivated"), {"off"}),
-    (("--match", "owner=athens"), {"wip"}),
-    (("--match", "min_age=52w"), {"wip"}),
+    (("--match", "min_age=52w", "--match", "owner=athens"), {"wip"}),
     (("--exclude", "min_age=52w", "--exclude", "tag=golden"), ALL - {"wip", "public"}),
-    (("--exclude", "max_size=1G"), set()),
     (("--where", "'golden' in image.tags || image.hidden"), {"public", "hidden"}),
     (("--where", "image.protected && image.min_disk > 8"), {"off"}),
     (("--where", "image.age > duration('8760h')"), {"wip"}),
     (("--where", "has(image.properties.os_distro) && image.size > 5000"), {"wip"}),
-    (("--where", "image.properties.os_distro == 'ubuntu'"), {"wip"}),
-    (("--match", "tag=wip", "--where", "image.size < 100"), set()),
 ]
 
 
@@ -71,7 +62,7 @@ def test_every_rule_and_expressions(
         [row] = user.rows("size", anonymous.address, "--match", f"name={name}*", *words)
         expected = (len(wanted), sum(2000 * sizes[short] for short in wanted))
         assert (row["Images"], row["Bytes"]) == expected, words
-    words, wanted = CASES[12]
+    words, wanted = CASES[7]
     rows = user.rows(
         "compare", anonymous.address, old.address, "--match", f"name={name}*", *words, code=1
     )

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 import yaml
@@ -165,6 +166,20 @@ def test_data_goes_to_stdout_and_progress_to_stderr(
     assert last.startswith(f"copy {name}a ({image}) -> {old.address}: done, 4.9 KiB in ")
 
 
+def test_a_hostile_name_cannot_forge_lines(
+    user: User, anonymous: Service, old: Service, name: str
+) -> None:
+    evil = f"{name}a\x1b[2J\r\nmeltemi: all is well [bold]x[/bold]"
+    image = anonymous.put(evil, some_data(14))
+    words = ("livecopy", anonymous.address, old.address, "--match", f"name={name}*")
+    for done in (user.meltemi(*words, "--dry-run"), user.meltemi(*words, "-v")):
+        assert "\x1b" not in done.out + done.err
+        assert "\r" not in done.out + done.err
+        assert not [line for line in done.lines if line.startswith("meltemi: all is well")]
+        assert "[bold]x[/bold]" in done.out
+    assert old.show(image)["name"] == evil
+
+
 def test_every_option_is_a_variable(
     user: User, anonymous: Service, old: Service, name: str
 ) -> None:
@@ -200,3 +215,45 @@ def test_a_dry_run_touches_nothing(user: User, anonymous: Service, old: Service,
     )
     assert [row["Action"] for row in done.rows] == ["copy"]
     assert not old.has(image)
+
+
+def test_a_target_that_fails_does_not_keep_the_others_waiting(
+    user: User, anonymous: Service, old: Service, name: str
+) -> None:
+    image = anonymous.put(f"{name}a", some_data(12))
+    nobody = "127.0.0.1:1"
+    done = user.meltemi(
+        *("livecopy", anonymous.address, nobody, old.address, "--match", f"name={name}*"),
+        *("-f", "json"),
+        code=6,
+    )
+    results = {row["To"]: row["Result"] for row in done.rows}
+    assert results == {old.address: "done", nobody: "failed"}
+    assert old.data(image) == some_data(12)
+
+
+def test_a_library_is_not_copied_onto_itself(user: User, anonymous: Service) -> None:
+    for target in (anonymous.address, anonymous.url):
+        assert user.meltemi("livecopy", anonymous.address, target, code=2).complaint
+
+
+def test_a_terminal_gets_live_bars(user: User, anonymous: Service, old: Service, name: str) -> None:
+    image = anonymous.put(f"{name}a", some_data(13, 4_000_000))
+    words = ("livecopy", anonymous.address, old.address, "--match", f"name={name}*")
+    seen = user.watch(*words, "--bwlimit", "2M", "--chunksize", "64k", "-f", "value")
+    assert f"copy {name}a ({image})" in seen
+    assert "in total" in seen
+    assert re.search(r"\d\.\d/\d\.\d MiB", seen), "bytes"
+    assert re.search(r"\d [kM]B/s", seen), "speed"
+    assert re.search(r"0:00:0\d", seen), "time left"
+    assert old.data(image) == some_data(13, 4_000_000)
+
+
+def test_completion_for_every_shell(user: User) -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "_MELTEMI_COMPLETE" in user.meltemi("completion", shell).out
+    offered = user.meltemi(
+        env={"_MELTEMI_COMPLETE": "bash_complete", "COMP_WORDS": "meltemi livecopy --on-c"}
+        | {"COMP_CWORD": "2"}
+    )
+    assert "--on-conflict" in offered.out

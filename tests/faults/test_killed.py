@@ -4,17 +4,17 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from lab import images
-from tests.support.cli import Running, running, succeed
+from tests.support.cli import running, succeed
 from tests.support.glance import Place
 from tests.support.proxy import FILE, Fault, Proxy
 
 MIB = 2**20
 LARGE = images.random_bytes(8 * MIB, 2)
+INTERRUPTED = "meltemi: interrupted: the next run goes on from here"
 
 
 def fill(source: Place) -> dict[str, bytes]:
@@ -47,18 +47,17 @@ def see_nothing_half_made(target: Place, made: dict[str, bytes]) -> None:
             assert image["visibility"] == "private"
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_kill_at_any_moment(source: Place, target: Place, seed: int) -> None:
+def test_kill_at_any_moment(source: Place, target: Place) -> None:
     made = fill(source)
-    chance = random.Random(seed)
+    chance = random.Random(7)
     killed = 0
-    for _ in range(12):
-        with running("livecopy", source, target, "--bwlimit", "6M", "--transfers", "2") as run:
-            time.sleep(chance.uniform(0.3, 1.6))
+    for _ in range(24):
+        with running("livecopy", source, target, "--bwlimit", "1M", "--transfers", "2") as run:
+            time.sleep(chance.uniform(0.3, 1.5))
             killed += run.alive
             run.process.kill()
         see_nothing_half_made(target, made)
-    assert killed > 3, "the first runs were through before they could be killed"
+    assert killed > 12, "the runs were through before they could be killed"
     succeed("livecopy", source, target)
     see_exact(source, target, made)
 
@@ -104,35 +103,23 @@ def _wait_until_hanging(proxy: Proxy, stage: Fault) -> None:
             time.sleep(0.3)
 
 
-@pytest.fixture
-def stuck(source: Place, target: Place) -> Iterator[tuple[Running, Proxy]]:
-    """Give a run that waits for its target in the middle of an upload."""
-    source.put("image", LARGE, visibility="public")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_interrupt_is_one_line(source: Place, target: Place, number: int, times: int) -> None:
+    image = source.put("image", LARGE, visibility="public")
     with Proxy(target.url) as proxy:
         proxy.fault(Fault("PUT", FILE, cut_body=3 * MIB, hang=True))
         with running("livecopy", source, proxy) as run:
             proxy.wait_for("PUT", FILE, bytes_moved=3 * MIB)
-            yield run, proxy
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("times", [1, 2])
-def test_an_interrupt_is_one_line(
-    source: Place, target: Place, stuck: tuple[Running, Proxy], number: int, times: int
-) -> None:
-    run, proxy = stuck
-    for _ in range(times):
-        run.send(number)
-        time.sleep(0.02)
-    done = run.wait(20)
-    assert done.code == 130, done.err
-    assert [line for line in done.lines if "action" not in line] == [
-        "meltemi: interrupted: the next run goes on from here"
-    ]
-    proxy.fault()
-    succeed("livecopy", source, proxy)
-    assert target.named("image")["visibility"] == "public"
-    assert target.data(target.named("image")["id"]) == LARGE
+            for _ in range(times):
+                run.send(number)
+                time.sleep(0.02)
+            done = run.wait(20)
+    # A second signal may end a process that is through with all but its exit.
+    assert done.code == 130 or (times == 2 and done.code == -number), done.err
+    assert [line for line in done.lines if line and "action" not in line] == [INTERRUPTED]
+    succeed("livecopy", source, target)
+    see_exact(source, target, {image: LARGE})
 
 
 def test_an_interrupt_while_reading_lists(source: Place, target: Place) -> None:
@@ -144,7 +131,7 @@ def test_an_interrupt_while_reading_lists(source: Place, target: Place) -> None:
             run.send(signal.SIGINT)
             done = run.wait(20)
     assert done.code == 130
-    assert done.complaint == "meltemi: interrupted: the next run goes on from here"
+    assert done.err.strip() == INTERRUPTED
     assert target.images() == []
 
 

@@ -624,9 +624,7 @@ async def test_nothing_is_removed_beyond_the_guard(
     for image in images[:3]:
         source.remove(image.id)
     source.put(DATA, name="new")
-    outcomes = await sync(
-        source, target, on_source_deletion=OnSourceDeletion.DELETE, max_delete=2
-    )
+    outcomes = await sync(source, target, on_source_deletion=OnSourceDeletion.DELETE, max_delete=2)
     assert [type(o.error) for o in outcomes if o.action.kind is Kind.DELETE] == [GuardError] * 3
     assert len(target.images) == 5
     await sync(source, target, on_source_deletion=OnSourceDeletion.DELETE, max_delete=3)

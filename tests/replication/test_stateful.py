@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 import stamina
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -290,5 +290,7 @@ TestReplication.settings = settings(
     max_examples=60,
     stateful_step_count=25,
     deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )

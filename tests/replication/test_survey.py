@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,7 @@ from meltemi.model.image import Hashes, Image
 from meltemi.model.plan import Kind, Standing
 from meltemi.model.provenance import Provenance, Written, read_provenance
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules, Selection
+from meltemi.replication import delivery
 from tests.replication.running import (
     carry_out,
     kinds,
@@ -265,6 +267,20 @@ async def test_a_nameless_image_is_renamed_to_something_sensible(
     assert "None" not in str(replica.name)
 
 
+@pytest.mark.parametrize("first", "0z")
+async def test_the_replica_of_a_shared_image_is_found_wherever_it_is_listed(
+    source: MemoryLibrary, target: MemoryLibrary, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    image = source.put(visibility="shared", id="5")
+    for number in "123446789":
+        source.put(id=f"{number}-other", name=number)
+    target.put(id=image.id, owner="somebody")
+    monkeypatch.setattr(delivery, "uuid", SimpleNamespace(uuid4=lambda: f"{first}-new"))
+    options = {"members": True, "on_conflict": OnConflict.RENAME}
+    await synced(source, target, **options)
+    assert [i.id for i in replicas(source, target)[image.id]] == [f"{first}-new"]
+
+
 async def test_a_name_in_another_project_or_hidden_is_no_conflict(
     source: MemoryLibrary, target: MemoryLibrary
 ) -> None:
@@ -494,9 +510,7 @@ async def test_members_are_merged(source: MemoryLibrary, target: MemoryLibrary) 
     assert target.members(image.id) == {"mine": "pending", "c": "accepted"}
 
 
-async def test_members_are_mapped_like_owners(
-    source: MemoryLibrary, target: MemoryLibrary
-) -> None:
+async def test_members_are_mapped_like_owners(source: MemoryLibrary, target: MemoryLibrary) -> None:
     image = source.put(b"data", visibility="shared")
     source.share(image.id, a="pending", b="pending")
     await synced(source, target, members=True, owners={"a": "mapped"})
@@ -623,9 +637,7 @@ async def test_owners(
 # Kernels
 
 
-async def test_kernels_come_along_unselected(
-    source: MemoryLibrary, target: MemoryLibrary
-) -> None:
+async def test_kernels_come_along_unselected(source: MemoryLibrary, target: MemoryLibrary) -> None:
     kernel, other = source.put(b"kernel", name="k"), source.put(b"other", name="o")
     image = source.put(b"image", name="wanted", properties={"kernel_id": kernel.id})
     chosen = Selection(match=(Rules(names=("wanted",)),))

@@ -137,6 +137,7 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)  # a connection is closed by the loop, after whoever closes it
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.get_running_loop().create_task(self._carry(reader, writer))
@@ -192,11 +193,8 @@ class Proxy:
                 sending.cancel()
                 answering.cancel()
                 await asyncio.gather(sending, answering, return_exceptions=True)
-        except _BrokenOffError:
-            _reset(up_writer)
-            raise
         finally:
-            up_writer.close()
+            _reset(up_writer)
 
     async def _pass_body(
         self,

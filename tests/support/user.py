@@ -1,7 +1,10 @@
 """A user with a clouds.yaml, who runs `meltemi` and `openstack` in a folder."""
 
+import os
+import re
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,11 @@ class Accounts:
         }
         self.entry(name, {"auth": auth, "regions": list(self._cloud.regions)})
         return keystone.project(project)
+
+    def change(self, name: str, **facts: Any) -> None:
+        """Change an entry; None takes a key away."""
+        changed = {**self._added[name], **facts}
+        self._added[name] = {key: value for key, value in changed.items() if value is not None}
 
     def entry(self, name: str, entry: Mapping[str, Any]) -> None:
         """Put an entry of any kind into the file."""
@@ -92,6 +100,27 @@ class User:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def watch(self, *words: object) -> str:
+        """Run meltemi with stderr on a terminal, to its success; give what was to be seen."""
+        ours, theirs = os.openpty()
+        seen = b""
+        with subprocess.Popen(
+            [*cli.PROGRAM, *map(str, words)],
+            env={**self._accounts.environment(), "TERM": "xterm", "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+        ) as process:
+            os.close(theirs)
+            # Linux answers with an error where the other end of a terminal is closed.
+            with suppress(OSError):
+                while piece := os.read(ours, 4096):
+                    seen += piece
+        os.close(ours)
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+        assert process.returncode == 0, text
+        return text
 
     def write(self, name: str, text: str) -> Path:
         """Write a file into the folder."""

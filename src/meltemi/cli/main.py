@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 from typing import Any, Final
 
@@ -71,11 +72,10 @@ def meltemi() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    debug = "--debug" in (sys.argv[1:] if args is None else args)
-    sys.exit(_run(args, debug=debug))
+    sys.exit(_run(sys.argv[1:] if args is None else args))
 
 
-def _run(args: list[str] | None, *, debug: bool) -> int:
+def _run(args: list[str]) -> int:
     try:
         result: Any = meltemi.main(args, prog_name="meltemi", standalone_mode=False)
     except MeltemiError as error:
@@ -89,7 +89,7 @@ def _run(args: list[str] | None, *, debug: bool) -> int:
     except (click.Abort, KeyboardInterrupt, BrokenPipeError):
         return _complain("interrupted: the next run goes on from here", INTERRUPTED)
     except Exception as error:
-        if debug:
+        if {"-d", "--debug"} & {*args} or os.environ.get("MELTEMI_DEBUG", "0") not in ("", "0"):
             raise
         return _complain(
             f"a defect in Meltemi: {type(error).__name__}: {error}; --debug shows more", DEFECT

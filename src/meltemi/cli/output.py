@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from meltemi.cli.options import option, together
-from meltemi.errors import UsageError
+from meltemi.errors import UsageError, printable
 
 FORMATS: Final = ("table", "json", "yaml", "csv", "value")
 
@@ -86,8 +86,7 @@ def _value(rows: list[list[Any]], _: list[str]) -> None:
 
 
 def _plain(cell: Any) -> str:
-    text = "" if cell is None else str(cell)
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return printable("" if cell is None else str(cell))
 
 
 _FORMATTERS: Final[Mapping[str, Callable[[list[list[Any]], list[str]], None]]] = {

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
+from meltemi.errors import printable
+
 Value = str | int | bool | frozenset[str] | None
 """What an attribute of an image can be; a set only for `tags`."""
 
@@ -65,7 +67,7 @@ class Image:
     @property
     def label(self) -> str:
         """Name the image for a person."""
-        return f"{self.name} ({self.id})" if self.name else self.id
+        return printable(f"{self.name} ({self.id})" if self.name else self.id)
 
     def attributes(self) -> dict[str, Value]:
         """Give everything a replicator may carry, flat as in the API, formats and owner aside."""

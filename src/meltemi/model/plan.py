@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from meltemi.errors import MeltemiError
+from meltemi.errors import MeltemiError, printable
 from meltemi.model.image import Image, Member, Value
 from meltemi.model.provenance import Provenance
 
@@ -42,7 +42,7 @@ class Subject:
     @property
     def label(self) -> str:
         """Name the image for a person."""
-        return f"{self.name} ({self.source_id})" if self.name else self.source_id
+        return printable(f"{self.name} ({self.source_id})" if self.name else self.source_id)
 
 
 @dataclass(frozen=True, slots=True)

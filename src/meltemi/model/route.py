@@ -94,6 +94,11 @@ class Limits:
     bandwidth: tuple[tuple[int, int | None], ...] = ()
     block: int = 2**20
 
+    def __post_init__(self) -> None:
+        rates = [rate for _, rate in self.bandwidth if rate is not None]
+        if min(self.transfers, self.block, *rates) < 1:
+            raise ValueError("transfers, block and rates are at least 1")
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

@@ -16,6 +16,9 @@ from meltemi.model.provenance import timestamp
 LASTING: Final = timedelta(seconds=60)
 """How long an image that waits for its data is left to the replicator that registered it."""
 
+_FARTHEST: Final = 10 * LASTING
+"""A claim that ends later is not believed; clocks of two hosts may differ by less."""
+
 _CLAIMED: Final = "claimed until "
 
 
@@ -35,8 +38,10 @@ class Claim:
         """Say whether another replicator must keep away.
 
         A claim ends with its time, or with its process where that can be seen: on this host.
+        One that ends later than any replicator would say is none.
         """
-        return now < self.until and not self.is_ours and not self.is_abandoned
+        credible = now < self.until < now + _FARTHEST
+        return credible and not self.is_ours and not self.is_abandoned
 
     @property
     def is_ours(self) -> bool:

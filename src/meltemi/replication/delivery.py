@@ -68,8 +68,7 @@ class Delivery:
                 if await self._registered(again=attempt.num > 1):
                     stream = self.data.data() if attempt.num == 1 else self._own_reading()
                     await self._send(stream)
-                await self._verify()
-                await self._publish()
+                await self._publish(await self._verify())
         return self.target_id
 
     @property
@@ -188,8 +187,8 @@ class Delivery:
         async for block in self.reading.blocks():
             yield block.data
 
-    async def _verify(self) -> None:
-        """Hold what the target says it stored against what was sent."""
+    async def _verify(self) -> Image:
+        """Hold what the target says it stored against what was sent; give that."""
         image = await self.target.show(self.target_id)
         if not image.has_data:
             raise InterruptedTransfer(
@@ -206,6 +205,7 @@ class Delivery:
                 f"{self.target.name}: image {image.label}: the target stored other data than it "
                 "was sent; it stays private: look at the target's storage"
             )
+        return image
 
     async def _read_back(self, sent: Hashes) -> bool:
         """Read the target's copy where it recorded no hash that can be compared."""
@@ -214,25 +214,33 @@ class Delivery:
             await asyncio.to_thread(state.update, piece)
         return state.hexdigest() == (sent.value or sent.checksum)
 
-    async def _publish(self) -> None:
+    async def _publish(self, stored: Image) -> None:
         try:
-            await self._show_to_others()
+            await self._show_to_others(stored)
         except ForbiddenError as error:
+            if self._image.visibility not in ("public", "community"):
+                raise
             raise ForbiddenError(
                 f"{error}; its data is there, private: --visibility private is content with that"
             ) from error
 
-    async def _show_to_others(self) -> None:
-        """Set what lets others see and use the image, and leave the complete mark last."""
+    async def _show_to_others(self, stored: Image) -> None:
+        """Set what lets others see and use the image, and leave the complete mark last.
+
+        Only what differs from what is stored: every operation of a patch costs Glance as much
+        as reading the image twice.
+        """
         image = self._image
         if image.status == "deactivated":
             await self.target.update(self.target_id, Changes({"status": "deactivated"}))
         final: dict[str, Value] = {}
+        present = stored.attributes()
         if not self.target.keeps_owners:
-            attributes = image.attributes()
-            final = {name: attributes[name] for name in sorted(PUBLISHED_LAST)}
+            wanted = image.attributes()
+            final = {n: wanted[n] for n in sorted(PUBLISHED_LAST) if wanted[n] != present[n]}
         origin = self._origin(timestamp(datetime.now(UTC)))
-        marks = origin.properties(self.target_id) if origin else {}
+        complete = origin.properties(self.target_id) if origin else {}
+        marks = {name: mark for name, mark in complete.items() if mark != present.get(name)}
         if self.action.add:
             if final:
                 await self.target.update(self.target_id, Changes(final))

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from meltemi.errors import UsageError
 from meltemi.model.address import LibraryAddress
-from meltemi.model.plan import Action, Note, Plan
+from meltemi.model.plan import Action, Kind, Note, Plan
 from meltemi.model.route import Limits
 
 VERSION: Final = 1
@@ -87,6 +87,8 @@ def load_plan(path: Path) -> tuple[Header, Mapping[str, Plan]]:
         }:
             raise UsageError(f"{path}:{number}: a route or a library that the header does not know")
         if item.action is not None:
+            if item.action.kind is Kind.COPY and item.action.image is None:
+                raise UsageError(f"{path}:{number}: a copy without its image")
             actions[subject.route].append(item.action)
         elif item.note is not None:
             notes[subject.route].append(item.note)

@@ -144,16 +144,19 @@ class _Survey:
             for target, image in zip(self._targets, images, strict=True):
                 if image is not None:
                     target.learn(image, has_source=source is not None)
-                if source is not None and not target.knows_as_replica(source, image):
+                known = source is not None and target.knows_as_replica(source, image)
+                if source is not None and not known:
                     target.elsewhere.add(source.id)
                 if source is None or not wanted:
                     continue
                 if image is None or not image.has_data or boot_files(source):
                     self._later.append((source, target, image))
-                elif self._shares(source):
+                elif not self._shares(source):
+                    self._settle_alike(source, target, image)
+                elif known:
                     waiting.append(self._settle(source, target, image))
                 else:
-                    self._settle_alike(source, target, image)
+                    self._later.append((source, target, image))
         await asyncio.gather(*waiting)
 
     def _wants(self, source: Image) -> bool:

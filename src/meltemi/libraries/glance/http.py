@@ -23,6 +23,7 @@ from meltemi.errors import (
     RefusedError,
     SilentError,
     UnreachableError,
+    UntrustedError,
     VanishedError,
     is_passing,
 )
@@ -182,7 +183,7 @@ class GlanceHttp:
                     yield response
                     return
         except aiohttp.ClientConnectorCertificateError as error:
-            raise UnreachableError(
+            raise UntrustedError(
                 f"{self._name}: the certificate of {self._endpoint.url} is not accepted: "
                 f"{error.certificate_error}; see --cacert and --insecure",
                 library=self._name,

@@ -1,0 +1,111 @@
+"""Rows as a table, JSON, YAML, CSV and values; progress as lines and as bars."""
+
+import csv
+import io
+import json
+import os
+import pty
+import sys
+from typing import Any
+
+import pytest
+import yaml
+
+from meltemi.cli.output import FORMATS, print_rows
+from meltemi.cli.progress import Bars, Lines, progress
+from meltemi.errors import UsageError
+from meltemi.model.plan import Action, Kind, Plan, Subject
+from meltemi.replication.report import Outcome, Result
+
+HOSTILE = 'a,"b"\n\x1b]0;evil\x07 [bold]ü{x}'
+ROWS: list[dict[str, Any]] = [
+    {"ID": "1", "Name": HOSTILE, "Bytes": 5},
+    {"ID": "2", "Name": None, "Bytes": 0},
+]
+COLUMNS = ("ID", "Name", "Bytes")
+ACTION = Action(
+    Kind.COPY,
+    Subject("route", "source", "target", "1", HOSTILE),
+    "1",
+    "why",
+    "a",
+    "b",
+    bytes=100,
+)
+
+
+def printed(capsys: pytest.CaptureFixture[str], form: str, columns: tuple[str, ...] = ()) -> str:
+    print_rows(ROWS, COLUMNS, {"format": form, "column": columns})
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_control_character_comes_through(capsys: pytest.CaptureFixture[str], form: str) -> None:
+    text = printed(capsys, form)
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_machine_formats_say_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads(printed(capsys, "json")) == ROWS
+    assert yaml.safe_load(printed(capsys, "yaml")) == ROWS
+    rows = list(csv.reader(io.StringIO(printed(capsys, "csv"))))
+    assert [len(row) for row in rows] == [3, 3, 3]
+    assert rows[0] == list(COLUMNS)
+
+
+def test_a_row_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(printed(capsys, "value").splitlines()) == 2
+    assert len(printed(capsys, "table").splitlines()) == 4
+    assert "[bold]" in printed(capsys, "table")
+
+
+def test_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, "value", ("bytes", "ID")) == "5 1\n0 2\n"
+    with pytest.raises(UsageError, match="'Size': there are ID, Name, Bytes"):
+        printed(capsys, "value", ("Size",))
+
+
+def test_an_empty_list(capsys: pytest.CaptureFixture[str]) -> None:
+    for form, expected in (("json", "[]\n"), ("yaml", "[]\n"), ("value", ""), ("csv", "ID\n")):
+        print_rows([], ("ID",), {"format": form, "column": ()})
+        assert capsys.readouterr().out == expected
+
+
+@pytest.mark.parametrize("result", Result)
+def test_lines(capsys: pytest.CaptureFixture[str], result: Result) -> None:
+    with progress() as reporter:
+        assert isinstance(reporter, Lines)
+        reporter.expect(Plan((ACTION,)))
+        reporter.started(ACTION)
+        reporter.moved(ACTION, 60)
+        reporter.finished(Outcome(ACTION, result, "because", "1", 100, 1.0))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    first, last = captured.err.splitlines()
+    assert first.startswith("1 action, 100 B")
+    assert result in last
+    assert "because" in last
+    assert "\x1b" not in captured.err
+
+
+def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    main, side = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with os.fdopen(side, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with progress() as reporter:
+            assert isinstance(reporter, Bars)
+            reporter.expect(Plan((ACTION,)))
+            reporter.started(ACTION)
+            reporter.moved(ACTION, 60)
+            reporter.moved(ACTION, -60)
+            reporter._progress.refresh()
+            reporter.finished(Outcome(ACTION, Result.FAILED, "because", "1"))
+        terminal.flush()
+        shown = os.read(main, 1 << 16).decode()
+    os.close(main)
+    assert "in total" in shown
+    assert "because" in shown
+    assert "\x1b]0;evil" not in shown

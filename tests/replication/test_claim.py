@@ -1,0 +1,69 @@
+"""Claims: who holds them, when they end, and that nonsense is none."""
+
+import os
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from meltemi.replication.claim import LASTING, Claim
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOST = socket.gethostname()
+
+
+def test_a_claim_reads_back() -> None:
+    claim = Claim.take(NOW)
+    assert claim.until == NOW + LASTING
+    assert claim.is_ours
+    assert not claim.is_abandoned
+    assert Claim.parse(str(claim)) == claim
+
+
+@pytest.mark.parametrize(
+    ("holder", "seconds", "holds"),
+    [
+        ("elsewhere/1", 1, True),
+        ("elsewhere/1", 0, False),
+        ("elsewhere/1", -1, False),
+        (f"{HOST}/{os.getppid()}", 1, True),
+        (f"{HOST}/{os.getppid()}", -1, False),
+        (f"{HOST}/{os.getpid()}", 1, False),
+        (f"{HOST}/1", 1, True),
+        (f"{HOST}/999999999", 1, False),
+        (f"{HOST}/99999999999999999999999", 1, False),
+        (f"{HOST}/²", 1, True),
+        (f"{HOST}/-1", 1, True),
+        (f"{HOST}/", 1, True),
+        ("", 1, True),
+    ],
+)
+def test_who_must_keep_away(holder: str, seconds: int, holds: bool) -> None:
+    claim = Claim(holder, NOW + timedelta(seconds=seconds))
+    assert claim.holds_against(NOW) is holds
+
+
+def test_a_claim_ends_with_its_process() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    claim = Claim(f"{HOST}/{process.pid}", NOW + LASTING)
+    assert claim.holds_against(NOW)
+    process.communicate(b"\n")
+    assert not claim.holds_against(NOW)
+    assert claim.is_abandoned
+
+
+@given(st.text())
+@example("2026-01-01T00:00:00 by x/1")
+@example("9999-12-31T23:59:59-23:59 by x/1")
+@example("0001-01-01T00:00:00+23:59 by x/1")
+@example("")
+def test_nonsense_breaks_nothing(text: str) -> None:
+    assert Claim.parse(text) is None
+    claim = Claim.parse(f"claimed until {text}")
+    if claim is not None:
+        claim.holds_against(NOW)
+        assert str(claim).startswith("claimed until ")
