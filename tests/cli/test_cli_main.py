@@ -26,7 +26,7 @@ NAMES = list(cli._COMMANDS)
 
 
 def command(name: str) -> click.Command:
-    found = cli.meltemi.get_command(click.Context(cli.meltemi), name)  # type: ignore[attr-defined]
+    found = cli.meltemi.get_command(click.Context(cli.meltemi), name)
     assert isinstance(found, click.Command)
     return found
 

@@ -1,4 +1,4 @@
-"""What a replica says of its origin: it reads back, it is bound to its image, nonsense is nothing."""
+"""What a replica says of its origin: it reads back, bound to its image; nonsense is nothing."""
 
 import json
 from dataclasses import replace
@@ -25,9 +25,9 @@ from meltemi.model.provenance import (
 
 DIGESTS = st.text("0123456789abcdef", min_size=12, max_size=12)
 TIMES = st.datetimes(
-    datetime(1970, 1, 2),
-    datetime(2999, 1, 1),
-    timezones=st.just(UTC),  # noqa: DTZ001
+    datetime(1970, 1, 2),  # noqa: DTZ001 - hypothesis adds the zone
+    datetime(2999, 1, 1),  # noqa: DTZ001
+    timezones=st.just(UTC),
 ).map(lambda moment: moment.replace(microsecond=0))
 MARKS = st.builds(
     Provenance,

@@ -91,8 +91,10 @@ ACTION = Action(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(ACTIONS, max_size=4), st.lists(NOTES, max_size=3))
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
+)
+@given(st.lists(ACTIONS, max_size=2), st.lists(NOTES, max_size=2))
 def test_plans_read_back(tmp_path: Path, actions: list[Action], notes: list[Note]) -> None:
     plans = {
         name: Plan(

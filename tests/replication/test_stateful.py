@@ -55,7 +55,7 @@ class Replication(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         stamina.set_testing(True, attempts=3, cap=True)
-        self.random = Random(7)  # noqa: S311 - ids that come out the same when a case is replayed
+        self.random = Random(7)
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(delivery, "uuid", SimpleNamespace(uuid4=self.fresh))
         self.data: dict[str, bytes] = {}
@@ -97,7 +97,7 @@ class Replication(RuleBasedStateMachine):
 
     @rule(size=st.integers(0, 4 * BLOCK), edit=EDITS)
     def put(self, size: int, edit: dict[str, Any]) -> None:
-        """A new image at the source."""
+        """Put an image at the source."""
         data = bytes([len(self.data) + 1]) * size
         image = self.source.put(data, **{"id": str(self.fresh()), "name": "debian", **edit})
         self.data[image.id] = data
@@ -105,7 +105,7 @@ class Replication(RuleBasedStateMachine):
     @precondition(lambda self: self.source.images)
     @rule(pick=st.randoms(use_true_random=False), edit=EDITS)
     def edit(self, pick: Any, edit: dict[str, Any]) -> None:
-        """The source's image changes."""
+        """Change an image of the source."""
         self.source.edit(pick.choice(sorted(self.source.images)), **edit)
 
     @precondition(lambda self: self.source.images)
@@ -114,19 +114,19 @@ class Replication(RuleBasedStateMachine):
         members=st.dictionaries(st.sampled_from("xyz"), st.sampled_from(["pending", "accepted"])),
     )
     def share(self, pick: Any, members: dict[str, str]) -> None:
-        """The source's members change."""
+        """Change the members of an image of the source."""
         self.source.share(pick.choice(sorted(self.source.images)), **members)
 
     @precondition(lambda self: self.source.images)
     @rule(pick=st.randoms(use_true_random=False))
     def delete(self, pick: Any) -> None:
-        """The source's image goes."""
+        """Delete an image of the source."""
         self.source.remove(pick.choice(sorted(self.source.images)))
 
     @precondition(lambda self: len(self.source.images) > 1)
     @rule(pick=st.randoms(use_true_random=False))
     def boots_with(self, pick: Any) -> None:
-        """An image needs another, perhaps itself."""
+        """Let an image need another, perhaps itself."""
         one, other = (pick.choice(sorted(self.source.images)) for _ in range(2))
         self.source.edit(one, properties={"kernel_id": other})
 
@@ -134,7 +134,7 @@ class Replication(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), name=st.sampled_from(NAMES), data=st.binary(max_size=9))
     def put_foreign(self, which: int, name: str | None, data: bytes) -> None:
-        """An image that is somebody's own stands at a target."""
+        """Put a tenant's image at a target."""
         target = self.targets[which]
         image = target.put(data, id=str(self.fresh()), name=name, owner="tenant")
         self.foreign[target.name, image.id] = image
@@ -142,7 +142,7 @@ class Replication(RuleBasedStateMachine):
     @precondition(lambda self: any(i not in t.images for t in self.targets for i in self.data))
     @rule(which=st.integers(0, 1), pick=st.randoms(use_true_random=False), burn=st.booleans())
     def take_id(self, which: int, pick: Any, burn: bool) -> None:
-        """An id of the source is taken or burnt at a target."""
+        """Take or burn an id of the source at a target."""
         target = self.targets[which]
         free = sorted(self.data.keys() - target.images.keys() - target.burnt)
         if not free:
@@ -156,7 +156,7 @@ class Replication(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 1), pick=st.randoms(use_true_random=False))
     def add_own(self, which: int, pick: Any) -> None:
-        """The target's operator adds a property to a replica."""
+        """Add a property to a replica, as the target's operator."""
         target = self.targets[which]
         with_data = [i for found in replicas(self.source, target).values() for i in found]
         if with_data:
@@ -174,10 +174,10 @@ class Replication(RuleBasedStateMachine):
         after=st.booleans(),
         times=st.integers(1, 4),
     )
-    def break_something(
+    def break_something(  # noqa: PLR0917 - hypothesis gives them by name
         self, where: int, request: str, error: Exception, at: int | None, after: bool, times: int
     ) -> None:
-        """One of the next requests fails."""
+        """Let one of the next requests fail."""
         library = [self.source, *self.targets][where]
         if request == "read":
             library.fail("read", EndedEarlyError() if after else error, at=at or 0, times=times)
@@ -188,7 +188,7 @@ class Replication(RuleBasedStateMachine):
 
     @rule(transfers=st.integers(1, 4), checked=st.booleans())
     def sync(self, transfers: int, checked: bool) -> None:
-        """A run with whatever fails."""
+        """Run with whatever fails."""
         self.run(self._sync(transfers, checked))
 
     async def _sync(self, transfers: int, checked: bool) -> Plan:
@@ -208,7 +208,7 @@ class Replication(RuleBasedStateMachine):
 
     @rule()
     def sync_undisturbed(self) -> None:
-        """Runs without faults come to rest: what is left is told and meant."""
+        """Run without faults, to rest: what is left is told and meant."""
         for library in (self.source, *self.targets):
             library.faults.clear()
 
@@ -228,7 +228,7 @@ class Replication(RuleBasedStateMachine):
         self.run(until_quiet())
 
     def arrived(self, found: Plan) -> None:
-        """Every source image is there, complete, or told of."""
+        """See that every source image is there, complete, or told of."""
         for target in self.targets:
             there = replicas(self.source, target)
             told = {n.subject.source_id for n in found.notes if n.subject.target == target.name}
@@ -248,7 +248,7 @@ class Replication(RuleBasedStateMachine):
 
     @invariant()
     def nothing_false_is_ever_active(self) -> None:
-        """An image with data has the source's, and was closed to others until it had."""
+        """Show that data is the source's, and was closed to others until it was complete."""
         for target in getattr(self, "targets", ()):
             for source_id, found in replicas(self.source, target).items():
                 assert len(found) == 1, "a second replica"
@@ -264,7 +264,7 @@ class Replication(RuleBasedStateMachine):
 
     @invariant()
     def nothing_of_others_changes(self) -> None:
-        """Images of tenants are as they were, and what an operator added stays."""
+        """Keep images of tenants as they were, and what an operator added."""
         for target in getattr(self, "targets", ()):
             for (name, image_id), image in self.foreign.items():
                 if name == target.name:
@@ -275,7 +275,7 @@ class Replication(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_deleted_to_clean_up(self) -> None:
-        """Only what the source deleted goes, and only where the route says so."""
+        """Delete only what the source deleted, and only where the route says so."""
         for target in getattr(self, "targets", ()):
             deleted = {i for kind, i in target.requests if kind == "delete"}
             for image_id in deleted & target.burnt:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -276,7 +277,7 @@ async def test_the_replica_of_a_shared_image_is_found_wherever_it_is_listed(
         source.put(id=f"{number}-other", name=number)
     target.put(id=image.id, owner="somebody")
     monkeypatch.setattr(delivery, "uuid", SimpleNamespace(uuid4=lambda: f"{first}-new"))
-    options = {"members": True, "on_conflict": OnConflict.RENAME}
+    options: dict[str, Any] = {"members": True, "on_conflict": OnConflict.RENAME}
     await synced(source, target, **options)
     assert [i.id for i in replicas(source, target)[image.id]] == [f"{first}-new"]
 
@@ -377,7 +378,7 @@ async def test_a_mark_forged_in_a_project_of_the_table_takes_over_nothing(
 ) -> None:
     kernel = source.put(b"kernel", name="kernel")
     image = source.put(b"golden", visibility="shared", properties={"kernel_id": kernel.id})
-    options = {"owners": owners, "members": True, "on_conflict": policy}
+    options: dict[str, Any] = {"owners": owners, "members": True, "on_conflict": policy}
     await synced(source, target, **options)
     before = {image_id: target.images[image_id] for image_id in (kernel.id, image.id)}
     fakes = [
@@ -706,7 +707,10 @@ async def test_grace(source: MemoryLibrary, target: MemoryLibrary) -> None:
     image = source.put()
     await synced(source, target)
     source.remove(image.id)
-    options = {"on_source_deletion": OnSourceDeletion.DELETE, "grace": timedelta(days=7)}
+    options: dict[str, Any] = {
+        "on_source_deletion": OnSourceDeletion.DELETE,
+        "grace": timedelta(days=7),
+    }
     first = await plan(source, target, now=NOW, **options)
     assert kinds(first) == [Kind.UPDATE]
     await carry_out(first, source, target)
@@ -722,7 +726,10 @@ async def test_grace_begins_anew_where_the_source_came_back(
     await synced(source, target)
     source.admin = False
     source.edit(image.id, owner="hidden from us")
-    options = {"on_source_deletion": OnSourceDeletion.DELETE, "grace": timedelta(days=7)}
+    options: dict[str, Any] = {
+        "on_source_deletion": OnSourceDeletion.DELETE,
+        "grace": timedelta(days=7),
+    }
     await sync(source, target, now=NOW, **options)
     source.edit(image.id, owner="theirs")
     await sync(source, target, now=NOW + timedelta(days=8), **options)

@@ -276,7 +276,9 @@ class MemoryLibrary:
                 received += piece
                 self.taken[image_id] = max(self.taken[image_id], len(received))
             if len(received) != size:
-                raise InterruptedTransfer(f"{self.name}: {len(received)} of {size} bytes came")
+                raise InterruptedTransfer(  # noqa: TRY301 - as a broken stream
+                    f"{self.name}: {len(received)} of {size} bytes came"
+                )
         except BaseException:
             if self._entries.get(image_id) is entry:
                 self._set(entry, status="queued")

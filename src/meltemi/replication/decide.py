@@ -23,6 +23,8 @@ from meltemi.replication.mapping import boot_files, map_image, map_members, with
 from meltemi.replication.merge import merge, merge_members
 
 VOLUME_MAP: Final = "block_device_mapping"
+LONGEST_NAME: Final = 255
+"""Characters that Glance takes in an image's name."""
 
 Settled = tuple[Action | Note, ...]
 """What an image needs; empty where the target is as it should be."""
@@ -340,8 +342,9 @@ class _Case:
         )
 
     def _renamed(self) -> Image:
-        name = self.wanted.name or self.source.id
-        return replace(self.wanted, name=f"{name} ({self.context.source})")
+        suffix = f" ({self.context.source})"
+        name = (self.wanted.name or self.source.id)[: LONGEST_NAME - len(suffix)]
+        return replace(self.wanted, name=name + suffix)
 
     def _conflict(self, reason: str) -> Note:
         return self._note(Standing.CONFLICT, f"{reason}; see --on-conflict")

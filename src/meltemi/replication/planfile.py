@@ -89,6 +89,8 @@ def load_plan(path: Path) -> tuple[Header, Mapping[str, Plan]]:
         if item.action is not None:
             if item.action.kind is Kind.COPY and item.action.image is None:
                 raise UsageError(f"{path}:{number}: a copy without its image")
+            if item.action.set.get("status", "active") not in ("active", "deactivated"):
+                raise UsageError(f"{path}:{number}: a status that nobody can set")
             actions[subject.route].append(item.action)
         elif item.note is not None:
             notes[subject.route].append(item.note)
