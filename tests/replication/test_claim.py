@@ -16,8 +16,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOST = socket.gethostname()
 
 
-def test_a_claim_reads_back() -> None:
-    claim = Claim.take(NOW)
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_claim_reads_back(*, stays: bool) -> None:
+    claim = Claim.take(NOW, stays=stays)
     assert claim.until == NOW + LASTING
     assert claim.is_ours
     assert not claim.is_abandoned
@@ -58,12 +59,18 @@ def test_a_claim_ends_with_its_process() -> None:
 
 @given(st.text())
 @example("2026-01-01T00:00:00 by x/1")
+@example("9999-12-31T23:59:59Z by x/1")
 @example("9999-12-31T23:59:59-23:59 by x/1")
 @example("0001-01-01T00:00:00+23:59 by x/1")
 @example("")
 def test_nonsense_breaks_nothing(text: str) -> None:
-    assert Claim.parse(text) is None
-    claim = Claim.parse(f"claimed until {text}")
-    if claim is not None:
-        claim.holds_against(NOW)
-        assert str(claim).startswith("claimed until ")
+    for written in (text, f"claimed until {text}"):
+        claim = Claim.parse(written)
+        if claim is not None:
+            claim.holds_against(NOW)
+            assert claim.stays == (written == text)
+            assert str(claim).startswith("claimed until ") != claim.stays
+
+
+def test_a_time_alone_is_no_claim() -> None:
+    assert Claim.parse("2026-01-01T00:00:00Z") is None

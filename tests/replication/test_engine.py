@@ -598,6 +598,35 @@ async def test_a_claim_that_expired_is_taken_over(
     await synced(source, target)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "updates"),
+    [
+        ({"visibility": "private"}, 0),
+        ({"visibility": "public"}, 1),
+        ({"visibility": "private", "protected": True}, 1),
+        ({"visibility": "private", "os_hidden": True}, 1),
+    ],
+)
+async def test_an_image_is_updated_only_where_something_is_left_to_publish(
+    source: MemoryLibrary, target: MemoryLibrary, attributes: dict[str, str | bool], updates: int
+) -> None:
+    source.put(DATA, **attributes)
+    await synced(source, target)
+    assert [request for request, _ in target.requests].count("update") == updates
+
+
+async def test_a_claim_that_stays_vouches_for_no_other_data(
+    source: MemoryLibrary, target: MemoryLibrary
+) -> None:
+    image = source.put(DATA, visibility="private")
+    target.stores = bytes.swapcase
+    assert set(results(await sync(source, target)).values()) == {Result.FAILED}
+    claim = Claim.parse(target.images[image.id].properties["meltemi_replicated_at"])
+    assert claim is not None
+    assert claim.stays
+    assert standings(await plan(source, target)) == {image.id: Standing.CONFLICT}
+
+
 @pytest.mark.parametrize("policy", list(OnSourceDeletion))
 async def test_an_image_stuck_in_saving_does_not_breed_copies(
     source: MemoryLibrary,

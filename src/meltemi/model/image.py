@@ -98,8 +98,7 @@ class Member:
 
 def digest(value: object) -> str:
     """Hash anything made of plain values, independent of the order of keys and set members."""
-    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
-    return sha256(canonical.encode()).hexdigest()
+    return sha256(_canonical.encode(value).encode()).hexdigest()
 
 
 def state_digest(image: Image | None, members: tuple[Member, ...] | None = None) -> str:
@@ -123,3 +122,7 @@ def _plain(value: object) -> object:
     if isinstance(value, frozenset):
         return sorted(value)
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+# Made once: an encoder for every digest would double the time that planning takes for digests.
+_canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 from meltemi.model.image import Hashes, Image, Member, Value, digest
@@ -95,25 +96,37 @@ class Provenance:
 
 def read_provenance(image: Image) -> Provenance | None:
     """Read what an image says of its origin; None where it says nothing that fits its own id."""
-    text = image.properties.get(WRITTEN)
-    library, _, source_id = image.properties.get(SOURCE, "").rpartition("/")
-    if text is None or not library:
+    if WRITTEN not in image.properties:
+        return None
+    texts = (
+        image.properties.get(name, "") for name in (SOURCE, SOURCE_HASH, REPLICATED_AT, WRITTEN)
+    )
+    return _read(image.id, *texts)
+
+
+# Planning asks several times of each image, one image after the other.
+@lru_cache(maxsize=64)
+def _read(
+    image_id: str, source: str, source_hash: str, replicated_at: str, text: str
+) -> Provenance | None:
+    library, _, source_id = source.rpartition("/")
+    if not library:
         return None
     try:
         body = json.loads(text)
-        if body["id"] != short(image.id):
+        if body["id"] != short(image_id):
             return None
         gone = body.get("gone")
         return Provenance(
             library=library,
             source_id=source_id,
-            source_hash=image.properties.get(SOURCE_HASH, ""),
+            source_hash=source_hash,
             written=Written(
                 dict(body["attributes"]),
                 frozenset(map(str, body["tags"])),
                 frozenset(map(str, body.get("members", ()))),
             ),
-            at=image.properties.get(REPLICATED_AT, ""),
+            at=replicated_at,
             gone_since=datetime.fromisoformat(gone).astimezone(UTC) if gone else None,
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):

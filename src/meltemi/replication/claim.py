@@ -3,6 +3,10 @@
 A claim stands in `meltemi_replicated_at` while an image waits for its data. It is never written
 during an upload: Glance saves an image's whole state at the end of an upload and at every update,
 so an update in between could undo the step to `active`. Meanwhile the status `saving` is the claim.
+
+Where nothing is left to do once the data is there, the claim is lasting: it names the time at which
+it was taken, and stays as the word of when and by whom the image was replicated. That saves an
+update, which costs Glance as much as registering the image.
 """
 
 import os
@@ -11,7 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from meltemi.model.provenance import timestamp
+from meltemi.model.image import Image
+from meltemi.model.provenance import Provenance, describe_hash, timestamp
 
 LASTING: Final = timedelta(seconds=60)
 """How long an image that waits for its data is left to the replicator that registered it."""
@@ -20,19 +25,24 @@ _FARTHEST: Final = 10 * LASTING
 """A claim that ends later is not believed; clocks of two hosts may differ by less."""
 
 _CLAIMED: Final = "claimed until "
+_BY: Final = " by "
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A replicator's word that it is at work on an image, good until a time."""
+    """A replicator's word that it is at work on an image, good until a time.
+
+    One that `stays` is all that remains to be said of the image once it has its data.
+    """
 
     holder: str
     until: datetime
+    stays: bool = False
 
     @classmethod
-    def take(cls, now: datetime) -> "Claim":
+    def take(cls, now: datetime, *, stays: bool = False) -> "Claim":
         """Claim for this process."""
-        return cls(_holder(), now + LASTING)
+        return cls(_holder(), now + LASTING, stays)
 
     def holds_against(self, now: datetime) -> bool:
         """Say whether another replicator must keep away.
@@ -56,18 +66,33 @@ class Claim:
         return local and not _alive(int(process))
 
     def __str__(self) -> str:
-        return f"{_CLAIMED}{timestamp(self.until)} by {self.holder}"
+        if self.stays:
+            return f"{timestamp(self.until - LASTING)}{_BY}{self.holder}"
+        return f"{_CLAIMED}{timestamp(self.until)}{_BY}{self.holder}"
 
     @classmethod
     def parse(cls, text: str) -> "Claim | None":
         """Read a claim; None where the text is none."""
-        if not text.startswith(_CLAIMED):
+        stays = not text.startswith(_CLAIMED)
+        when, by, holder = text.removeprefix(_CLAIMED).partition(_BY)
+        if stays and not by:
             return None
-        until, _, holder = text.removeprefix(_CLAIMED).partition(" by ")
         try:
-            return cls(holder, datetime.fromisoformat(until).astimezone(UTC))
+            moment = datetime.fromisoformat(when).astimezone(UTC)
+            return cls(holder, moment + LASTING if stays else moment, stays)
         except (ValueError, OverflowError):
             return None
+
+
+def unfinished(replica: Image, origin: Provenance) -> bool:
+    """Say whether a replica was left before its data was verified and all was published.
+
+    A claim that stays vouches for the data only where the target recorded the source's hash.
+    """
+    claim = Claim.parse(origin.at)
+    if claim is None:
+        return False
+    return not (claim.stays and origin.source_hash == describe_hash(replica.hashes))
 
 
 def _holder() -> str:

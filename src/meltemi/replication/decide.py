@@ -18,7 +18,7 @@ from meltemi.model.provenance import (
     short,
 )
 from meltemi.model.route import OnConflict, OnSourceDeletion, Policy
-from meltemi.replication.claim import Claim
+from meltemi.replication.claim import Claim, unfinished
 from meltemi.replication.mapping import boot_files, map_image, map_members, with_boot_files
 from meltemi.replication.merge import merge, merge_members
 
@@ -265,7 +265,7 @@ class _Case:
         wanted, present = self.wanted.attributes(), replica.attributes()
         if self.context.policy.metadata_only:
             wanted["status"] = present["status"]
-        claimed = Claim.parse(origin.at) is not None
+        claimed = unfinished(replica, origin)
         written = _unpublished(origin.written) if claimed else origin.written
         changes = merge(wanted, written, present)
         add: tuple[Member, ...] = ()

@@ -33,7 +33,7 @@ from meltemi.model.provenance import (
     short,
     timestamp,
 )
-from meltemi.replication.claim import Claim
+from meltemi.replication.claim import Claim, unfinished
 from meltemi.replication.fanout import Subscription
 from meltemi.replication.mapping import BOOT_FILES, with_boot_files
 from meltemi.replication.merge import merge
@@ -152,15 +152,17 @@ class Delivery:
         image = replace(self._image, id=self.target_id)
         if self.target.keeps_owners:
             return image
-        origin = self._origin(str(Claim.take(datetime.now(UTC))))
-        marks = origin.properties(self.target_id) if origin else {}
-        return replace(
-            image,
-            visibility="private",
-            protected=False,
-            os_hidden=False,
-            properties={**image.properties, **marks},
+        # Shared with nobody is private, and takes no update later.
+        to_nobody = image.visibility == "shared" and not self.action.add
+        visibility = "shared" if to_nobody else "private"
+        draft = replace(image, visibility=visibility, protected=False, os_hidden=False)
+        # A hash that has yet to be computed is another thing to write at the end.
+        published = draft == image and image.status == "active" and not self.action.add
+        origin = self._origin(
+            str(Claim.take(datetime.now(UTC), stays=published and bool(image.hashes.value)))
         )
+        marks = origin.properties(self.target_id) if origin else {}
+        return replace(draft, properties={**image.properties, **marks})
 
     async def _send(self, stream: AsyncIterator[bytes]) -> None:
         sent = 0
@@ -238,7 +240,7 @@ class Delivery:
         if not self.target.keeps_owners:
             wanted = image.attributes()
             final = {n: wanted[n] for n in sorted(PUBLISHED_LAST) if wanted[n] != present[n]}
-        origin = self._origin(timestamp(datetime.now(UTC)))
+        origin = self._origin(_lasting_claim(stored) or timestamp(datetime.now(UTC)))
         complete = origin.properties(self.target_id) if origin else {}
         marks = {name: mark for name, mark in complete.items() if mark != present.get(name)}
         if self.action.add:
@@ -249,3 +251,12 @@ class Delivery:
             final = {}
         if final or marks:
             await self.target.update(self.target_id, Changes({**final, **marks}))
+
+
+def _lasting_claim(stored: Image) -> str | None:
+    """Give this process's claim on an image where it can stay as the complete mark."""
+    origin = read_provenance(stored)
+    claim = Claim.parse(origin.at) if origin else None
+    if origin is None or claim is None or not claim.is_ours or unfinished(stored, origin):
+        return None
+    return origin.at

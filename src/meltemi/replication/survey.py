@@ -11,7 +11,7 @@ from meltemi.model.image import Image, Member
 from meltemi.model.plan import Action, Note, Plan, Standing
 from meltemi.model.provenance import Provenance, read_provenance
 from meltemi.model.route import OnSourceDeletion, Route
-from meltemi.replication.claim import Claim
+from meltemi.replication.claim import unfinished
 from meltemi.replication.decide import (
     Context,
     Found,
@@ -238,7 +238,7 @@ class _Survey:
 def _soundness(image: Image) -> tuple[bool, bool, bool]:
     """Order replicas of one source: a broken storage or a killed target may leave several."""
     origin = read_provenance(image)
-    unverified = origin is None or Claim.parse(origin.at) is not None
+    unverified = origin is None or unfinished(image, origin)
     return not image.has_data, unverified, image.os_hidden
 
 
