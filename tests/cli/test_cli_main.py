@@ -10,6 +10,7 @@ import click
 import pytest
 
 from meltemi.cli import main as cli
+from meltemi.cli import work
 from meltemi.errors import (
     ArchiveError,
     AuthenticationError,
@@ -20,6 +21,8 @@ from meltemi.errors import (
     UsageError,
 )
 from meltemi.libraries.archive import open_archive
+from meltemi.model.route import Route
+from meltemi.replication.run import Libraries
 from tests.support import cli as real
 
 NAMES = list(cli._COMMANDS)
@@ -66,7 +69,7 @@ def test_every_command_has_help_and_is_listed(
     ("variable", "value", "key", "expected"),
     [
         ("MELTEMI_TRANSFERS", "3", "transfers", 3),
-        ("MELTEMI_CHUNKSIZE", "64k", "chunksize", 65536),
+        ("MELTEMI_CHUNKSIZE", "128k", "chunksize", 131072),
         ("MELTEMI_FORMAT", "json", "format", "json"),
         ("MELTEMI_MATCH", "name=a visibility=public", "match", ("name=a", "visibility=public")),
         ("MELTEMI_DRY_RUN", "1", "dry_run", True),
@@ -94,7 +97,9 @@ def test_variables_are_read(
         ["livecopy", "a", "b", "--match", "min_size=1", "--match", "min_size=2"],
         ["livecopy", "a", "b", "--map-owner", "x"],
         ["livecopy", "a", "b", "--map-value", "x=y"],
-        ["livecopy", "a", "b", "--chunksize", "1"],
+        ["livecopy", "a", "b", "--chunksize", "0"],
+        ["livecopy", "a", "b", "--chunksize", "17M"],
+        ["livecopy", "a", "b", "--line\nbreak"],
         ["livecopy", "a", "b", "--bwlimit", "0"],
         ["livecopy", "a", "b", "--transfers", "0"],
         ["livecopy", "a", "b", "--max-delete", "-1"],
@@ -114,6 +119,75 @@ def test_misuse(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "Traceback" not in captured.err
+    [line] = captured.err.splitlines()
+    assert line.startswith("meltemi: ")
+
+
+def test_misuse_points_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    run("livecopy", "a")
+    assert capsys.readouterr().err.endswith("; see meltemi livecopy --help\n")
+    run("lifecopy")
+    assert capsys.readouterr().err.endswith("; see meltemi --help\n")
+
+
+def test_no_command_at_all_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 2
+    assert "livecopy" in capsys.readouterr().err
+
+
+VERBS = ["livecopy", "compare", "dump", "load", "size"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_option_of_glance_replicator_is_understood(verb: str) -> None:
+    words = ["a"] if verb == "size" else ["a", "b"]
+    values = {
+        "dontreplicate": "colour",
+        "token": "t",
+        "sourcetoken": "s",
+        "targettoken": "u",
+        "chunksize": "1024",
+    }
+    for key, value in values.items():
+        words += [f"--{key}", value]
+    given = command(verb).make_context(verb, [*words, "--metaonly"]).params
+    assert {key: given[key] for key in values} == {**values, "chunksize": 65536}
+    assert given["metaonly"] is True
+
+
+@pytest.mark.parametrize(
+    ("verb", "silent"),
+    [
+        ("livecopy", set()),
+        ("compare", {"chunksize"}),
+        ("dump", {"targettoken"}),
+        ("load", {"sourcetoken"}),
+        ("size", {"metaonly", "dontreplicate", "targettoken", "chunksize"}),
+    ],
+)
+def test_options_without_effect_are_not_in_the_help(verb: str, silent: set[str]) -> None:
+    assert {option.name for name, option in options() if name == verb and option.hidden} == silent
+
+
+def test_options_without_effect_change_nothing(tmp_path: Path) -> None:
+    words = ("size", str(_archive(tmp_path)), "-f", "value")
+    legacy = ("-m", "-D", "x", "--targettoken", "x", "--chunksize", "1")
+    assert real.succeed(*words, *legacy).out == real.succeed(*words).out
+
+
+@pytest.mark.parametrize("dead", ["from", "to"])
+async def test_of_several_routes_the_library_that_is_dead_is_named(
+    tmp_path: Path, dead: str
+) -> None:
+    error = UnreachableError("gone")
+    living = "to" if dead == "from" else "from"
+    library = open_archive(tmp_path / living, name=living, writable=True)
+    libraries = Libraries({living: library}, {dead: error})
+    try:
+        plan = await work._plan(Route("one", "from", ("to",)), libraries, alone=False)
+    finally:
+        await library.close()
+    assert plan.errors == {dead: error}
 
 
 def test_a_mistyped_option_is_answered_with_the_right_one(

@@ -115,6 +115,8 @@ def test_the_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://", "its host or its port is missing"),
         ("http://host:", "its host or its port is missing"),
         ("http://[::1", "is not a URL"),
+        ("http://a..b:80", "its host is no name"),
+        (f"{'a' * 64}.example:80", "its host is no name"),
         ("ftp://host", "it must begin with http:// or https://"),
         ("http://ho st", "a character that a URL cannot hold"),
         ("http://host/?a=b", "it must end with its path"),

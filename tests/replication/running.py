@@ -44,11 +44,12 @@ def route(
     source: MemoryLibrary,
     targets: Sequence[MemoryLibrary],
     selection: Selection | None = None,
+    called: str = "route",
     **policy: Any,
 ) -> Route:
     """Make a route with a policy of these attributes."""
     names = tuple(target.name for target in targets)
-    return Route("route", source.name, names, selection or Selection(), Policy(**policy))
+    return Route(called, source.name, names, selection or Selection(), Policy(**policy))
 
 
 def libraries(*all_of_them: MemoryLibrary) -> Libraries:

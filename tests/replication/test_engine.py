@@ -342,8 +342,9 @@ async def test_a_broken_reading_goes_on_where_it_stopped(
 
 
 async def test_a_reading_may_break_at_every_byte(
-    source: MemoryLibrary, target: MemoryLibrary
+    source: MemoryLibrary, target: MemoryLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("meltemi.replication.reading._PAUSE_SECONDS", 0)
     image = source.put(DATA)
     for at in range(1, len(DATA)):
         source.fail("read", BROKEN, at=at)

@@ -58,6 +58,7 @@ ORIGINS = st.builds(
     TEXT,
     st.builds(Written, st.dictionaries(TEXT, TEXT), st.frozensets(TEXT), st.frozensets(TEXT)),
     TEXT,
+    TEXT,
     st.none() | TIMES,
 )
 ACTIONS = st.builds(

@@ -808,3 +808,77 @@ async def test_the_same_data_is_known_by_different_hashes() -> None:
     target.put(b"5678", id=image.id)
     found = await plan(source, target)
     assert standings(found) == {image.id: Standing.CONFLICT}, "sizes prove nothing"
+
+
+async def test_a_route_removes_only_what_it_has_written(
+    source: MemoryLibrary, target: MemoryLibrary
+) -> None:
+    image = source.put(b"golden")
+    await sync(source, target, called="golden")
+    await source.delete(image.id)
+    gone = await plan(source, target, called="nightly", on_source_deletion=OnSourceDeletion.DELETE)
+    assert not gone.actions
+    [action] = (
+        await plan(source, target, called="golden", on_source_deletion=OnSourceDeletion.DELETE)
+    ).actions
+    assert action.kind is Kind.DELETE
+
+
+async def test_an_image_does_not_come_without_its_kernel(
+    source: MemoryLibrary, target: MemoryLibrary
+) -> None:
+    kernel = source.put(b"kernel", name="k")
+    source.put(b"disk", name="d", properties={"kernel_id": kernel.id})
+    target.put(b"a stranger's kernel", id=kernel.id, name="other")
+    found = await plan(source, target)
+    assert not found.actions
+    assert {note.standing for note in found.notes} == {Standing.CONFLICT}
+    assert any("boots with" in note.reason for note in found.notes)
+
+
+async def test_an_image_whose_kernel_the_source_has_lost_does_not_boot_with_another(
+    source: MemoryLibrary, target: MemoryLibrary
+) -> None:
+    lost = "11111111-2222-4333-8444-555555555555"
+    source.put(b"disk", name="d", properties={"kernel_id": lost})
+    assert [action.kind for action in (await plan(source, target)).actions] == [Kind.COPY]
+    target.put(b"a stranger's kernel", id=lost, name="other")
+    assert not (await plan(source, target)).actions
+
+
+async def test_a_source_under_another_address_finds_its_mapped_replicas(
+    source: MemoryLibrary, target: MemoryLibrary
+) -> None:
+    image = source.put(b"data")
+    target.burnt.add(image.id)
+    await sync(source, target)
+    source.identity = "memory://another-name"
+    assert [action.kind for action in (await plan(source, target)).actions] == [Kind.UPDATE]
+    await sync(source, target)
+    assert len(target.images) == 1
+
+
+async def test_adoption_leaves_closed_what_the_target_closed(
+    source: MemoryLibrary, target: MemoryLibrary
+) -> None:
+    image = source.put(b"data", name="new")
+    target.put(
+        b"data", id=image.id, name="old", protected=True, os_hidden=True, status="deactivated"
+    )
+    await sync(source, target)
+    there = target.images[image.id]
+    assert (there.name, there.protected, there.os_hidden) == ("new", True, True)
+    assert there.status == "deactivated"
+    assert not (await plan(source, target)).actions
+
+
+async def test_base_attributes_are_left_behind_too(
+    source: MemoryLibrary, target: MemoryLibrary
+) -> None:
+    image = source.put(b"data", protected=True, tags=frozenset({"a"}), min_ram=5)
+    await sync(source, target, drop=frozenset({"protected", "tags", "min_ram"}))
+    there = target.images[image.id]
+    assert (there.protected, there.tags, there.min_ram) == (False, frozenset(), 0)
+    assert not (
+        await plan(source, target, drop=frozenset({"protected", "tags", "min_ram"}))
+    ).actions

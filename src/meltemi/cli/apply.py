@@ -13,6 +13,7 @@ from meltemi.cli.work import (
     RESULT_COLUMNS,
     Connections,
     exit_code,
+    is_bad,
     note_rows,
     outcome_row,
     run,
@@ -70,6 +71,7 @@ async def _apply(
                     limits=header.routes[route].limits,
                     max_delete=header.routes[route].max_delete,
                     checked=True,
+                    failed=header.incomplete or any(map(is_bad, outcomes)),
                 )
     rows = [outcome_row(outcome) for outcome in outcomes]
     for plan in plans.values():

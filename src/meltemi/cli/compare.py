@@ -29,6 +29,7 @@ from meltemi.replication.run import opened
 @opt.policy_options
 @opt.connection_options
 @opt.token_options
+@opt.legacy_options("chunksize")
 @output_options
 def command(source: str, targets: tuple[str, ...], **options: Any) -> int:
     """Show what separates FROM from TO: exit code 0 where nothing does, 1 where something does."""

@@ -20,6 +20,7 @@ from meltemi.model.route import Route
 @opt.engine_options
 @opt.connection_options
 @opt.source_token_options
+@opt.legacy_options("targettoken")
 @output_options
 def command(source: str, path: str, **options: Any) -> int:
     """Write the images of FROM into the archive at PATH, a folder that a person can read.

@@ -6,7 +6,7 @@ import click
 
 from meltemi.cli import options as opt
 from meltemi.cli.output import check_columns, output_options
-from meltemi.cli.selection import selection_from
+from meltemi.cli.selection import adhoc_name, selection_from
 from meltemi.cli.work import RESULT_COLUMNS, connections_from, replicate, run
 from meltemi.model.route import Route
 
@@ -29,7 +29,7 @@ def command(source: str, targets: tuple[str, ...], **options: Any) -> int:
     """
     check_columns(RESULT_COLUMNS, options)
     route = Route(
-        name="livecopy",
+        name=adhoc_name("livecopy", options),
         source=source,
         targets=targets,
         selection=selection_from(options),

@@ -6,7 +6,7 @@ import click
 
 from meltemi.cli import options as opt
 from meltemi.cli.output import check_columns, output_options
-from meltemi.cli.selection import selection_from
+from meltemi.cli.selection import adhoc_name, selection_from
 from meltemi.cli.work import RESULT_COLUMNS, archive_address, connections_from, replicate, run
 from meltemi.model.route import Route
 
@@ -21,6 +21,7 @@ from meltemi.model.route import Route
 @opt.engine_options
 @opt.connection_options
 @opt.target_token_options
+@opt.legacy_options("sourcetoken")
 @output_options
 def command(target: str, path: str, **options: Any) -> int:
     """Bring the images of the archive at PATH into TO.
@@ -30,7 +31,7 @@ def command(target: str, path: str, **options: Any) -> int:
     """
     check_columns(RESULT_COLUMNS, options)
     route = Route(
-        name="load",
+        name=adhoc_name("load", options),
         source=archive_address(path),
         targets=(target,),
         selection=selection_from(options),

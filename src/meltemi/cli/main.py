@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from meltemi import __version__
-from meltemi.errors import MeltemiError
+from meltemi.errors import MeltemiError, printable
 
 _COMMANDS: Final = {
     "livecopy": "Make images of one library appear in others.",
@@ -84,8 +84,7 @@ def _run(args: list[str]) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _refuse(error)
     except (click.Abort, KeyboardInterrupt, BrokenPipeError):
         return _complain("interrupted: the next run goes on from here", INTERRUPTED)
     except Exception as error:
@@ -95,6 +94,16 @@ def _run(args: list[str]) -> int:
             f"a defect in Meltemi: {type(error).__name__}: {error}; --debug shows more", DEFECT
         )
     return result if isinstance(result, int) else 0
+
+
+def _refuse(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    message = printable(" ".join(error.format_message().split()))
+    if isinstance(error, click.UsageError) and error.ctx:
+        message = f"{message.rstrip('.')}; see {error.ctx.command_path} --help"
+    return _complain(message, error.exit_code)
 
 
 def _complain(message: str, code: int) -> int:

@@ -48,9 +48,9 @@ LARGEST_CHUNK: Final = 16 * 2**20
 
 def _parse_chunk(text: str) -> int:
     size = parse_size(text)
-    if not SMALLEST_CHUNK <= size <= LARGEST_CHUNK:
-        raise ValueError("a chunk has 64k to 16M bytes")
-    return size
+    if not 0 < size <= LARGEST_CHUNK:
+        raise ValueError("a chunk has 64k to 16M bytes; less is raised to 64k")
+    return max(size, SMALLEST_CHUNK)
 
 
 CHUNK: Final = Parsed("size", _parse_chunk)
@@ -73,6 +73,15 @@ def together(*decorators: Decorator) -> Decorator:
 
     return decorate
 
+
+UNUSED: Final = "Accepted as glance-replicator did; of no effect here."
+_LEGACY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]]] = {
+    "metaonly": (("-m", "--metaonly"), {"is_flag": True}),
+    "dontreplicate": (("-D", "--dontreplicate"), {}),
+    "sourcetoken": (("--sourcetoken",), {}),
+    "targettoken": (("--targettoken",), {}),
+    "chunksize": (("--chunksize",), {"type": CHUNK}),
+}
 
 connection_options = together(
     option("--cacert", type=click.Path(path_type=Path), help="Trust these certificates instead."),
@@ -98,6 +107,14 @@ target_token_options = together(
 token_options = together(
     source_token_options, option("--targettoken", help="A token for the targets, given by URL.")
 )
+
+
+def legacy_options(*names: str) -> Decorator:
+    """Accept options of glance-replicator that mean nothing to a command: every verb had them."""
+    return together(
+        *(option(*_LEGACY[name][0], hidden=True, help=UNUSED, **_LEGACY[name][1]) for name in names)
+    )
+
 
 file_argument = click.argument(
     "file",
@@ -196,7 +213,7 @@ engine_options = together(
         type=CHUNK,
         default="1M",
         show_default=True,
-        help="Bytes to read, hash and send at once; 64k to 16M.",
+        help="Bytes to read, hash and send at once; at most 16M, and raised to 64k where less.",
     ),
 )
 

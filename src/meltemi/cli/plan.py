@@ -51,6 +51,7 @@ async def _plan(routes: list[Route], connections: Connections, options: dict[str
             libraries=connections.addresses,
             identities=identities,
             routes={r.name: PlannedRoute(r.limits, r.policy.max_delete) for r in routes},
+            incomplete=any(plan.errors for _, plan in plans),
         )
         save_plan(options["out"], header, {route.name: plan for route, plan in plans})
     found = [plan for _, plan in plans]

@@ -5,9 +5,19 @@ from typing import Any
 
 import click
 
+from meltemi.model.provenance import short
 from meltemi.model.route import Rules, Selection
 
 _PROPERTY = "property:"
+
+
+def adhoc_name(command: str, options: Mapping[str, Any]) -> str:
+    """Name the route of a command line: the same for the same selection.
+
+    What one selection has brought is not removed for another one.
+    """
+    words = [*sorted(options["match"]), *sorted(options["exclude"]), options["where"] or ""]
+    return f"{command} {short(words)}" if any(words) else command
 
 
 def selection_from(options: Mapping[str, Any]) -> Selection:

@@ -22,6 +22,7 @@ _COLUMNS = ("Library", "Images", "Bytes", "Size")
 @opt.selection_options
 @opt.connection_options
 @opt.source_token_options
+@opt.legacy_options("metaonly", "dontreplicate", "targettoken", "chunksize")
 @output_options
 def command(source: str, **options: Any) -> int:
     """Sum the images in FROM that have data, and their bytes."""

@@ -142,7 +142,8 @@ async def _plan(route: Route, libraries: Libraries, *, alone: bool) -> Plan:
     except MeltemiError as error:
         if alone:
             raise
-        plan = Plan(errors={route.source: error})
+        closed = next((n for n, known in libraries.errors.items() if known is error), None)
+        plan = Plan(errors={closed or error.library or route.source: error})
     for problem in plan.errors.values():
         click.echo(f"meltemi: {problem}", err=True)
     return plan
@@ -172,13 +173,21 @@ async def replicate(
             for route in routes:
                 plan = await _plan(route, libraries, alone=len(routes) == 1)
                 reporter.expect(plan)
-                done = await run_plan(
-                    plan,
-                    libraries,
-                    reporter,
-                    limits=route.limits,
-                    max_delete=route.policy.max_delete,
-                )
+                done: list[Outcome] = []
+                try:
+                    done = await run_plan(
+                        plan,
+                        libraries,
+                        reporter,
+                        limits=route.limits,
+                        max_delete=route.policy.max_delete,
+                        failed=bool(worst_error(plans)) or any(map(is_bad, outcomes)),
+                    )
+                except MeltemiError as error:
+                    if len(routes) == 1:
+                        raise
+                    click.echo(f"meltemi: {error}", err=True)
+                    plan = replace(plan, errors={**plan.errors, route.source: error})
                 plans.append(plan)
                 outcomes += done
                 rows += [*map(outcome_row, done), *note_rows(plan, RESULT_COLUMNS)]
@@ -262,6 +271,11 @@ def exit_code(outcomes: Sequence[Outcome], plans: Sequence[Plan]) -> int:
     if guards := [error for error in errors if isinstance(error, GuardError)]:
         return guards[0].exit_code
     return DIFFERENCES if any(o.result is Result.SKIPPED for o in outcomes) or left(plans) else 0
+
+
+def is_bad(outcome: Outcome) -> bool:
+    """Say whether an action went wrong, so that nothing may be removed after it."""
+    return outcome.result in (Result.FAILED, Result.STALE)
 
 
 def left(plans: Sequence[Plan]) -> bool:

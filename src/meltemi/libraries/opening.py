@@ -34,9 +34,15 @@ async def open_library(
 
     if address.url is not None:
         endpoint = endpoint_of_url(address, token, name)
-        if token:
-            endpoint.auth.project = await project_of(token, endpoint)
-        return await GlanceLibrary.open(endpoint, name, silence)
+        library = await GlanceLibrary.open(endpoint, name, silence)
+        try:
+            if token:
+                endpoint.auth.project = await project_of(token, endpoint, name, silence)
+        except BaseException:
+            await library.close()
+            raise
+        return library
     if token:
         raise UsageError(f"{name}: a token goes with a URL; a cloud has its own credentials")
-    return await GlanceLibrary.open(await endpoint_of_cloud(address, name), name, silence)
+    endpoint = await endpoint_of_cloud(address, name, silence)
+    return await GlanceLibrary.open(endpoint, name, silence)

@@ -123,4 +123,12 @@ def _find_problem(text: str, parts: SplitResult, port: int | None) -> str | None
         return "it must end with its path"
     if not parts.hostname or port == 0 or parts.netloc.endswith(":"):
         return "its host or its port is missing"
-    return None
+    return None if _is_host(parts.hostname) else "its host is no name that a host can have"
+
+
+def _is_host(name: str) -> bool:
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return True

@@ -124,5 +124,5 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 
-# Made once: an encoder for every digest would double the time that planning takes for digests.
+# json.dumps with options makes an encoder at every call, and planning digests a lot.
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain)

@@ -64,8 +64,8 @@ class Written:
 class Provenance:
     """Where a replica comes from and what was last written to it.
 
-    `library` is the source's identity; `at` is the text of `meltemi_replicated_at`;
-    `gone_since` says since when the source has been missing, where it is.
+    `library` is the source's identity; `at` is the text of `meltemi_replicated_at`; `route` names
+    the route that wrote it; `gone_since` says since when the source has been missing, where it is.
     """
 
     library: str
@@ -73,6 +73,7 @@ class Provenance:
     source_hash: str
     written: Written = field(default_factory=Written)
     at: str = ""
+    route: str = ""
     gone_since: datetime | None = None
 
     def properties(self, target_id: str) -> dict[str, str]:
@@ -84,6 +85,8 @@ class Provenance:
         }
         if self.written.members:
             written["members"] = sorted(self.written.members)
+        if self.route:
+            written["route"] = self.route
         if self.gone_since:
             written["gone"] = timestamp(self.gone_since)
         return {
@@ -127,6 +130,7 @@ def _read(
                 frozenset(map(str, body.get("members", ()))),
             ),
             at=replicated_at,
+            route=str(body.get("route", "")),
             gone_since=datetime.fromisoformat(gone).astimezone(UTC) if gone else None,
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):

@@ -13,6 +13,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import Final
 
 from meltemi.model.image import Image
@@ -26,6 +27,8 @@ _FARTHEST: Final = 10 * LASTING
 
 _CLAIMED: Final = "claimed until "
 _BY: Final = " by "
+_THIS: Final = token_hex(4)
+"""Tells this process from another that had its number, as in a container that was started anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,11 @@ class Claim:
     @property
     def is_abandoned(self) -> bool:
         """Say whether the holder was a process of this host that is gone."""
-        host, _, process = self.holder.rpartition("/")
-        local = host == socket.gethostname() and process.isascii() and process.isdigit()
-        return local and not _alive(int(process))
+        host, process, mark = [*self.holder.split("/"), "", ""][:3]
+        if host != socket.gethostname() or not (process.isascii() and process.isdigit()):
+            return False
+        reborn = int(process) == os.getpid() and mark != _THIS
+        return reborn or not _alive(int(process))
 
     def __str__(self) -> str:
         if self.stays:
@@ -96,7 +101,7 @@ def unfinished(replica: Image, origin: Provenance) -> bool:
 
 
 def _holder() -> str:
-    return f"{socket.gethostname()}/{os.getpid()}"
+    return f"{socket.gethostname()}/{os.getpid()}/{_THIS}"
 
 
 def _alive(pid: int) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from meltemi.libraries.base import Changes
-from meltemi.model.image import PUBLISHED_LAST, Image, Member, state_digest
+from meltemi.model.image import PUBLISHED_LAST, Image, Member, Value, state_digest
 from meltemi.model.plan import Action, Kind, Note, Standing, Subject
 from meltemi.model.provenance import (
     COMPUTED,
@@ -23,6 +23,7 @@ from meltemi.replication.mapping import boot_files, map_image, map_members, with
 from meltemi.replication.merge import merge, merge_members
 
 VOLUME_MAP: Final = "block_device_mapping"
+_SAFETY: Final = frozenset({"status", "os_hidden", "protected"})
 LONGEST_NAME: Final = 255
 """Characters that Glance takes in an image's name."""
 
@@ -79,11 +80,14 @@ def unfit(image: Image, policy: Policy) -> str | None:
 
 def replica_of(image: Image, context: Context) -> Provenance | None:
     """Read an image's provenance where it counts: of this source, in a project of the route."""
-    origin = read_provenance(image)
-    if origin is None or origin.library != context.source_identity:
-        return None
+    origin = trusted_origin(image, context)
+    return origin if origin is not None and origin.library == context.source_identity else None
+
+
+def trusted_origin(image: Image, context: Context) -> Provenance | None:
+    """Read an image's provenance where it is in a project of the route, whatever its library."""
     projects = {context.target_project, *context.policy.owners.values()}
-    return origin if image.owner in projects or "*" in projects else None
+    return read_provenance(image) if image.owner in projects or "*" in projects else None
 
 
 def settle(
@@ -125,10 +129,16 @@ def settle(
 
 
 def settle_gone(replica: Image, origin: Provenance, context: Context) -> Action | None:
-    """Decide what becomes of a replica whose source the source's listing no longer has."""
+    """Decide what becomes of a replica whose source the source's listing no longer has.
+
+    A route answers only for what it has written itself: another one may want to keep its own.
+    """
     policy = context.policy
-    hidden = policy.on_source_deletion is OnSourceDeletion.HIDE and replica.os_hidden
-    if policy.on_source_deletion is OnSourceDeletion.KEEP or hidden:
+    # One that was hidden before is hidden still, or was shown again by the target's operator.
+    hidden = replica.os_hidden or origin.written.attributes.get("os_hidden") == short(True)
+    if policy.on_source_deletion is OnSourceDeletion.KEEP or origin.route != context.route:
+        return None
+    if policy.on_source_deletion is OnSourceDeletion.HIDE and hidden:
         return None
     since = origin.gone_since or context.now
     action = Action(
@@ -262,12 +272,16 @@ class _Case:
         )
 
     def _change(self, replica: Image, origin: Provenance) -> Settled:
-        wanted, present = self.wanted.attributes(), replica.attributes()
+        wanted, present = self._attributes(), replica.attributes()
         if self.context.policy.metadata_only:
             wanted["status"] = present["status"]
         claimed = unfinished(replica, origin)
         written = _unpublished(origin.written) if claimed else origin.written
         changes = merge(wanted, written, present)
+        if read_provenance(replica) is None:
+            # What the target's operator closed before it became a replica stays closed.
+            kept = {name: value for name, value in changes.set.items() if name not in _SAFETY}
+            changes = replace(changes, set=kept)
         add: tuple[Member, ...] = ()
         withdraw: tuple[str, ...] = ()
         members = self.members
@@ -311,10 +325,20 @@ class _Case:
     ) -> Provenance | None:
         if self.context.target_keeps_owners:
             return None
-        written = Written.of(self.wanted.attributes(), members or ())
+        written = Written.of(self._attributes(), members or ())
         if members is None:
             written = replace(written, members=before.members)
-        return Provenance(self.context.source_identity, self.source.id, source_hash, written)
+        return Provenance(
+            self.context.source_identity,
+            self.source.id,
+            source_hash,
+            written,
+            route=self.context.route,
+        )
+
+    def _attributes(self) -> dict[str, Value]:
+        drop = self.context.policy.drop
+        return {name: v for name, v in self.wanted.attributes().items() if name not in drop}
 
     def _same_data(self, replica: Image, origin: Provenance) -> bool:
         agreed = self.source.hashes.agree(replica.hashes)

@@ -59,6 +59,7 @@ class Delivery:
     moved: Callable[[int], None]
     boot_ids: Mapping[str, str]
     target_id: str = ""
+    refused: bool = False
 
     async def run(self) -> str:
         """Deliver; give the id that the image has at the target."""
@@ -110,15 +111,14 @@ class Delivery:
         """Wait for an earlier upload to be noticed as cut off, then claim the image."""
         for _ in range(_SETTLING_SECONDS):
             image = await self.target.show(self.target_id)
-            origin = read_provenance(image)
-            claim = Claim.parse(origin.at) if origin else None
+            claim = _claim_on(image)
             nobodys = claim is not None and (claim.is_ours or claim.is_abandoned)
             if image.status != "saving" or not nobodys:
                 break
             await asyncio.sleep(1)
         if image.has_data:
             return False
-        if image.status == "saving" and nobodys:
+        if image.status == "saving" and nobodys and not self.refused:
             # A target that was killed, or ran over quota at the end, never takes it back to queued.
             await self._register_anew()
             return True
@@ -126,9 +126,13 @@ class Delivery:
             raise BusyError(f"{self.target.name}: image {image.label}: {claim or image.status}")
         # The source may have changed since the image was registered.
         wanted = {**self._draft().attributes(), "status": image.status}
+        origin = read_provenance(image)
         written = origin.written if origin else Written.of(image.attributes())
         if changes := merge(wanted, written, image.attributes()):
-            await self.target.update(self.target_id, changes)
+            image = await self.target.update(self.target_id, changes)
+            claim = _claim_on(await self.target.show(self.target_id))
+            if claim is None or not claim.is_ours:
+                raise BusyError(f"{self.target.name}: image {image.label}: {claim or 'taken'}")
         return True
 
     async def _take_another_id(self) -> None:
@@ -176,7 +180,8 @@ class Delivery:
 
         try:
             await self.target.upload(self.target_id, self._image.size or 0, counted())
-        except ConflictError as error:  # to be looked at again
+        except ConflictError as error:  # to be looked at again; somebody else may be sending
+            self.refused = True
             self.moved(-sent)
             raise InterruptedTransfer(str(error)) from error
         except BaseException:
@@ -251,6 +256,11 @@ class Delivery:
             final = {}
         if final or marks:
             await self.target.update(self.target_id, Changes({**final, **marks}))
+
+
+def _claim_on(image: Image) -> Claim | None:
+    origin = read_provenance(image)
+    return Claim.parse(origin.at) if origin else None
 
 
 def _lasting_claim(stored: Image) -> str | None:

@@ -22,7 +22,7 @@ from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.provenance import timestamp
 from meltemi.model.route import Limits
 from meltemi.replication.delivery import Delivery
-from meltemi.replication.fanout import FanOut, Subscription
+from meltemi.replication.fanout import FanOut, Held, Subscription
 from meltemi.replication.limits import Bandwidth
 from meltemi.replication.reading import Reading
 from meltemi.replication.report import Outcome, Reporter, Result
@@ -61,9 +61,13 @@ class Engine:
         self._down: dict[str, MeltemiError] = {}
         self._arrivals: dict[tuple[str, str], asyncio.Future[str | None]] = {}
         self._outcomes: list[Outcome] = []
+        self._held = Held()
 
-    async def run(self, plan: Plan) -> list[Outcome]:
-        """Do everything; give one outcome per action. A failed image does not stop the others."""
+    async def run(self, plan: Plan, *, failed: bool = False) -> list[Outcome]:
+        """Do everything; give one outcome per action. A failed image does not stop the others.
+
+        `failed` says that something went wrong before, so that nothing may be removed.
+        """
         removals = [action for action in plan.actions if is_removal(action)]
         copies = [action for action in plan.actions if _sends(action)]
         replaced = {
@@ -89,7 +93,7 @@ class Engine:
                 await self._change(action)
             else:
                 self._skip(action, "what was to take its place did not arrive")
-        await self._remove_all(removals, failed=bool(plan.errors))
+        await self._remove_all(removals, failed=failed or bool(plan.errors))
         return self._outcomes
 
     async def _copy_all(self, actions: Sequence[Action]) -> None:
@@ -139,7 +143,7 @@ class Engine:
             raise AssertionError("a copy knows what to copy")
         source = self._libraries[first.subject.source]
         reading = Reading(source, first.image, self._bandwidth, self._block)
-        fan = FanOut(reading, len(group))
+        fan = FanOut(reading, len(group), self._held)
         subscriptions = [fan.subscribe() for _ in group]
         async with asyncio.TaskGroup() as tasks:
             deliveries = [
@@ -250,11 +254,11 @@ class Engine:
         return action.target_id
 
     async def _check(self, action: Action) -> None:
-        """Hold both images against the plan; a source that is said to be gone is always asked."""
+        """Hold both images against the plan, where that is asked for or an image is to go."""
         subject = action.subject
         if self._checked or action.source_state == _ABSENT:
             await self._expect(subject.source, subject.source_id, action.source_state)
-        if self._checked and action.target_id:
+        if action.target_id and (self._checked or action.kind in (Kind.HIDE, Kind.DELETE)):
             await self._expect(subject.target, action.target_id, action.target_state)
 
     async def _expect(self, name: str, image_id: str, state: str) -> None:

@@ -11,8 +11,18 @@ from meltemi.replication.reading import Block, HashState, Reading
 WINDOW: Final = 32 * 2**20
 """Bytes that the slowest of several targets may be behind the fastest."""
 
+WINDOW_OF_ALL: Final = 64 * 2**20
+"""Bytes that all shared readings of a run may hold together, a few blocks for each aside."""
+
 WINDOW_ALONE: Final = 4 * 2**20
 """Bytes read ahead for a single target."""
+
+
+class Held:
+    """Counts the bytes that all shared readings of a run hold."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
 
 
 class FanOut:
@@ -22,9 +32,11 @@ class FanOut:
     reading and goes on with ranges of its own.
     """
 
-    def __init__(self, reading: Reading, subscribers: int) -> None:
+    def __init__(self, reading: Reading, subscribers: int, held: "Held") -> None:
         self._reading = reading
-        self._window = (WINDOW_ALONE if subscribers == 1 else WINDOW) // reading.block or 1
+        self._held = held
+        self._least = WINDOW_ALONE // reading.block or 1
+        self._most = self._least if subscribers == 1 else WINDOW // reading.block or 1
         self._blocks: deque[Block] = deque()
         self._first = 0
         self._ended = False
@@ -48,6 +60,7 @@ class FanOut:
                         return
                     async with self._changed:
                         self._blocks.append(block)
+                        self._held.bytes += len(block.data)
                         self._changed.notify_all()
         except Exception as error:  # noqa: BLE001 - handed to whoever waits for data
             self._error = error
@@ -59,7 +72,7 @@ class FanOut:
     async def _room(self) -> bool:
         """Wait for space in the window, sending laggards away rather than let others wait."""
         async with self._changed:
-            while self._subscribers and len(self._blocks) >= self._window:
+            while self._subscribers and self._is_full():
                 if any(s.starving for s in self._subscribers):
                     for laggard in [s for s in self._subscribers if s.index == self._first]:
                         self._detach(laggard)
@@ -67,6 +80,10 @@ class FanOut:
                 else:
                     await self._changed.wait()
             return bool(self._subscribers)
+
+    def _is_full(self) -> bool:
+        count = len(self._blocks)
+        return count >= (self._most if self._held.bytes < WINDOW_OF_ALL else self._least)
 
     async def detach_idle(self) -> None:
         """Send away who has taken nothing yet, so that what was read need not be kept."""
@@ -87,7 +104,7 @@ class FanOut:
         """Drop the blocks that every subscriber has taken."""
         oldest = min((s.index for s in self._subscribers), default=self._first + len(self._blocks))
         while self._first < oldest and self._blocks:
-            self._blocks.popleft()
+            self._held.bytes -= len(self._blocks.popleft().data)
             self._first += 1
 
     async def take(self, subscription: "Subscription") -> Block | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from meltemi.model.image import Image, Member
 from meltemi.model.provenance import PREFIX
@@ -20,20 +20,35 @@ SECRETS: Final[Mapping[str, str]] = {
 }
 """Properties that are worth something in one key manager only, and the id they depend on."""
 
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    "name": None,
+    "visibility": "private",
+    "min_disk": 0,
+    "min_ram": 0,
+    "protected": False,
+    "os_hidden": False,
+    "tags": frozenset(),
+}
+"""What an attribute is where it is left behind."""
+
 BOOT_FILES: Final = ("kernel_id", "ramdisk_id")
 """Properties that name other images."""
 
 
 def map_image(image: Image, policy: Policy, project: str | None, *, keep_owner: bool) -> Image:
-    """Give the image as it should stand at a target whose own project is `project`."""
+    """Give the image as it should stand at a target whose own project is `project`.
+
+    With `keep_owner`, as in an archive, ids of secrets stay too: it may be all that is left.
+    """
     if keep_owner:
         owner, visibility = image.owner, image.visibility
     else:
         owner = map_project(image.owner, policy, project)
         visibility = policy.visibility or image.visibility
-    return replace(
-        image, owner=owner, visibility=visibility, properties=_map_properties(image, policy)
-    )
+    dropped = {name: _DEFAULTS[name] for name in policy.drop & _DEFAULTS.keys()}
+    properties = _map_properties(image, policy, keep_secrets=keep_owner)
+    fields = {"owner": owner, "visibility": visibility, "properties": properties, **dropped}
+    return replace(image, **fields)
 
 
 def map_project(owner: str | None, policy: Policy, default: str | None) -> str | None:
@@ -65,12 +80,13 @@ def with_boot_files(image: Image, ids: Mapping[str, str]) -> Image:
     return replace(image, properties={**image.properties, **rewritten}) if rewritten else image
 
 
-def _map_properties(image: Image, policy: Policy) -> dict[str, str]:
+def _map_properties(image: Image, policy: Policy, *, keep_secrets: bool) -> dict[str, str]:
     carried = {}
     for name, value in image.properties.items():
         if name.startswith(GLANCES_OWN) or name in policy.drop:
             continue
-        if (key := SECRETS.get(name)) and not _is_mapped(image, policy, key):
+        key = None if keep_secrets else SECRETS.get(name)
+        if key and not _is_mapped(image, policy, key):
             continue
         table = policy.values.get(name)
         carried[name] = table.get(value, value) if table else value

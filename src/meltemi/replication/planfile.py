@@ -31,13 +31,17 @@ class PlannedRoute:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: which libraries, by what identity, the plan was made for."""
+    """The first line: which libraries, by what identity, the plan was made for.
+
+    `incomplete` says that some could not be read, so that nothing may be removed.
+    """
 
     meltemi_plan: Literal[1]
     made_at: datetime
     libraries: Mapping[str, LibraryAddress]
     identities: Mapping[str, str]
     routes: Mapping[str, PlannedRoute]
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,19 @@ from typing import Final, Protocol, Self
 
 import stamina
 
-from meltemi.errors import CorruptionError, ImageError, InterruptedTransfer, UnreachableError
+from meltemi.errors import (
+    CorruptionError,
+    ImageError,
+    InterruptedTransfer,
+    UnreachableError,
+    is_passing,
+)
 from meltemi.libraries.base import Library
 from meltemi.model.image import Hashes, Image
 from meltemi.replication.limits import Bandwidth
+
+_PAUSE_SECONDS: Final = 0.2
+"""Between a break and going on, so that a source that breaks all the time is not stormed."""
 
 _ATTEMPTS: Final = 6
 _ALGORITHMS: Final = {a for a in hashlib.algorithms_guaranteed if not a.startswith("shake_")}
@@ -115,7 +124,7 @@ class Reading:
         cutter = _Cutter(offset, size, self.block)
         while cutter.position < size:
             async for attempt in stamina.retry_context(
-                on=(InterruptedTransfer, UnreachableError), attempts=_ATTEMPTS, timeout=None
+                on=is_passing, attempts=_ATTEMPTS, timeout=None
             ):
                 with attempt:
                     before = cutter.received
@@ -123,7 +132,8 @@ class Reading:
                         async for block in self._stream(cutter):
                             yield block
                     except (InterruptedTransfer, UnreachableError) as error:
-                        if cutter.received > before:
+                        if cutter.received > before and is_passing(error):
+                            await asyncio.sleep(_PAUSE_SECONDS)
                             continue
                         if attempt.num == _ATTEMPTS and isinstance(error, InterruptedTransfer):
                             # No upload that starts anew would get any further.

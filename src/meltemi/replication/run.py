@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageError
 from meltemi.libraries.base import Library, Verifiable
@@ -62,7 +63,7 @@ async def plan_route(route: Route, libraries: Libraries) -> Plan:
     source = libraries.require(route.source)
     targets = [libraries.open[name] for name in route.targets if name in libraries.open]
     for target in targets:
-        if target.identity == source.identity:
+        if await is_same_place(source.identity, target.identity):
             raise UsageError(
                 f"{source.name} and {target.name} are the same library, {source.identity}"
             )
@@ -81,6 +82,7 @@ async def run_plan(
     limits: Limits,
     max_delete: int,
     checked: bool = False,
+    failed: bool = False,
 ) -> list[Outcome]:
     """Carry out a plan; see `Engine`.
 
@@ -89,7 +91,7 @@ async def run_plan(
     """
     await _verify_sources(plan, libraries)
     engine = Engine(libraries.open, reporter, limits=limits, max_delete=max_delete, checked=checked)
-    return await engine.run(plan)
+    return await engine.run(plan, failed=failed)
 
 
 async def _verify_sources(plan: Plan, libraries: Libraries) -> None:
@@ -101,3 +103,31 @@ async def _verify_sources(plan: Plan, libraries: Libraries) -> None:
                 await source.verify(image_id)
             except CorruptionError as error:
                 raise ArchiveError(f"{error}; nothing was loaded") from error
+
+
+async def is_same_place(one: str, other: str) -> bool:
+    """Say whether two identities are one library: equal, or a name beside its own address.
+
+    Two names of one address may be two services behind one proxy.
+    """
+    if one == other:
+        return True
+    first, second = urlsplit(one), urlsplit(other)
+    if (first.port, first.path) != (second.port, second.path):
+        return False
+    hosts = [first.hostname or "", second.hostname or ""]
+    if not any(map(_is_address, hosts)):
+        return False
+    return bool(set.intersection(*await asyncio.gather(*map(_addresses, hosts))))
+
+
+def _is_address(host: str) -> bool:
+    return host == "localhost" or ":" in host or host.replace(".", "").isdigit()
+
+
+async def _addresses(host: str) -> set[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return set()
+    return {str(address[0]) for *_, address in found}

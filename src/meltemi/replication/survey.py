@@ -19,6 +19,7 @@ from meltemi.replication.decide import (
     replica_of,
     settle,
     settle_gone,
+    trusted_origin,
     unfit,
 )
 from meltemi.replication.join import ListingError, Row, UnorderedError, collected, join
@@ -61,18 +62,25 @@ class _Target:
         self.orphans: list[tuple[Image, Provenance]] = []
         self.boot_ids: dict[str, str] = {}
         self.elsewhere: set[str] = set()
+        self.unavailable: dict[str, str] = {}
         self.in_sync = 0
 
     def learn(self, image: Image, *, has_source: bool) -> None:
         """Remember an image where it can matter for another id than its own."""
         origin = replica_of(image, self.context)
+        known = trusted_origin(image, self.context)
+        if known is not None and known.source_id != image.id:
+            # Whatever address it was copied from: one image has one replica in a project.
+            key = known.source_id, image.owner
+            self.mapped[key] = min(image, self.mapped.get(key, image), key=_soundness)
         if origin is None:
             if image.name and not image.os_hidden and not has_source:
                 self.names[image.name, image.owner] = image.id
-        elif origin.source_id != image.id:
-            key = origin.source_id, image.owner
-            self.mapped[key] = min(image, self.mapped.get(key, image), key=_soundness)
-        elif not has_source and self.context.policy.on_source_deletion is not OnSourceDeletion.KEEP:
+        elif (
+            origin.source_id == image.id
+            and not has_source
+            and self.context.policy.on_source_deletion is not OnSourceDeletion.KEEP
+        ):
             self.orphans.append((image, origin))
 
     def owner_of(self, source: Image) -> str | None:
@@ -83,9 +91,12 @@ class _Target:
         """Give the source's replica under another id, where there is one."""
         return self.mapped.get((source.id, self.owner_of(source)))
 
-    def knows_as_replica(self, source: Image, image: Image | None) -> bool:
-        """Say whether an image with a source's id is its replica by its own word."""
-        if image is None or image.owner != self.owner_of(source):
+    def knows_as_replica(self, source: Image | None, image: Image | None) -> bool:
+        """Say whether an image with a source's id is its replica by its own word.
+
+        A source that is gone (None) says no longer which project its replica belongs to.
+        """
+        if image is None or (source is not None and image.owner != self.owner_of(source)):
             return False
         return replica_of(image, self.context) is not None
 
@@ -131,7 +142,10 @@ class _Survey:
         async for rows in join(listings):
             await self._settle_rows(rows)
         await self._settle_boot_files()
-        await asyncio.gather(*(self._settle(*late) for late in self._later))
+        # Kernels and ramdisks first: what boots with them must know what becomes of them.
+        for needy in (False, True):
+            late = [one for one in self._later if bool(boot_files(one[0])) is needy]
+            await asyncio.gather(*(self._settle(*one) for one in late))
         if self._route.policy.on_source_deletion is not OnSourceDeletion.KEEP:
             await self._settle_orphans()
         in_sync = {(self._route.name, t.library.name): t.in_sync for t in self._targets}
@@ -183,12 +197,19 @@ class _Survey:
     async def _settle(self, source: Image, target: _Target, same_id: Image | None) -> None:
         """Settle one image with everything that the listings have told."""
         context = target.context
+        for image_id in boot_files(source):
+            if (why := target.unavailable.get(image_id)) and image_id != source.id:
+                reason = f"image {image_id}, which it boots with, will not be there: {why}"
+                subject = context.subject(source.id, source.name)
+                self._keep((Note(subject, Standing.CONFLICT, reason),), target)
+                return
         mapped, owner = target.mapped_to(source), target.owner_of(source)
         same_name = None
         if not context.target_keeps_owners and (
             name := target.names.get((source.name or "", owner))
         ):
-            same_name = await _show(target.library, name)
+            async with self._gate:
+                same_name = await _show(target.library, name)
         members = present = None
         if self._shares(source):
             members, present = await self._members(source, target, mapped or same_id)
@@ -207,17 +228,21 @@ class _Survey:
     async def _settle_boot_files(self) -> None:
         """Bring kernels and ramdisks along that no rule selected, so that what needs them boots."""
         for image_id in sorted(self._wanted_boot_files):
-            try:
-                image = await self._source.show(image_id)
-            except VanishedError:
-                continue
+            image = await _show(self._source, image_id)
             for target in self._targets:
+                there = await _show(target.library, image_id)
+                if image is None:
+                    if there is not None and not target.knows_as_replica(None, there):
+                        target.unavailable[image_id] = "the source has lost it"
+                    continue
                 if mapped := target.mapped_to(image):
                     target.boot_ids[image_id] = mapped.id
-            if self._selector.rejects(image) is None or unfit(image, self._route.policy):
-                continue
-            for target in self._targets:
-                await self._settle(image, target, await _show(target.library, image_id))
+                why = unfit(image, self._route.policy)
+                alike = there is not None and image.hashes.agree(there.hashes)
+                if why and not alike and not mapped:
+                    target.unavailable[image_id] = why
+                elif not why and self._selector.rejects(image) is not None:
+                    await self._settle(image, target, there)
 
     async def _settle_orphans(self) -> None:
         for target in self._targets:
@@ -232,7 +257,9 @@ class _Survey:
     def _keep(self, settled: Settled, target: _Target) -> None:
         target.in_sync += not settled
         self._actions += [item for item in settled if isinstance(item, Action)]
-        self._notes += [item for item in settled if isinstance(item, Note)]
+        notes = [item for item in settled if isinstance(item, Note)]
+        self._notes += notes
+        target.unavailable |= {note.subject.source_id: note.reason for note in notes}
 
 
 def _soundness(image: Image) -> tuple[bool, bool, bool]:

@@ -1,14 +1,29 @@
 """Where a Glance service is and how to be let in: with a token that stays fresh, or without one."""
 
 import asyncio
+import os
 import ssl
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from meltemi.errors import AuthenticationError, ConfigurationError, UnreachableError
+import yaml
+
+from meltemi.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    MeltemiError,
+    SilentError,
+    UnreachableError,
+)
 from meltemi.model.address import LibraryAddress
+
+T = TypeVar("T")
 
 REFRESH_AHEAD = 120.0
 """Seconds before its end at which a token is replaced, so that a request never starts late."""
@@ -73,7 +88,7 @@ class KeystoneToken:
         refused = self._token if renew else None
         async with self._lock:
             if self._token is None or self._token == refused or time.time() > self._fresh_until:
-                await asyncio.to_thread(self._authenticate, renew=refused is not None)
+                await _aside(lambda: self._authenticate(renew=refused is not None))
             return self._token
 
     def _authenticate(self, *, renew: bool) -> None:
@@ -81,19 +96,16 @@ class KeystoneToken:
 
         plugin = self._session.auth
         try:
-            if renew:
-                self._session.invalidate()
-            self._token = plugin.get_token(self._session)
-            self.project = plugin.get_project_id(self._session)
-            access = plugin.get_access(self._session) if hasattr(plugin, "get_access") else None
+            with _reaching(self._session, self._name):
+                if renew:
+                    self._session.invalidate()
+                self._token = plugin.get_token(self._session)
+                self.project = plugin.get_project_id(self._session)
+                access = plugin.get_access(self._session) if hasattr(plugin, "get_access") else None
         except (exceptions.Unauthorized, exceptions.Forbidden) as error:
             raise AuthenticationError(
                 f"{self._name}: the identity service refuses the credentials: {error}",
                 library=self._name,
-            ) from error
-        except (exceptions.ConnectFailure, exceptions.DiscoveryFailure) as error:
-            raise UnreachableError(
-                f"{self._name}: no identity service: {error}", library=self._name
             ) from error
         except exceptions.ClientException as error:
             raise AuthenticationError(f"{self._name}: {error}", library=self._name) from error
@@ -117,45 +129,96 @@ def endpoint_of_url(
     )
 
 
-async def endpoint_of_cloud(address: LibraryAddress, name: str | None = None) -> Endpoint:
+@contextmanager
+def _reaching(session: Any, name: str) -> Iterator[None]:
+    from keystoneauth1 import exceptions  # noqa: PLC0415 - slow to import
+
+    try:
+        yield
+    except exceptions.ConnectTimeout as error:
+        raise SilentError(
+            f"{name}: no answer of the identity service for {session.timeout:g} seconds: "
+            f"{error}; see --timeout",
+            library=name,
+        ) from error
+    except (exceptions.ConnectFailure, exceptions.DiscoveryFailure) as error:
+        raise UnreachableError(f"{name}: no identity service: {error}", library=name) from error
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """Do blocking work in a thread that an interrupted program does not wait for."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def target() -> None:
+        try:
+            settle = partial(future.set_result, work())
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            settle = partial(future.set_exception, error)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(lambda: future.done() or settle())
+
+    threading.Thread(target=target, daemon=True).start()
+    return await future
+
+
+async def endpoint_of_cloud(
+    address: LibraryAddress, name: str | None = None, silence: float = 120.0
+) -> Endpoint:
     """Look a cloud up in clouds.yaml or `OS_*`, and its Image service in the catalogue.
+
+    `silence` is how many seconds the identity service may be silent.
 
     Raise ConfigurationError for an unknown cloud or region, AuthenticationError and
     UnreachableError as the identity service answers.
     """
-    return await asyncio.to_thread(_look_up, address, name or str(address))
+    return await _aside(lambda: _look_up(address, name or str(address), silence))
 
 
-def _look_up(address: LibraryAddress, name: str) -> Endpoint:
+def _look_up(address: LibraryAddress, name: str, silence: float) -> Endpoint:
+    try:
+        return _find_endpoint(address, name, silence)
+    except MeltemiError as error:
+        error.library = name
+        raise
+    except Exception as error:  # the SDK trips over a malformed file in many ways
+        where = next(iter(_files()), "OS_*")
+        raise ConfigurationError(
+            f"{name}: cannot use what {where} says: {error}", library=name
+        ) from error
+
+
+def _find_endpoint(address: LibraryAddress, name: str, silence: float) -> Endpoint:
     import openstack.config  # noqa: PLC0415 - slow to import
     from keystoneauth1 import exceptions as ksa  # noqa: PLC0415
-    from openstack import exceptions as sdk  # noqa: PLC0415
 
-    try:
-        config = openstack.config.OpenStackConfig()
-        known = sorted({*config.get_cloud_names()} - {"defaults"})
-        if address.cloud not in known:
-            raise ConfigurationError(
-                f"unknown cloud {address.cloud!r}: "
-                + (f"there are {', '.join(known)}" if known else "there is no clouds.yaml, no OS_*")
-            )
-        options: dict[str, Any] = {"region_name": address.region} if address.region else {}
-        entry = config.cloud_config["clouds"][address.cloud]
-        if address.region and "regions" not in entry:
-            # Its one region is only where it leads by default; the catalogue knows the others.
-            entry["region_name"] = address.region
-        if address.cacert:
-            options["cacert"] = str(address.cacert)
-        cloud = config.get_one(address.cloud, **options)
-        if address.insecure:
-            cloud.config["verify"] = False
-        session = cloud.get_session()
-    except (sdk.ConfigException, sdk.SDKException, ksa.ClientException, TypeError) as error:
-        raise ConfigurationError(f"{name}: {error}") from error
+    config = openstack.config.OpenStackConfig()
+    known = sorted({*map(str, config.get_cloud_names())} - {"defaults"})
+    if address.cloud not in known:
+        _check_files(name, config.config_filename)
+        raise ConfigurationError(
+            f"unknown cloud {address.cloud!r}: "
+            + (f"there are {', '.join(known)}" if known else "there is no clouds.yaml, no OS_*")
+        )
+    entry = config.cloud_config["clouds"][address.cloud]
+    if not isinstance(entry, dict):
+        raise ConfigurationError(f"{name}: its entry in {config.config_filename} is not a mapping")
+    options: dict[str, Any] = {"region_name": address.region} if address.region else {}
+    if address.region and "regions" not in entry:
+        # Its one region is only where it leads by default; the catalogue knows the others.
+        entry["region_name"] = address.region
+    if address.cacert:
+        options["cacert"] = str(address.cacert)
+    cloud = config.get_one(address.cloud, **options)
+    if address.insecure:
+        cloud.config["verify"] = False
+    session: Any = cloud.get_session()
+    session.timeout = silence
     auth = KeystoneToken(session, name)
     auth._authenticate(renew=False)  # noqa: SLF001 - errors of credentials come first
     try:
-        url = cloud.get_session_endpoint("image")
+        with _reaching(session, name):
+            url = cloud.get_session_endpoint("image")
     except ksa.ClientException as error:
         raise ConfigurationError(f"{name}: no Image service in the catalogue: {error}") from error
     if url is None:
@@ -170,6 +233,28 @@ def _look_up(address: LibraryAddress, name: str) -> Endpoint:
     if certificate and isinstance(context, ssl.SSLContext):
         context.load_cert_chain(*([certificate] if isinstance(certificate, str) else certificate))
     return Endpoint(without_version(url), auth, context)
+
+
+def _files() -> list[Path]:
+    """Give the clouds.yaml files there are, the one that is taken first."""
+    from openstack.config.loader import CONFIG_FILES  # noqa: PLC0415 - slow to import
+
+    named = os.environ.get("OS_CLIENT_CONFIG_FILE")
+    return [
+        path for path in map(Path, [*([named] if named else []), *CONFIG_FILES]) if path.exists()
+    ]
+
+
+def _check_files(name: str, taken: str | None) -> None:
+    """Raise ConfigurationError for a file that the SDK passed over since it cannot be read."""
+    for path in _files():
+        if str(path) == taken:
+            return
+        try:
+            with path.open("rb") as file:  # of a stream, an error quotes nothing: no passwords
+                yaml.safe_load(file)
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            raise ConfigurationError(f"{name}: cannot read {path}: {error}") from error
 
 
 def _regions(session: Any) -> list[str]:

@@ -4,8 +4,8 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from html import unescape
 from typing import Any, Final
 
@@ -136,10 +136,22 @@ class GlanceHttp:
         self, path: str, about: str, headers: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a download; its connection is closed with the context."""
-        async with self._send(self._data, "GET", path, about, headers=headers) as response:
+        sent = {**headers, "Accept-Encoding": "identity"}  # the hash is that of the plain bytes
+        async with self._send(self._data, "GET", path, about, headers=sent) as response:
             if response.status not in (200, 204, 206):
                 await self._fail(response, about)
             yield response
+
+    @contextmanager
+    def understanding(self, about: str) -> Iterator[None]:
+        """Turn what the parsing of an answer raises into NotALibraryError."""
+        try:
+            yield
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise NotALibraryError(
+                f"{self._name}: {about}: the answer is not as the Image API gives it: {error!r}",
+                library=self._name,
+            ) from error
 
     async def send(
         self, path: str, about: str, headers: Mapping[str, str], data: AsyncIterator[bytes]
@@ -197,7 +209,7 @@ class GlanceHttp:
                 f"{self._name}: {about}: no answer for {self._silence:g} seconds; see --timeout",
                 library=self._name,
             ) from error
-        except aiohttp.InvalidURL as error:
+        except (aiohttp.InvalidURL, UnicodeError) as error:  # a host that no name can have
             raise NotALibraryError(f"{self._name}: not a URL: {url}") from error
         except aiohttp.ClientPayloadError as error:
             raise InterruptedTransfer(
@@ -213,7 +225,7 @@ class GlanceHttp:
             return None
         try:
             return json.loads(await response.read())
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             raise NotALibraryError(
                 f"{self._name}: {about}: the answer is not JSON; is {self._endpoint.url} "
                 "an Image service?"

@@ -74,13 +74,15 @@ class GlanceLibrary:
 
     async def show(self, image_id: str) -> Image:
         """Give one image."""
-        path = _path(image_id)
-        return image_from_wire(await self._http.request("GET", path, f"image {image_id}"))
+        about = f"image {image_id}"
+        return self._image(await self._http.request("GET", _path(image_id), about), about)
 
     async def list_members(self, image_id: str) -> tuple[Member, ...]:
         """Give the projects that a shared image is offered to."""
         path, about = _path(image_id, "members"), f"members of image {image_id}"
-        return members_from_wire((await self._http.request("GET", path, about))["members"])
+        body = await self._http.request("GET", path, about)
+        with self._http.understanding(about):
+            return members_from_wire(body["members"])
 
     async def read(self, image_id: str, offset: int = 0) -> AsyncIterator[bytes]:
         """Give the image's data from `offset` on, in pieces as they arrive."""
@@ -117,7 +119,7 @@ class GlanceLibrary:
         body |= {key: value for key, value in optional.items() if value}
         about = f"creating image {image.label}"
         created = await self._http.request("POST", "/v2/images", about, repeatable=False, body=body)
-        return image_from_wire(created)
+        return self._image(created, about)
 
     async def upload(self, image_id: str, size: int, data: AsyncIterator[bytes]) -> None:
         """Send the image's data with its length, watching that the service keeps taking it."""
@@ -168,16 +170,15 @@ class GlanceLibrary:
             await self._http.request("POST", _path(image_id, "actions", action), about)
         if not patch:
             return await self.show(image_id)
-        return image_from_wire(
-            await self._http.request(
-                "PATCH",
-                _path(image_id),
-                about,
-                repeatable=not changes.remove,
-                body=patch,
-                media_type=_PATCH_TYPE,
-            )
+        updated = await self._http.request(
+            "PATCH",
+            _path(image_id),
+            about,
+            repeatable=not changes.remove,
+            body=patch,
+            media_type=_PATCH_TYPE,
         )
+        return self._image(updated, about)
 
     async def add_member(self, image_id: str, member: Member) -> None:
         """Offer the image to a project; a status other than pending needs an administrator."""
@@ -201,6 +202,10 @@ class GlanceLibrary:
         """Delete the image for good."""
         about = f"deleting image {image_id}"
         await self._http.request("DELETE", _path(image_id), about, repeatable=False)
+
+    def _image(self, body: Any, about: str) -> Image:
+        with self._http.understanding(about):
+            return image_from_wire(body)
 
 
 class _Outgoing:
@@ -259,11 +264,13 @@ async def _check_version(http: GlanceHttp, name: str, url: str) -> None:
         raise UnreachableError(str(error), library=name) from error
     except (KeyError, TypeError, ImageError) as error:
         raise NotALibraryError(
-            f"{name}: {url} answers, but not as an OpenStack Image service does"
+            f"{name}: {url} answers, but not as an OpenStack Image service does", library=name
         ) from error
     if not any(version.startswith("v2") for version in versions):
         raise NotALibraryError(
-            f"{name}: {url} speaks no Image API v2, only {', '.join(sorted(versions)) or 'nothing'}"
+            f"{name}: {url} speaks no Image API v2, "
+            f"only {', '.join(sorted(versions)) or 'nothing'}",
+            library=name,
         )
 
 

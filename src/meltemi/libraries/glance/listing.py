@@ -69,16 +69,13 @@ async def _page(http: GlanceHttp, query: dict[str, Any]) -> tuple[list[Image], b
     """Fetch one page; say also whether there is another."""
     try:
         body = await http.request("GET", f"/v2/images?{urlencode(query)}", "listing images")
-        page = [image_from_wire(image) for image in body["images"]]
+        with http.understanding("listing images"):
+            page = [image_from_wire(image) for image in body["images"]]
+            more = bool(page and body.get("next"))
     except InterruptedTransfer as error:
         raise UnreachableError(str(error), library=http.name) from error
     except ForbiddenError as error:
         raise AuthenticationError(str(error), library=http.name) from error
     except ImageError as error:
         raise NotALibraryError(str(error), library=http.name) from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotALibraryError(
-            f"{http.name}: the list of images is not as the Image API gives it: {error!r}",
-            library=http.name,
-        ) from error
-    return page, bool(page and body.get("next"))
+    return page, more
