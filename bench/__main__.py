@@ -28,8 +28,8 @@ def main() -> None:
             for figure in names[name](started, QUICK if options.quick else Scale()):
                 print(_line(figure), flush=True)
                 figures.append(figure)
-    if not options.quick and not options.cases:
-        _write(figures)
+            if not options.quick and not options.cases:
+                _write(figures)
 
 
 def _line(figure: Figure) -> str:

@@ -35,8 +35,8 @@ class Scale:
     shared: int = 256 * MIB
     listed: int = 2000
     huge: int = 10 * 1024 * MIB
-    runs: int = 5
-    long_runs: int = 3
+    runs: int = 3
+    long_runs: int = 2
 
 
 QUICK = Scale(64 * MIB, 20, 16 * MIB, 100, 256 * MIB, 2, 1)
@@ -161,7 +161,7 @@ def unchanged(services: Services, scale: Scale) -> Iterator[Figure]:
     """Planning over images that are all in sync, against the two listings at once."""
     source, target = services.url("source"), services.url("one")
     properties = {"hw_disk_bus": "virtio", "os_distro": "debian", "tags": ["bench"]}
-    services.fill("source", scale.listed, 16, visibility="public", **properties)
+    services.fill("source", scale.listed, 16, **properties)
     peers.meltemi("livecopy", source, target)
     page = min(
         (100, 250, 500, 1000),
