@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from lab.process import clean_environment
 from meltemi.errors import ConfigurationError, SilentError
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress, parse_address
+from tests.support.cli import LISTENING, PROGRAM
 
 Write = Callable[[str], Path]
 
@@ -93,7 +93,7 @@ async def test_an_interrupt_does_not_wait_for_the_identity_service(clouds: Write
     async with silent() as (url, asked):
         file = clouds(CLOUD.format(url=url))
         run = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "meltemi", "size", "a", "--timeout", "1h"),
+            *(*LISTENING, *PROGRAM, "size", "a", "--timeout", "1h"),
             env={**clean_environment(), "OS_CLIENT_CONFIG_FILE": str(file)},
             stderr=asyncio.subprocess.PIPE,
         )

@@ -12,6 +12,9 @@ from typing import Any
 from lab.process import clean_environment
 
 PROGRAM = (sys.executable, "-m", "meltemi")
+LISTENING = ("env", "--default-signal=INT")
+"""Lets a program hear Ctrl-C, also where the tests run in the background, which ignores it."""
+
 
 _MEASURE = """
 import resource, subprocess, sys
@@ -136,7 +139,7 @@ def running(
 ) -> Iterator[Running]:
     """Start the command; it is killed where it still runs at the end."""
     process = subprocess.Popen(
-        [*PROGRAM, *map(str, words)],
+        [*LISTENING, *PROGRAM, *map(str, words)],
         env=environment(env),
         cwd=cwd,
         stdin=subprocess.DEVNULL,
