@@ -70,7 +70,9 @@ def services(*names: str) -> Iterator[Services]:
 
 def create(url: str, title: str) -> str:
     """Register an image with curl, as the peers do; give its id."""
-    body = json.dumps({"name": title, "disk_format": "raw", "container_format": "bare"})
+    body = json.dumps(
+        {"name": title, "disk_format": "raw", "container_format": "bare", "visibility": "private"}
+    )
     post = ["curl", "-sSf", "-X", "POST", "-H", "Content-Type: application/json", "-d", body]
     done = subprocess.run([*post, f"{url}/v2/images"], check=True, capture_output=True)
     return str(json.loads(done.stdout)["id"])
@@ -96,6 +98,7 @@ async def _fill(url: str, count: int, size: int, attributes: dict[str, object]) 
             "name": f"image {number}",
             "disk_format": "raw",
             "container_format": "bare",
+            "visibility": "private",
             **attributes,
         }
         kind = {"Content-Type": "application/octet-stream"}

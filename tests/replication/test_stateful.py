@@ -259,8 +259,7 @@ class Replication(RuleBasedStateMachine):
                             assert target.data(image.id) == self.data[source_id]
                             closed = False
                         if closed:
-                            # Shared with nobody yet: members come last, as test_engine shows.
-                            assert state.visibility in ("private", "shared")
+                            assert state.visibility == "private"
                             assert not state.protected
 
     @invariant()

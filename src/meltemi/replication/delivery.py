@@ -157,10 +157,7 @@ class Delivery:
         image = replace(self._image, id=self.target_id)
         if self.target.keeps_owners:
             return image
-        # Shared with nobody is private, and takes no update later.
-        to_nobody = image.visibility == "shared" and not self.action.add
-        visibility = "shared" if to_nobody else "private"
-        draft = replace(image, visibility=visibility, protected=False, os_hidden=False)
+        draft = replace(image, visibility="private", protected=False, os_hidden=False)
         # A hash that has yet to be computed is another thing to write at the end.
         published = draft == image and image.status == "active" and not self.action.add
         origin = self._origin(
