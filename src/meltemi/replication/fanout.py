@@ -86,7 +86,9 @@ class FanOut:
         return count >= (self._most if self._held.bytes < WINDOW_OF_ALL else self._least)
 
     async def detach_idle(self) -> None:
-        """Send away who has taken nothing yet, so that what was read need not be kept."""
+        """Send away who has taken nothing yet, where what is kept for such takes much memory."""
+        if self._held.bytes < WINDOW_OF_ALL // 2:
+            return
         async with self._changed:
             for idle in [s for s in self._subscribers if not s.started]:
                 self._detach(idle)

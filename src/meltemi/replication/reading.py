@@ -17,6 +17,7 @@ from meltemi.errors import (
     CorruptionError,
     ImageError,
     InterruptedTransfer,
+    SilentError,
     UnreachableError,
     is_passing,
 )
@@ -122,17 +123,22 @@ class Reading:
     async def _exactly(self, offset: int, size: int) -> AsyncIterator[bytes]:
         """Cut the stream into blocks, and read on by range where a connection broke."""
         cutter = _Cutter(offset, size, self.block)
+        silences = 0
+
+        def again(error: Exception) -> bool:
+            # One connection may be dead while the service is alive, two hardly.
+            return is_passing(error) or (isinstance(error, SilentError) and silences == 1)
+
         while cutter.position < size:
-            async for attempt in stamina.retry_context(
-                on=is_passing, attempts=_ATTEMPTS, timeout=None
-            ):
+            async for attempt in stamina.retry_context(on=again, attempts=_ATTEMPTS, timeout=None):
                 with attempt:
                     before = cutter.received
                     try:
                         async for block in self._stream(cutter):
                             yield block
                     except (InterruptedTransfer, UnreachableError) as error:
-                        if cutter.received > before and is_passing(error):
+                        silences += isinstance(error, SilentError)
+                        if cutter.received > before and again(error):
                             await asyncio.sleep(_PAUSE_SECONDS)
                             continue
                         if attempt.num == _ATTEMPTS and isinstance(error, InterruptedTransfer):

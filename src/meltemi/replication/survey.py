@@ -25,6 +25,7 @@ from meltemi.replication.decide import (
 from meltemi.replication.join import ListingError, Row, UnorderedError, collected, join
 from meltemi.replication.mapping import boot_files, map_project
 from meltemi.replication.selection import Selector
+from meltemi.replication.where import FAILED
 
 _AT_ONCE = 16
 """Requests under way at once for what a listing does not give."""
@@ -174,14 +175,19 @@ class _Survey:
         await asyncio.gather(*waiting)
 
     def _wants(self, source: Image) -> bool:
-        if self._selector.rejects(source) is not None:
+        if (refused := self._selector.rejects(source)) is not None:
+            if refused.startswith(FAILED):
+                self._note(source, Standing.CONFLICT, refused)
             return False
         if reason := unfit(source, self._route.policy):
-            subjects = (t.context.subject(source.id, source.name) for t in self._targets)
-            self._notes += [Note(subject, Standing.LEFT_OUT, reason) for subject in subjects]
+            self._note(source, Standing.LEFT_OUT, reason)
             return False
         self._wanted_boot_files.update(boot_files(source))
         return True
+
+    def _note(self, source: Image, standing: Standing, reason: str) -> None:
+        subjects = (target.context.subject(source.id, source.name) for target in self._targets)
+        self._notes += [Note(subject, standing, reason) for subject in subjects]
 
     def _shares(self, source: Image) -> bool:
         return self._route.policy.members and source.visibility == "shared"

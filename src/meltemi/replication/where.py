@@ -36,6 +36,10 @@ _SAMPLE: Final = Image(
 )
 
 
+FAILED: Final = "where failed"
+"""How the reason begins where a condition could not be told of an image."""
+
+
 class Where:
     """A compiled expression; raise UsageError for one that cannot work on any image.
 
@@ -59,10 +63,10 @@ class Where:
             holds = self._ask(image)
         except BaseException as error:  # noqa: BLE001 - a Rust panic is no Exception
             raise_unless_cel(error)
-            return f"where failed: {explain(error)}"
+            return f"{FAILED}: {explain(error)}"
         if isinstance(holds, bool):
             return None if holds else "where is false"
-        return f"where failed: {_not_boolean(holds)}"
+        return f"{FAILED}: {_not_boolean(holds)}"
 
     def _ask(self, image: Image) -> object:
         values = {name: read(image) for name, read in self._readers}
