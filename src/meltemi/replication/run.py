@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageError
 from meltemi.libraries.base import Library, Verifiable
@@ -113,12 +113,17 @@ async def is_same_place(one: str, other: str) -> bool:
     if one == other:
         return True
     first, second = urlsplit(one), urlsplit(other)
-    if (first.port, first.path) != (second.port, second.path):
+    if (_port(first), first.path) != (_port(second), second.path):
         return False
     hosts = [first.hostname or "", second.hostname or ""]
     if not any(map(_is_address, hosts)):
-        return False
+        return hosts[0] == hosts[1] != ""
     return bool(set.intersection(*await asyncio.gather(*map(_addresses, hosts))))
+
+
+def _port(parts: SplitResult) -> int | None:
+    """Give the port of an address; None where it goes without saying."""
+    return None if parts.port in (80, 443) else parts.port
 
 
 def _is_address(host: str) -> bool:
