@@ -27,6 +27,9 @@ _SAFETY: Final = frozenset({"status", "os_hidden", "protected"})
 LONGEST_NAME: Final = 255
 """Characters that Glance takes in an image's name."""
 
+_LONGEST_SOURCE: Final = LONGEST_NAME // 2
+"""Characters of them that the name of a source gets, which may be a path of any length."""
+
 Settled = tuple[Action | Note, ...]
 """What an image needs; empty where the target is as it should be."""
 
@@ -366,7 +369,7 @@ class _Case:
         )
 
     def _renamed(self) -> Image:
-        suffix = f" ({self.context.source})"
+        suffix = f" ({self.context.source[-_LONGEST_SOURCE:]})"
         name = (self.wanted.name or self.source.id)[: LONGEST_NAME - len(suffix)]
         return replace(self.wanted, name=name + suffix)
 
