@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from lab import Cloud
-from tests.support.service import Service
+from tests.support.glance import Service
 from tests.support.user import Accounts, User
 
 _numbers = count(1)

@@ -6,7 +6,7 @@ import pytest
 
 from lab import Cloud
 from lab.cloud import MEMBER, PROJECT
-from tests.support.service import Service, some_data
+from tests.support.glance import Service, some_data
 from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services

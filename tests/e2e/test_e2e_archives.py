@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Service, some_data
+from tests.support.glance import Service, some_data
 from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services

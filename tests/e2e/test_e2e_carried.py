@@ -6,8 +6,7 @@ import uuid
 import pytest
 
 from lab import Cloud
-from tests.support.glance import RefusedError
-from tests.support.service import Service, some_data
+from tests.support.glance import RefusedError, Service, some_data
 from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services

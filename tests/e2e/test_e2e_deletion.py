@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.forgery import marks
-from tests.support.service import Service, some_data
+from tests.support.glance import Service, some_data
 from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services

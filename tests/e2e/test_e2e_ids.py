@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.service import Service, some_data
+from tests.support.glance import Service, some_data
 from tests.support.user import User
 
 pytestmark = pytest.mark.services

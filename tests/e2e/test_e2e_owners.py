@@ -5,7 +5,7 @@ import pytest
 from lab import Cloud
 from lab.cloud import PROJECT
 from tests.support.forgery import marks
-from tests.support.service import Service, some_data
+from tests.support.glance import Service, some_data
 from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services

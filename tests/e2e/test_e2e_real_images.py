@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import images
-from tests.support.service import Service
+from tests.support.glance import Service
 from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services
@@ -49,7 +49,7 @@ def test_a_debian_disk_as_raw_and_as_qcow2(
     raw = images.debian_disk()
     files = {"raw": raw, "qcow2": images.as_qcow2(raw)}
     ids = {
-        form: one.put_file(f"{name}{form}", file, disk_format=form, visibility="public")
+        form: one.put(f"{name}{form}", file, disk_format=form, visibility="public")
         for form, file in files.items()
     }
     targets = ("admin:RegionTwo", anonymous.address)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.support.service import Service, some_data
+from tests.support.glance import Service, some_data
 from tests.support.user import User
 
 pytestmark = pytest.mark.services

@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from tests.support.service import Service, some_data
+from tests.support.glance import Service, some_data
 from tests.support.user import User
 
 pytestmark = pytest.mark.services

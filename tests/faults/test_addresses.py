@@ -11,7 +11,7 @@ import yaml
 from lab import Cloud, Postgres
 from lab.process import free_port
 from tests.support.cli import Done, meltemi, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 from tests.support.proxy import Fault, Proxy, answering
 from tests.support.services import Fresh
 
@@ -62,7 +62,7 @@ def test_a_wrong_password(cloud: Cloud, wrong_password: Path) -> None:
 
 
 def test_a_wrong_password_at_one_target_leaves_the_other(
-    cloud: Cloud, wrong_password: Path, source: Place, target: Place
+    cloud: Cloud, wrong_password: Path, source: Service, target: Service
 ) -> None:
     image = source.put("good", b"good")
     env = {**at(cloud), "OS_CLIENT_CONFIG_FILE": str(wrong_password)}
@@ -106,7 +106,7 @@ def test_no_such_host() -> None:
     refused(6, "nowhere.invalid:9292", done=meltemi("size", "nowhere.invalid:9292"))
 
 
-def test_a_target_that_does_not_answer_leaves_the_other(source: Place, target: Place) -> None:
+def test_a_target_that_does_not_answer_leaves_the_other(source: Service, target: Service) -> None:
     image = source.put("good", b"good")
     url = f"http://127.0.0.1:{free_port()}"
     done = meltemi("livecopy", source, target, url)
@@ -154,7 +154,7 @@ def test_a_list_that_is_none(body: str) -> None:
         refused(6, proxy.url, done=meltemi("size", proxy.url))
 
 
-def test_a_glance_that_speaks_only_v1(target: Place) -> None:
+def test_a_glance_that_speaks_only_v1(target: Service) -> None:
     with answering(json.dumps(V1_ONLY), 300) as url:
         refused(6, url, "v2", "v1.0", "v1.1", done=meltemi("livecopy", url, target))
 
@@ -178,13 +178,13 @@ def test_a_certificate_of_an_unknown_authority(cloud: Cloud, tmp_path: Path) -> 
     refused(2, "nowhere.pem", done=meltemi("size", secure.url, "--cacert", "nowhere.pem"))
 
 
-def test_a_service_that_fails(source: Place) -> None:
+def test_a_service_that_fails(source: Service) -> None:
     with Proxy(source.url) as proxy:
         proxy.fault(Fault("GET", "", answer=503, body="Bad <b>day</b>\n\nhere"))
         refused(6, proxy.url, "503: Bad day here", done=meltemi("size", proxy.url))
 
 
-def test_a_service_that_never_answers(source: Place) -> None:
+def test_a_service_that_never_answers(source: Service) -> None:
     with Proxy(source.url) as proxy:
         proxy.fault(Fault("GET", "", hang=True))
         refused(6, proxy.url, done=meltemi("size", proxy.url, "--timeout", "1s"))
@@ -192,7 +192,7 @@ def test_a_service_that_never_answers(source: Place) -> None:
         refused(6, proxy.url, done=meltemi("size", proxy.url, "--timeout", "1s"))
 
 
-def test_a_source_whose_list_breaks_off_changes_nothing(source: Place, target: Place) -> None:
+def test_a_source_whose_list_breaks_off_changes_nothing(source: Service, target: Service) -> None:
     source.put("good", b"good")
     with Proxy(source.url) as proxy:
         proxy.fault(Fault("GET", "images", answer=500))
@@ -200,7 +200,7 @@ def test_a_source_whose_list_breaks_off_changes_nothing(source: Place, target: P
     assert target.images() == []
 
 
-def test_a_library_that_forbids_the_list(source: Place, target: Place) -> None:
+def test_a_library_that_forbids_the_list(source: Service, target: Service) -> None:
     with Proxy(source.url) as proxy:
         proxy.fault(Fault("GET", "images", answer=403, body="You may not"))
         done = meltemi("livecopy", proxy.url, target)

@@ -6,13 +6,13 @@ import pytest
 
 from lab import images
 from tests.support.cli import meltemi, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 
 DATA = images.random_bytes(300_000, 8)
 
 
 @pytest.fixture
-def archive(source: Place, tmp_path: Path) -> tuple[Path, str]:
+def archive(source: Service, tmp_path: Path) -> tuple[Path, str]:
     """Give an archive of two images, and the id of the larger one."""
     source.put("small", b"small")
     image = source.put("large", DATA)
@@ -28,7 +28,9 @@ def data_file(folder: Path, image: str) -> Path:
 
 
 @pytest.mark.parametrize("damage", ["missing", "altered", "shorter"])
-def test_a_data_file_that_is_damaged(target: Place, archive: tuple[Path, str], damage: str) -> None:
+def test_a_data_file_that_is_damaged(
+    target: Service, archive: tuple[Path, str], damage: str
+) -> None:
     folder, image = archive
     path = data_file(folder, image)
     assert path.read_bytes() == DATA
@@ -48,7 +50,7 @@ def test_a_data_file_that_is_damaged(target: Place, archive: tuple[Path, str], d
     assert target.data(image) == DATA
 
 
-def test_a_manifest_that_is_damaged(target: Place, archive: tuple[Path, str]) -> None:
+def test_a_manifest_that_is_damaged(target: Service, archive: tuple[Path, str]) -> None:
     folder, image = archive
     manifest = folder / "manifest.jsonl"
     whole = manifest.read_text()
@@ -62,7 +64,7 @@ def test_a_manifest_that_is_damaged(target: Place, archive: tuple[Path, str]) ->
     assert target.data(image) == DATA
 
 
-def test_no_archive_at_all(target: Place, tmp_path: Path) -> None:
+def test_no_archive_at_all(target: Service, tmp_path: Path) -> None:
     done = meltemi("load", target, tmp_path / "nowhere")
     assert done.code in (2, 6, 8), done.err
     assert "nowhere" in done.complaint

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from lab import images
 from tests.support.cli import meltemi, running, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault, Proxy
 
 MIB = 2**20
@@ -20,11 +20,11 @@ def claim(until: timedelta, holder: str) -> str:
     return f"claimed until {moment:%Y-%m-%dT%H:%M:%SZ} by {holder}"
 
 
-def set_claim(target: Place, image: str, text: str) -> None:
+def set_claim(target: Service, image: str, text: str) -> None:
     target.change(image, meltemi_replicated_at=text)
 
 
-def see_alone(source: Place, target: Place, image: str) -> None:
+def see_alone(source: Service, target: Service, image: str) -> None:
     """See that a run leaves the image queued and says why."""
     done = meltemi("livecopy", source, target, "-f", "json")
     assert done.code == 1, done.err
@@ -33,7 +33,7 @@ def see_alone(source: Place, target: Place, image: str) -> None:
     assert target.show(image)["status"] == "queued"
 
 
-def test_a_replicator_that_was_frozen_goes_on(source: Place, target: Place) -> None:
+def test_a_replicator_that_was_frozen_goes_on(source: Service, target: Service) -> None:
     image = source.put("image", DATA, visibility="public")
     other = source.put("other", b"other")
     thaw = threading.Event()
@@ -51,7 +51,7 @@ def test_a_replicator_that_was_frozen_goes_on(source: Place, target: Place) -> N
     assert target.show(image)["visibility"] == "public"
 
 
-def test_a_claim_that_expired_is_taken_over(source: Place, target: Place) -> None:
+def test_a_claim_that_expired_is_taken_over(source: Service, target: Service) -> None:
     image = source.put("image", DATA, visibility="public")
     thaw = threading.Event()
     with Proxy(target.url) as proxy:
@@ -72,7 +72,7 @@ def test_a_claim_that_expired_is_taken_over(source: Place, target: Place) -> Non
     assert succeed("livecopy", source, target).err == ""
 
 
-def test_a_claim_of_another_host_holds_until_it_expires(source: Place, target: Place) -> None:
+def test_a_claim_of_another_host_holds_until_it_expires(source: Service, target: Service) -> None:
     image = source.put("image", DATA)
     with Proxy(target.url) as proxy:
         proxy.fault(Fault("PUT", FILE))
@@ -87,7 +87,7 @@ def test_a_claim_of_another_host_holds_until_it_expires(source: Place, target: P
     assert target.data(image) == DATA
 
 
-def test_nobody_can_claim_for_ever(source: Place, target: Place) -> None:
+def test_nobody_can_claim_for_ever(source: Service, target: Service) -> None:
     """A claim that no replicator can have made, or nonsense in its place, holds up nothing."""
     for n, text in enumerate(
         [claim(timedelta(days=999), "elsewhere/1"), "claimed until tomorrow by me", "claimed", ""]

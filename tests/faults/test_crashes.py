@@ -4,7 +4,7 @@ import pytest
 
 from lab import Postgres, images
 from tests.support.cli import meltemi, running, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault, Proxy
 
 MIB = 2**20
@@ -12,7 +12,7 @@ SMALL = b"small" * 1000
 LARGE = images.random_bytes(8 * MIB, 4)
 
 
-def see_whole(target: Place, **wanted: bytes) -> None:
+def see_whole(target: Service, **wanted: bytes) -> None:
     """See these images, each active once, and no other that is."""
     active = [image for image in target.images() if image["status"] == "active"]
     assert {image["name"]: target.data(image["id"]) for image in active} == wanted
@@ -20,7 +20,7 @@ def see_whole(target: Place, **wanted: bytes) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "GET"])
-def test_a_target_that_fails_once(source: Place, target: Place, method: str) -> None:
+def test_a_target_that_fails_once(source: Service, target: Service, method: str) -> None:
     source.put("large", LARGE, visibility="public", protected=True)
     with Proxy(target.url) as proxy:
         proxy.fault(Fault(method, "/v2/images", times=1, answer=500))
@@ -30,7 +30,7 @@ def test_a_target_that_fails_once(source: Place, target: Place, method: str) -> 
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
-def test_an_answer_that_is_lost(source: Place, target: Place, method: str) -> None:
+def test_an_answer_that_is_lost(source: Service, target: Service, method: str) -> None:
     """What was asked for happened, though the answer never came."""
     source.put("large", LARGE, visibility="public", protected=True)
     with Proxy(target.url) as proxy:
@@ -44,7 +44,7 @@ def test_an_answer_that_is_lost(source: Place, target: Place, method: str) -> No
 
 @pytest.mark.parametrize(("method", "status"), [("PUT", 500), ("PATCH", 400)])
 def test_a_target_that_always_fails_for_one_image(
-    source: Place, target: Place, method: str, status: int
+    source: Service, target: Service, method: str, status: int
 ) -> None:
     bad = source.put("bad", LARGE, visibility="public")
     source.put("good", SMALL)
@@ -60,7 +60,7 @@ def test_a_target_that_always_fails_for_one_image(
     assert target.show(bad)["visibility"] == "public"
 
 
-def test_an_upload_that_is_cut_never_becomes_active(source: Place, target: Place) -> None:
+def test_an_upload_that_is_cut_never_becomes_active(source: Service, target: Service) -> None:
     image = source.put("large", LARGE, visibility="public")
     with Proxy(target.url) as proxy:
         proxy.fault(Fault("PUT", FILE, cut_body=len(LARGE) - 1))
@@ -75,7 +75,7 @@ def test_an_upload_that_is_cut_never_becomes_active(source: Place, target: Place
 
 
 def test_a_target_that_hangs_does_not_hold_up_the_other(
-    source: Place, targets: list[Place]
+    source: Service, targets: list[Service]
 ) -> None:
     one, two, _ = targets
     source.put("large", LARGE)
@@ -95,7 +95,9 @@ def test_a_target_that_hangs_does_not_hold_up_the_other(
 
 
 @pytest.mark.parametrize("after", [None, 3 * MIB], ids=["at once", "in the middle"])
-def test_a_target_that_takes_nothing_more(source: Place, target: Place, after: int | None) -> None:
+def test_a_target_that_takes_nothing_more(
+    source: Service, target: Service, after: int | None
+) -> None:
     image = source.put("large", LARGE)
     source.put("small", SMALL)
     with Proxy(target.url) as proxy:
@@ -109,7 +111,7 @@ def test_a_target_that_takes_nothing_more(source: Place, target: Place, after: i
     see_whole(target, large=LARGE, small=SMALL)
 
 
-def test_a_target_that_is_killed(source: Place, targets: list[Place]) -> None:
+def test_a_target_that_is_killed(source: Service, targets: list[Service]) -> None:
     """It leaves its image in `saving` for ever: the next run brings it under a new id."""
     one, two, _ = targets
     source.put("large", LARGE, visibility="public")
@@ -129,7 +131,7 @@ def test_a_target_that_is_killed(source: Place, targets: list[Place]) -> None:
     assert succeed("livecopy", source, two).err == ""
 
 
-def test_a_database_that_restarts(source: Place, target: Place, postgres: Postgres) -> None:
+def test_a_database_that_restarts(source: Service, target: Service, postgres: Postgres) -> None:
     source.put("large", LARGE, visibility="public")
     source.put("small", SMALL)
 
@@ -149,7 +151,7 @@ def test_a_database_that_restarts(source: Place, target: Place, postgres: Postgr
     assert target.named("large")["visibility"] == "public"
 
 
-def test_a_token_refused_once(source: Place, target: Place) -> None:
+def test_a_token_refused_once(source: Service, target: Service) -> None:
     """Without an identity service there is no other token to be had: one line says so."""
     source.put("small", SMALL)
     with Proxy(target.url) as proxy:

@@ -9,7 +9,7 @@ import pytest
 
 from lab import images
 from tests.support.cli import running, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault, Proxy
 
 MIB = 2**20
@@ -17,7 +17,7 @@ LARGE = images.random_bytes(8 * MIB, 2)
 INTERRUPTED = "meltemi: interrupted: the next run goes on from here"
 
 
-def fill(source: Place) -> dict[str, bytes]:
+def fill(source: Service) -> dict[str, bytes]:
     """Put a few images of different size and visibility there; give their data by id."""
     made = {}
     for n, visibility in enumerate(["public", "private", "community", "public"]):
@@ -26,7 +26,7 @@ def fill(source: Place) -> dict[str, bytes]:
     return made
 
 
-def see_exact(source: Place, target: Place, made: dict[str, bytes]) -> None:
+def see_exact(source: Service, target: Service, made: dict[str, bytes]) -> None:
     """See every image once, byte for byte and as visible as its source; no id is burnt."""
     assert target.statuses() == dict.fromkeys(made, "active")
     assert {key: target.data(key) for key in made} == made
@@ -38,7 +38,7 @@ def see_exact(source: Place, target: Place, made: dict[str, bytes]) -> None:
     assert succeed("livecopy", source, target).err == ""
 
 
-def see_nothing_half_made(target: Place, made: dict[str, bytes]) -> None:
+def see_nothing_half_made(target: Service, made: dict[str, bytes]) -> None:
     """See that whatever is active is whole, and that what is public is active."""
     for image in target.images():
         if image["status"] == "active":
@@ -47,7 +47,7 @@ def see_nothing_half_made(target: Place, made: dict[str, bytes]) -> None:
             assert image["visibility"] == "private"
 
 
-def test_kill_at_any_moment(source: Place, target: Place) -> None:
+def test_kill_at_any_moment(source: Service, target: Service) -> None:
     made = fill(source)
     chance = random.Random(7)
     killed = 0
@@ -78,7 +78,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=NAMES)
-def test_kill_at_a_stage(source: Place, target: Place, stage: Fault) -> None:
+def test_kill_at_a_stage(source: Service, target: Service, stage: Fault) -> None:
     image = source.put("image", LARGE, visibility="public", protected=True)
     with Proxy(target.url) as proxy:
         proxy.fault(Fault(**{**vars(stage), "times": 1}))
@@ -105,7 +105,9 @@ def _wait_until_hanging(proxy: Proxy, stage: Fault) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("times", [1, 2])
-def test_an_interrupt_is_one_line(source: Place, target: Place, number: int, times: int) -> None:
+def test_an_interrupt_is_one_line(
+    source: Service, target: Service, number: int, times: int
+) -> None:
     image = source.put("image", LARGE, visibility="public")
     with Proxy(target.url) as proxy:
         proxy.fault(Fault("PUT", FILE, cut_body=3 * MIB, hang=True))
@@ -122,7 +124,7 @@ def test_an_interrupt_is_one_line(source: Place, target: Place, number: int, tim
     see_exact(source, target, {image: LARGE})
 
 
-def test_an_interrupt_while_reading_lists(source: Place, target: Place) -> None:
+def test_an_interrupt_while_reading_lists(source: Service, target: Service) -> None:
     source.put("image", LARGE)
     with Proxy(source.url) as proxy:
         proxy.fault(Fault("GET", "images$", hang=True))
@@ -135,7 +137,7 @@ def test_an_interrupt_while_reading_lists(source: Place, target: Place) -> None:
     assert target.images() == []
 
 
-def test_stdout_that_closes(source: Place) -> None:
+def test_stdout_that_closes(source: Service) -> None:
     """`meltemi … | head -1` ends quietly."""
     for n in range(3):
         source.put(f"image {n}", b"")
@@ -151,7 +153,7 @@ def test_stdout_that_closes(source: Place) -> None:
 
 
 @pytest.mark.parametrize("again", range(3))
-def test_two_replicators_at_once(source: Place, target: Place, again: int) -> None:
+def test_two_replicators_at_once(source: Service, target: Service, again: int) -> None:
     made = fill(source)
     words = ("livecopy", source, target, "--bwlimit", "20M", "--transfers", again + 1)
     with running(*words) as first, running(*words) as second:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lab import images
 from tests.support.cli import peak_memory
-from tests.support.glance import Place
+from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault, Proxy
 from tests.support.services import Fresh
 
@@ -24,7 +24,7 @@ FROM generate_series(1, {count}) n
 """
 
 
-def make_sparse(source: Place, size: int) -> str:
+def make_sparse(source: Service, size: int) -> str:
     """Make an image of zeros that takes no room on the disk."""
     image = source.put("sparse", b"0")
     path: Path = source.server.store / image
@@ -42,7 +42,7 @@ def make_sparse(source: Place, size: int) -> str:
     return image
 
 
-def test_one_huge_image(source: Place, fresh: Fresh) -> None:
+def test_one_huge_image(source: Service, fresh: Fresh) -> None:
     target = fresh("thin", config={"files": {"filesystem_thin_provisioning": True}})
     size = 3 * GIB // 2
     image = make_sparse(source, size)
@@ -52,7 +52,7 @@ def test_one_huge_image(source: Place, fresh: Fresh) -> None:
     assert peak < LIMIT
 
 
-def test_three_thousand_images_to_plan(source: Place, target: Place) -> None:
+def test_three_thousand_images_to_plan(source: Service, target: Service) -> None:
     md5 = hashlib.md5(usedforsecurity=False).hexdigest()
     rows = _ROWS.format(md5=md5, sha512=hashlib.sha512().hexdigest(), count=3000)
     source.sql(rows)
@@ -62,7 +62,7 @@ def test_three_thousand_images_to_plan(source: Place, target: Place) -> None:
     assert peak < LIMIT
 
 
-def test_many_images_to_a_target_that_lags(source: Place, targets: list[Place]) -> None:
+def test_many_images_to_a_target_that_lags(source: Service, targets: list[Service]) -> None:
     data = images.random_bytes(8 * MIB, 6) * 5
     for n in range(8):
         source.put(f"image {n}", data)

@@ -8,7 +8,7 @@ import pytest
 
 from lab import Glance, Postgres
 from tests.support.cli import Done, meltemi, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 from tests.support.services import Fresh
 
 GOOD = b"good" * 1000
@@ -34,7 +34,7 @@ NO_DATA = ("queued", "saving")
 
 
 @pytest.fixture(scope="module")
-def strict_place(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def strict_place(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("strict")
     protected = folder / "protected.conf"
     protected.write_text(PROTECTED)
@@ -47,16 +47,16 @@ def strict_place(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -
     glance = Glance(folder, name="strict", postgres=postgres, config={"DEFAULT": settings})
     (folder / "schema-image.json").write_text(json.dumps(SCHEMA))
     with glance:
-        yield Place(glance, postgres)
+        yield Service(glance, postgres)
 
 
 @pytest.fixture
-def strict(strict_place: Place) -> Place:
+def strict(strict_place: Service) -> Service:
     strict_place.wipe()
     return strict_place
 
 
-def see_refused(done: Done, place: Place, image_id: str, *texts: str) -> None:
+def see_refused(done: Done, place: Service, image_id: str, *texts: str) -> None:
     """See one line that names the image, the place and the reason; nothing of it is usable."""
     line = done.about(image_id, place.url)
     assert not [text for text in texts if text not in line], line
@@ -67,7 +67,7 @@ def see_refused(done: Done, place: Place, image_id: str, *texts: str) -> None:
             assert image["visibility"] == "private", image
 
 
-def see_complete(source: Place, place: Place) -> None:
+def see_complete(source: Service, place: Service) -> None:
     """See that every image of the source is active at the place, byte for byte."""
     wanted = {image["name"]: source.hash(image["id"]) for image in source.images()}
     arrived = [image for image in place.images() if image["status"] == "active"]
@@ -75,7 +75,7 @@ def see_complete(source: Place, place: Place) -> None:
     assert len(arrived) == len(wanted)
 
 
-def test_an_image_above_the_size_cap(source: Place, strict: Place) -> None:
+def test_an_image_above_the_size_cap(source: Service, strict: Service) -> None:
     good = source.put("good", GOOD, visibility="public")
     large = source.put("large", bytes(8 * MIB), visibility="public")
     done = meltemi("livecopy", source, strict)
@@ -84,7 +84,7 @@ def test_an_image_above_the_size_cap(source: Place, strict: Place) -> None:
     assert strict.show(good)["visibility"] == "public"
 
 
-def test_a_project_over_its_quota_goes_on_once_it_is_raised(source: Place, fresh: Fresh) -> None:
+def test_a_project_over_its_quota_goes_on_once_it_is_raised(source: Service, fresh: Fresh) -> None:
     place = fresh("small", config={"DEFAULT": {"user_storage_quota": "6MB"}})
     images = [source.put(f"part {n}", bytes([n]) * 2 * MIB) for n in range(2)]
     large = source.put("large", bytes(3 * MIB))
@@ -100,7 +100,7 @@ def test_a_project_over_its_quota_goes_on_once_it_is_raised(source: Place, fresh
     assert succeed("livecopy", source, place).err == ""
 
 
-def test_a_store_that_is_full(source: Place, fresh: Fresh) -> None:
+def test_a_store_that_is_full(source: Service, fresh: Fresh) -> None:
     place = fresh("full")
     mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place.server.store)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -119,7 +119,7 @@ def test_a_store_that_is_full(source: Place, fresh: Fresh) -> None:
         subprocess.run(["umount", str(place.server.store)], check=True)
 
 
-def test_an_id_that_the_target_deleted_before(source: Place, target: Place) -> None:
+def test_an_id_that_the_target_deleted_before(source: Service, target: Service) -> None:
     image = source.put("phoenix", GOOD)
     target.put("old", b"old", id=image)
     target.delete(image)
@@ -135,7 +135,7 @@ def test_an_id_that_the_target_deleted_before(source: Place, target: Place) -> N
     assert len(target.images()) == 1
 
 
-def test_a_boot_sector_declared_raw(source: Place, target: Place) -> None:
+def test_a_boot_sector_declared_raw(source: Service, target: Service) -> None:
     good = source.put("good", GOOD)
     data = bytearray(MIB)
     data[510:512] = b"\x55\xaa"
@@ -156,7 +156,7 @@ def test_a_boot_sector_declared_raw(source: Place, target: Place) -> None:
     assert target.data(copy["id"]) == data
 
 
-def test_data_of_another_format_than_declared(source: Place, target: Place) -> None:
+def test_data_of_another_format_than_declared(source: Service, target: Service) -> None:
     good = source.put("good", GOOD)
     unsafe = source.put("unsafe", GOOD, disk_format="raw")
     source.sql(f"UPDATE images SET disk_format = 'qcow2' WHERE id = '{unsafe}'")
@@ -165,7 +165,7 @@ def test_data_of_another_format_than_declared(source: Place, target: Place) -> N
     assert target.data(good) == GOOD
 
 
-def test_a_property_longer_than_the_target_allows(source: Place, strict: Place) -> None:
+def test_a_property_longer_than_the_target_allows(source: Service, strict: Service) -> None:
     good = source.put("good", GOOD, motto="short")
     wordy = source.put("wordy", GOOD, motto="much longer than ten")
     done = meltemi("livecopy", source, strict)
@@ -175,7 +175,7 @@ def test_a_property_longer_than_the_target_allows(source: Place, strict: Place) 
     see_complete(source, strict)
 
 
-def test_one_property_too_many(source: Place, strict: Place) -> None:
+def test_one_property_too_many(source: Service, strict: Service) -> None:
     fits = {f"p{n}": "x" for n in range(PROPERTIES - 4)}
     good = source.put("good", GOOD, **fits)
     rich = source.put("rich", GOOD, **fits, one_more="x")
@@ -186,7 +186,7 @@ def test_one_property_too_many(source: Place, strict: Place) -> None:
     see_complete(source, strict)
 
 
-def test_one_tag_too_many(source: Place, strict: Place) -> None:
+def test_one_tag_too_many(source: Service, strict: Service) -> None:
     good = source.put("good", GOOD, tags=["a", "b", "c"])
     rich = source.put("rich", GOOD, tags=["a", "b", "c", "d"])
     done = meltemi("livecopy", source, strict)
@@ -198,7 +198,7 @@ def test_one_tag_too_many(source: Place, strict: Place) -> None:
 
 
 def test_one_property_too_many_for_an_update_is_written_whole_or_not(
-    source: Place, strict: Place
+    source: Service, strict: Service
 ) -> None:
     fits = {f"p{n}": "x" for n in range(PROPERTIES - 4)}
     image = source.put("good", GOOD, **fits)
@@ -217,7 +217,7 @@ def test_one_property_too_many_for_an_update_is_written_whole_or_not(
     assert "p1" not in strict.show(image)
 
 
-def test_a_property_that_policy_protects(source: Place, strict: Place) -> None:
+def test_a_property_that_policy_protects(source: Service, strict: Service) -> None:
     good = source.put("good", GOOD)
     locked = source.put("locked", GOOD, locked_by="operator")
     done = meltemi("livecopy", source, strict)
@@ -227,7 +227,7 @@ def test_a_property_that_policy_protects(source: Place, strict: Place) -> None:
     see_complete(source, strict)
 
 
-def test_a_protected_property_in_an_update(source: Place, strict: Place) -> None:
+def test_a_protected_property_in_an_update(source: Service, strict: Service) -> None:
     image = source.put("good", GOOD)
     succeed("livecopy", source, strict)
     source.change(image, locked_by="operator", os_distro="debian")
@@ -239,7 +239,7 @@ def test_a_protected_property_in_an_update(source: Place, strict: Place) -> None
     assert strict.show(image)["os_distro"] == "debian"
 
 
-def test_a_policy_that_forbids_publicity(source: Place, fresh: Fresh) -> None:
+def test_a_policy_that_forbids_publicity(source: Service, fresh: Fresh) -> None:
     place = fresh("shy", policy={"publicize_image": "role:nobody"})
     plain = source.put("plain", GOOD)
     public = source.put("public", GOOD, visibility="public")
@@ -254,7 +254,7 @@ def test_a_policy_that_forbids_publicity(source: Place, fresh: Fresh) -> None:
     succeed("livecopy", source, place, "--visibility", "private")
 
 
-def test_refusals_are_not_repeated_at_length(source: Place, strict: Place) -> None:
+def test_refusals_are_not_repeated_at_length(source: Service, strict: Service) -> None:
     """The data is sent once at most where no repetition can help."""
     image = source.put("large", bytes(3 * MIB))
     done = meltemi("livecopy", source, strict, "--debug")

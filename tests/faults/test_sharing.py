@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from lab import images
 from tests.support.cli import Done, meltemi, running, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault, Proxy
 
 MIB = 2**20
@@ -20,7 +20,7 @@ def order(done: Done, *places: object) -> list[int]:
     return [n for line in ends for n, place in enumerate(places) if f" {place}: " in line]
 
 
-def test_the_source_is_read_once(source: Place, targets: list[Place]) -> None:
+def test_the_source_is_read_once(source: Service, targets: list[Service]) -> None:
     sizes = [MIB * n + 17 for n in range(6)]
     made = {source.put(f"image {n}", LARGE[:n]): LARGE[:n] for n in sizes}
     with Proxy(source.url) as proxy:
@@ -32,7 +32,7 @@ def test_the_source_is_read_once(source: Place, targets: list[Place]) -> None:
         assert {key: target.data(key) for key in made} == made
 
 
-def test_a_slow_target_delays_no_other(source: Place, targets: list[Place]) -> None:
+def test_a_slow_target_delays_no_other(source: Service, targets: list[Service]) -> None:
     vast = source.put("vast", VAST)
     for n in range(4):
         source.put(f"image {n}", LARGE[: n * MIB])
@@ -55,7 +55,9 @@ def test_a_slow_target_delays_no_other(source: Place, targets: list[Place]) -> N
         assert target.hash(vast) == source.hash(vast)
 
 
-def test_a_target_that_takes_nothing_delays_no_other(source: Place, targets: list[Place]) -> None:
+def test_a_target_that_takes_nothing_delays_no_other(
+    source: Service, targets: list[Service]
+) -> None:
     vast = source.put("vast", VAST)
     dead, *fast = targets
     with Proxy(dead.url) as proxy, Proxy(source.url) as counted:
@@ -70,7 +72,9 @@ def test_a_target_that_takes_nothing_delays_no_other(source: Place, targets: lis
         assert target.hash(vast) == source.hash(vast)
 
 
-def test_a_target_that_fails_costs_the_others_nothing(source: Place, targets: list[Place]) -> None:
+def test_a_target_that_fails_costs_the_others_nothing(
+    source: Service, targets: list[Service]
+) -> None:
     image = source.put("image", LARGE)
     with ExitStack() as stack:
         bad = stack.enter_context(Proxy(targets[0].url))
@@ -83,7 +87,7 @@ def test_a_target_that_fails_costs_the_others_nothing(source: Place, targets: li
         assert target.data(image) == LARGE
 
 
-def test_one_source_error_is_told_once_a_target(source: Place, targets: list[Place]) -> None:
+def test_one_source_error_is_told_once_a_target(source: Service, targets: list[Service]) -> None:
     image = source.put("image", LARGE)
     (source.server.store / image).write_bytes(LARGE[::-1])
     done = meltemi("livecopy", source, *targets)

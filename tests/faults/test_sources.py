@@ -4,7 +4,7 @@ import pytest
 
 from lab import images
 from tests.support.cli import Done, meltemi, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault, Proxy
 
 MIB = 2**20
@@ -12,7 +12,7 @@ GOOD = b"good" * 1000
 LARGE = images.random_bytes(9 * MIB, 1)
 
 
-def see_failed(done: Done, place: Place, image_id: str, *texts: str) -> None:
+def see_failed(done: Done, place: Service, image_id: str, *texts: str) -> None:
     """See exit code 3, one line about the image, and nothing of it that could be used."""
     assert done.code == 3, done.err
     line = done.about(image_id, place.url, "failed")
@@ -24,7 +24,7 @@ def see_failed(done: Done, place: Place, image_id: str, *texts: str) -> None:
 
 
 @pytest.mark.parametrize("place", [0, 5 * MIB, 9 * MIB - 1], ids=["first", "middle", "last"])
-def test_other_bytes_than_their_hash_says(source: Place, target: Place, place: int) -> None:
+def test_other_bytes_than_their_hash_says(source: Service, target: Service, place: int) -> None:
     good = source.put("good", GOOD)
     rotten = source.put("rotten", LARGE, visibility="public")
     path = next(p for p in source.server.store.iterdir() if p.name == rotten)
@@ -38,7 +38,7 @@ def test_other_bytes_than_their_hash_says(source: Place, target: Place, place: i
     assert target.show(rotten)["visibility"] == "public"
 
 
-def test_bytes_altered_on_the_way(source: Place, target: Place) -> None:
+def test_bytes_altered_on_the_way(source: Service, target: Service) -> None:
     image = source.put("image", LARGE)
     with Proxy(source.url) as proxy:
         proxy.fault(Fault("GET", FILE, alter=3 * MIB))
@@ -49,7 +49,7 @@ def test_bytes_altered_on_the_way(source: Place, target: Place) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 5 * MIB])
-def test_a_file_that_is_shorter_than_recorded(source: Place, target: Place, size: int) -> None:
+def test_a_file_that_is_shorter_than_recorded(source: Service, target: Service, size: int) -> None:
     image = source.put("image", LARGE)
     (source.server.store / image).write_bytes(LARGE[:size])
     see_failed(meltemi("livecopy", source, target, "--timeout", "5s"), target, image, "image")
@@ -58,7 +58,7 @@ def test_a_file_that_is_shorter_than_recorded(source: Place, target: Place, size
     assert target.data(image) == LARGE
 
 
-def test_a_file_that_is_longer_than_recorded(source: Place, target: Place) -> None:
+def test_a_file_that_is_longer_than_recorded(source: Service, target: Service) -> None:
     image = source.put("image", LARGE)
     (source.server.store / image).write_bytes(LARGE + b"more")
     done = meltemi("livecopy", source, target)
@@ -69,7 +69,7 @@ def test_a_file_that_is_longer_than_recorded(source: Place, target: Place) -> No
         see_failed(done, target, image)
 
 
-def test_a_file_that_is_gone(source: Place, target: Place) -> None:
+def test_a_file_that_is_gone(source: Service, target: Service) -> None:
     good = source.put("good", GOOD)
     lost = source.put("lost", LARGE)
     (source.server.store / lost).unlink()
@@ -78,7 +78,7 @@ def test_a_file_that_is_gone(source: Place, target: Place) -> None:
     assert target.data(good) == GOOD
 
 
-def test_an_image_that_vanishes_before_it_is_read(source: Place, target: Place) -> None:
+def test_an_image_that_vanishes_before_it_is_read(source: Service, target: Service) -> None:
     good = source.put("good", GOOD)
     gone = source.put("gone", LARGE)
     with Proxy(source.url) as proxy:
@@ -89,7 +89,7 @@ def test_an_image_that_vanishes_before_it_is_read(source: Place, target: Place) 
         assert succeed("livecopy", proxy, target).err == ""
 
 
-def test_an_image_that_vanishes_while_it_is_read(source: Place, target: Place) -> None:
+def test_an_image_that_vanishes_while_it_is_read(source: Service, target: Service) -> None:
     good = source.put("good", GOOD)
     gone = source.put("gone", LARGE)
     with Proxy(source.url) as proxy:
@@ -102,7 +102,7 @@ def test_an_image_that_vanishes_while_it_is_read(source: Place, target: Place) -
     assert target.data(good) == GOOD
 
 
-def test_a_connection_that_is_cut_many_times(source: Place, target: Place) -> None:
+def test_a_connection_that_is_cut_many_times(source: Service, target: Service) -> None:
     image = source.put("image", LARGE)
     with Proxy(source.url) as proxy:
         proxy.fault(Fault("GET", FILE, cut_answer=MIB + 12_345))
@@ -113,7 +113,7 @@ def test_a_connection_that_is_cut_many_times(source: Place, target: Place) -> No
     assert [read.offset for read in reads] == [n * (MIB + 12_345) for n in range(len(reads))]
 
 
-def test_a_connection_that_never_gives_anything(source: Place, target: Place) -> None:
+def test_a_connection_that_never_gives_anything(source: Service, target: Service) -> None:
     image = source.put("image", LARGE)
     good = source.put("good", GOOD)
     with Proxy(source.url) as proxy:
@@ -123,7 +123,7 @@ def test_a_connection_that_never_gives_anything(source: Place, target: Place) ->
         assert target.data(good) == GOOD
 
 
-def test_a_source_that_falls_silent(source: Place, target: Place) -> None:
+def test_a_source_that_falls_silent(source: Service, target: Service) -> None:
     image = source.put("image", LARGE)
     good = source.put("good", GOOD)
     with Proxy(source.url) as proxy:
@@ -134,7 +134,7 @@ def test_a_source_that_falls_silent(source: Place, target: Place) -> None:
     assert target.data(good) == GOOD
 
 
-def test_a_source_that_is_killed_and_comes_back(source: Place, target: Place) -> None:
+def test_a_source_that_is_killed_and_comes_back(source: Service, target: Service) -> None:
     image = source.put("image", LARGE)
 
     def restart() -> None:
@@ -151,7 +151,7 @@ def test_a_source_that_is_killed_and_comes_back(source: Place, target: Place) ->
     assert target.data(image) == LARGE
 
 
-def test_a_range_that_is_ignored(source: Place, target: Place) -> None:
+def test_a_range_that_is_ignored(source: Service, target: Service) -> None:
     """An answer that starts anew is read over, not joined to what is there."""
     image = source.put("image", LARGE)
     with Proxy(source.url) as proxy:
@@ -162,7 +162,7 @@ def test_a_range_that_is_ignored(source: Place, target: Place) -> None:
     assert target.data(image) == LARGE
 
 
-def test_zero_byte_and_queued_images(source: Place, target: Place) -> None:
+def test_zero_byte_and_queued_images(source: Service, target: Service) -> None:
     empty = source.put("empty", b"", visibility="public")
     source.put("queued", None)
     good = source.put("good", GOOD)
@@ -176,14 +176,14 @@ def test_zero_byte_and_queued_images(source: Place, target: Place) -> None:
     assert succeed("compare", source, target).code == 0
 
 
-def test_duplicate_names(source: Place, target: Place) -> None:
+def test_duplicate_names(source: Service, target: Service) -> None:
     twins = {source.put("twin", bytes([n]) * 1000): bytes([n]) * 1000 for n in range(3)}
     succeed("livecopy", source, target)
     assert {key: target.data(key) for key in twins} == twins
     assert succeed("livecopy", source, target).err == ""
 
 
-def test_a_name_that_another_image_of_the_target_has(source: Place, target: Place) -> None:
+def test_a_name_that_another_image_of_the_target_has(source: Service, target: Service) -> None:
     other = target.put("taken", b"theirs")
     image = source.put("taken", GOOD)
     good = source.put("good", GOOD)
@@ -197,7 +197,7 @@ def test_a_name_that_another_image_of_the_target_has(source: Place, target: Plac
     assert target.data(other) == b"theirs"
 
 
-def test_an_id_that_another_image_of_the_target_has(source: Place, target: Place) -> None:
+def test_an_id_that_another_image_of_the_target_has(source: Service, target: Service) -> None:
     image = source.put("ours", GOOD)
     target.put("theirs", b"theirs", id=image)
     done = meltemi("livecopy", source, target)
@@ -212,7 +212,7 @@ def test_an_id_that_another_image_of_the_target_has(source: Place, target: Place
     assert succeed("livecopy", source, target, "--on-conflict", "replace").err == ""
 
 
-def test_names_that_are_hard_to_print(source: Place, target: Place) -> None:
+def test_names_that_are_hard_to_print(source: Service, target: Service) -> None:
     bad = source.put("a\nb\x1b[31m: done\u202e", LARGE)
     (source.server.store / bad).write_bytes(LARGE[:-1] + b"?")
     done = meltemi("livecopy", source, target)
@@ -221,14 +221,14 @@ def test_names_that_are_hard_to_print(source: Place, target: Place) -> None:
     done.about(bad)
 
 
-def test_no_name_at_all(source: Place, target: Place) -> None:
+def test_no_name_at_all(source: Service, target: Service) -> None:
     image = source.put(None, GOOD)
     succeed("livecopy", source, target)
     assert target.data(image) == GOOD
     assert succeed("livecopy", source, target).err == ""
 
 
-def test_more_deletions_than_allowed(source: Place, target: Place) -> None:
+def test_more_deletions_than_allowed(source: Service, target: Service) -> None:
     kept = source.put("kept", GOOD)
     gone = [source.put(f"gone {n}", GOOD) for n in range(3)]
     words = ("livecopy", source, target, "--on-source-deletion", "delete")
@@ -244,7 +244,7 @@ def test_more_deletions_than_allowed(source: Place, target: Place) -> None:
     assert {kept, own} == set(target.statuses())
 
 
-def test_nothing_is_deleted_after_a_run_with_errors(source: Place, target: Place) -> None:
+def test_nothing_is_deleted_after_a_run_with_errors(source: Service, target: Service) -> None:
     gone = source.put("gone", GOOD)
     words = ("livecopy", source, target, "--on-source-deletion", "delete")
     succeed(*words)
@@ -256,7 +256,7 @@ def test_nothing_is_deleted_after_a_run_with_errors(source: Place, target: Place
 
 
 def test_nothing_is_deleted_where_the_source_lists_nothing_for_a_fault(
-    source: Place, target: Place
+    source: Service, target: Service
 ) -> None:
     """A half-read list is an error, not a library without images."""
     images_made = [source.put(f"image {n}", GOOD) for n in range(3)]

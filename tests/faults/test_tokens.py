@@ -6,7 +6,7 @@ import pytest
 
 from lab import Cloud, images
 from tests.support.cli import succeed
-from tests.support.service import Service
+from tests.support.glance import Service
 
 pytestmark = pytest.mark.services
 

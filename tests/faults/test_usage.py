@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import meltemi, succeed
-from tests.support.glance import Place
+from tests.support.glance import Service
 
 FILE = """\
 version: 1
@@ -81,7 +81,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         ["--match", "min_age=1x"],
     ],
 )
-def test_a_selection_that_does_not_parse(source: Place, target: Place, words: list[str]) -> None:
+def test_a_selection_that_does_not_parse(
+    source: Service, target: Service, words: list[str]
+) -> None:
     image = source.put("good", b"good")
     done = meltemi("livecopy", source, target, *words)
     assert done.code == 2, (done.code, done.err)
@@ -90,7 +92,7 @@ def test_a_selection_that_does_not_parse(source: Place, target: Place, words: li
     assert not target.has(image)
 
 
-def test_a_condition_that_fails_for_one_image(source: Place, target: Place) -> None:
+def test_a_condition_that_fails_for_one_image(source: Service, target: Service) -> None:
     """It is no reason to take the image along, nor to end the run without a word."""
     source.put("good", b"good", size_class="7")
     source.put("bad", b"bad", size_class="large")
@@ -127,7 +129,7 @@ def test_arguments_that_make_no_sense(words: list[str]) -> None:
     assert "word@" not in done.err
 
 
-def test_a_saved_plan_that_was_altered(source: Place, target: Place, tmp_path: Path) -> None:
+def test_a_saved_plan_that_was_altered(source: Service, target: Service, tmp_path: Path) -> None:
     image = source.put("good", b"good")
     file, plan = tmp_path / "meltemi.yaml", tmp_path / "saved.plan"
     file.write_text(

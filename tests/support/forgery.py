@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from meltemi.model.provenance import short
-from tests.support.service import Service
+from tests.support.glance import Service
 
 
 def marks(source: Service, image: str, forged: str, *, of: str = "") -> dict[str, Any]:

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from lab import Cloud, Glance, Postgres, Unavailable
-from tests.support.glance import Place
+from tests.support.glance import Service
 
 _NAMES = ("source", "one", "two", "three")
 
-Fresh = Callable[..., Place]
+Fresh = Callable[..., Service]
 """Starts another Glance for one test; takes a name and what `lab.Glance` takes."""
 
 
@@ -64,7 +64,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 @pytest.fixture(scope="session")
 def glances(
     postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Mapping[str, Place]]:
+) -> Iterator[Mapping[str, Service]]:
     """Give four Glances without authentication, by name; not emptied."""
     folder = tmp_path_factory.mktemp("glances")
     with ExitStack() as stack:
@@ -72,7 +72,7 @@ def glances(
         for name in _NAMES:
             server = Glance(folder / name, name=name, postgres=postgres)
             stack.callback(server.stop)
-            places[name] = Place(server.start(wait=False), postgres)
+            places[name] = Service(server.start(wait=False), postgres)
         for place in places.values():
             place.server.wait_ready()
         yield places
@@ -81,24 +81,24 @@ def glances(
 
 
 @pytest.fixture
-def source(glances: Mapping[str, Place]) -> Place:
+def source(glances: Mapping[str, Service]) -> Service:
     """Give an empty Glance to copy from."""
     return _ready(glances["source"])
 
 
 @pytest.fixture
-def targets(glances: Mapping[str, Place]) -> list[Place]:
+def targets(glances: Mapping[str, Service]) -> list[Service]:
     """Give three empty Glances to copy to."""
     return [_ready(glances[name]) for name in _NAMES[1:]]
 
 
 @pytest.fixture
-def target(glances: Mapping[str, Place]) -> Place:
+def target(glances: Mapping[str, Service]) -> Service:
     """Give an empty Glance to copy to, the first of `targets`."""
     return _ready(glances["one"])
 
 
-def _ready(place: Place) -> Place:
+def _ready(place: Service) -> Service:
     """Mend what the test before left: a stopped server, a paused one, images."""
     place.server.resume()
     place.server.start()
@@ -111,9 +111,9 @@ def fresh(postgres: Postgres, tmp_path: Path) -> Iterator[Fresh]:
     """Give a function that starts a Glance with settings of its own."""
     with ExitStack() as stack:
 
-        def start(name: str = "fresh", **options: Any) -> Place:
+        def start(name: str = "fresh", **options: Any) -> Service:
             server = Glance(tmp_path / name, name=name, postgres=postgres, **options)
             stack.callback(server.stop)
-            return Place(server.start(), postgres)
+            return Service(server.start(), postgres)
 
         yield start
