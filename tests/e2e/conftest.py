@@ -6,8 +6,9 @@ from itertools import count
 import pytest
 
 from lab import Cloud
+from tests.support.accounts import Accounts
+from tests.support.cli import User
 from tests.support.glance import Service
-from tests.support.user import Accounts, User
 
 _numbers = count(1)
 
@@ -25,7 +26,7 @@ def accounts(cloud: Cloud) -> Accounts:
 @pytest.fixture
 def user(accounts: Accounts, tmp_path_factory: pytest.TempPathFactory) -> User:
     """Give a user of the command line, in an empty folder."""
-    return User(accounts, tmp_path_factory.mktemp("user"))
+    return User(tmp_path_factory.mktemp("user"), accounts.variables)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.accounts import Accounts
+from tests.support.cli import User
 from tests.support.glance import Service, some_data
-from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services
 

@@ -6,8 +6,9 @@ import uuid
 import pytest
 
 from lab import Cloud
+from tests.support.accounts import Accounts
+from tests.support.cli import User
 from tests.support.glance import RefusedError, Service, some_data
-from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services
 

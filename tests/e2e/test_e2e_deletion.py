@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.support.accounts import Accounts
+from tests.support.cli import User
 from tests.support.forgery import marks
 from tests.support.glance import Service, some_data
-from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.cli import User
 from tests.support.glance import Service, some_data
-from tests.support.user import User
 
 pytestmark = pytest.mark.services
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.support.cli import User
 from tests.support.glance import Service, some_data
-from tests.support.user import User
 
 pytestmark = pytest.mark.services
 

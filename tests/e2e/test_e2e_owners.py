@@ -4,9 +4,10 @@ import pytest
 
 from lab import Cloud
 from lab.cloud import PROJECT
+from tests.support.accounts import Accounts
+from tests.support.cli import User
 from tests.support.forgery import marks
 from tests.support.glance import Service, some_data
-from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from lab import images
+from tests.support.accounts import Accounts
+from tests.support.cli import User
 from tests.support.glance import Service
-from tests.support.user import Accounts, User
 
 pytestmark = pytest.mark.services
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.support.cli import User
 from tests.support.glance import Service, some_data
-from tests.support.user import User
 
 pytestmark = pytest.mark.services
 

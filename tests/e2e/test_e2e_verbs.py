@@ -8,8 +8,8 @@ import re
 import pytest
 import yaml
 
+from tests.support.cli import User
 from tests.support.glance import Service, some_data
-from tests.support.user import User
 
 pytestmark = pytest.mark.services
 

@@ -1,20 +1,25 @@
-"""The real command line, run as a user runs it: in a process of its own."""
+"""The real command line, run as a user runs it: in a process of its own.
+
+The functions run it anywhere; a `User` runs it in a folder, with a clouds.yaml.
+"""
 
 import json
+import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lab import venvs
 from lab.process import clean_environment
 
 PROGRAM = (sys.executable, "-m", "meltemi")
 LISTENING = ("env", "--default-signal=INT")
 """Lets a program hear Ctrl-C, also where the tests run in the background, which ignores it."""
-
 
 _MEASURE = """
 import resource, subprocess, sys
@@ -65,29 +70,23 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def meltemi(
     *words: object,
+    code: int | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    seconds: float = 120,
 ) -> Done:
-    """Run the command to its end; a traceback is a failure whatever is tested."""
-    done = subprocess.run(
-        [*PROGRAM, *map(str, words)],
-        env=environment(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-    return _checked(Done(done.returncode, done.stdout, done.stderr))
+    """Run the command to its end, with `code` where one is given.
+
+    A traceback is a failure whatever is tested.
+    """
+    done = _run([*PROGRAM, *map(str, words)], environment(env), cwd)
+    shown = f"{' '.join(map(str, words))}: exit code {done.code}\n{done.err}{done.out}"
+    assert code in (None, done.code), shown
+    return done
 
 
 def succeed(*words: object, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Done:
     """Run the command and see that it exits with 0."""
-    done = meltemi(*words, env=env, cwd=cwd)
-    assert done.code == 0, f"exit code {done.code}:\n{done.err}{done.out}"
-    return done
+    return meltemi(*words, code=0, env=env, cwd=cwd)
 
 
 def peak_memory(*words: object, env: Mapping[str, str] | None = None) -> tuple[Done, int]:
@@ -95,17 +94,10 @@ def peak_memory(*words: object, env: Mapping[str, str] | None = None) -> tuple[D
 
     A small process starts it: the kernel counts a new process's memory from its parent's.
     """
-    done = subprocess.run(
-        [sys.executable, "-c", _MEASURE, *PROGRAM, *map(str, words)],
-        env=environment(env),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    out, _, peak = done.stdout.rstrip("\n").rpartition("\n")
-    return _checked(Done(done.returncode, out, done.stderr)), int(peak) * 1024
+    measured = [sys.executable, "-c", _MEASURE, *PROGRAM, *map(str, words)]
+    done = _run(measured, environment(env), seconds=300)
+    out, _, peak = done.out.rstrip("\n").rpartition("\n")
+    return replace(done, out=out), int(peak) * 1024
 
 
 class Running:
@@ -152,6 +144,76 @@ def running(
             yield Running(process)
         finally:
             process.kill()
+
+
+class User:
+    """Runs commands in one folder, with variables that may differ from run to run."""
+
+    def __init__(self, folder: Path, variables: Callable[[], Mapping[str, str]]) -> None:
+        self.folder = folder
+        self._variables = variables
+
+    def meltemi(self, *words: object, code: int = 0, env: Mapping[str, str] | None = None) -> Done:
+        """Run meltemi; fail unless it ends with `code`."""
+        return meltemi(*words, code=code, env={**self._variables(), **(env or {})}, cwd=self.folder)
+
+    def rows(
+        self, *words: object, code: int = 0, env: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Run meltemi with `-f json`; give the rows."""
+        return self.meltemi(*words, "-f", "json", code=code, env=env).rows
+
+    def watch(self, *words: object) -> str:
+        """Run meltemi with stderr on a terminal, to its success; give what was to be seen."""
+        ours, theirs = os.openpty()
+        seen = b""
+        with subprocess.Popen(
+            [*PROGRAM, *map(str, words)],
+            env=environment({**self._variables(), "TERM": "xterm", "COLUMNS": "200"}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=theirs,
+        ) as process:
+            os.close(theirs)
+            # Linux answers with an error where the other end of a terminal is closed.
+            with suppress(OSError):
+                while piece := os.read(ours, 4096):
+                    seen += piece
+        os.close(ours)
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
+        assert process.returncode == 0, text
+        return text
+
+    def openstack(self, *words: object, cloud: str = "admin", region: str = "") -> str:
+        """Run the `openstack` client; give what it prints."""
+        program = venvs.environment("client") / "bin" / "openstack"
+        where = ["--os-cloud", cloud, *(["--os-region-name", region] if region else [])]
+        command = [str(program), *where, *map(str, words)]
+        done = _run(command, environment(self._variables()), self.folder, seconds=300)
+        assert done.code == 0, done.err
+        return done.out
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file into the folder."""
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+
+def _run(
+    command: list[str], env: dict[str, str], cwd: Path | None = None, seconds: float = 120
+) -> Done:
+    done = subprocess.run(
+        command,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    return _checked(Done(done.returncode, done.stdout, done.stderr))
 
 
 def _checked(done: Done) -> Done:
