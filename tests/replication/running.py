@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
+from meltemi.errors import InterruptedTransfer
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Kind, Plan, Standing
 from meltemi.model.provenance import read_provenance
@@ -17,6 +19,9 @@ from tests.support.memory import MemoryLibrary
 
 BLOCK = 16
 """Bytes of a block, so that a few hundred bytes are many blocks."""
+
+DATA = Random(2).randbytes(40 * BLOCK + 5)
+BROKEN = InterruptedTransfer("the connection broke")
 
 
 @dataclass
