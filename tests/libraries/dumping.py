@@ -14,7 +14,7 @@ from meltemi.errors import ConflictError
 from meltemi.libraries.archive import open_archive
 from meltemi.libraries.base import Changes, Library
 from meltemi.model.image import Image, Member
-from tests.libraries.conformance import MIB, listed, pieces
+from tests.libraries.handling import MIB, listed, pieces
 
 _random = Random(11)
 DATA = [_random.randbytes(size) for size in (2 * MIB + 5, 0, 70_000, 1, MIB, 9)]

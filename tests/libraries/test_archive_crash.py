@@ -18,8 +18,8 @@ from meltemi.libraries.archive import open_archive
 from meltemi.libraries.base import Verifiable
 from meltemi.model.image import Image
 from tests.libraries import dumping
-from tests.libraries.conformance import content, listed, pieces
 from tests.libraries.dumping import DATA, DELETED, IMAGES, MEMBER
+from tests.libraries.handling import content, listed, pieces
 
 Acknowledged = set[tuple[str, str]]
 

@@ -15,7 +15,7 @@ from meltemi.errors import ArchiveError
 from meltemi.libraries.archive import open_archive, strictjson
 from meltemi.libraries.archive.files import shown
 from meltemi.model.image import Image
-from tests.libraries.conformance import listed, pieces
+from tests.libraries.handling import listed, pieces
 
 ID = "11111111-2222-4333-8444-555555555555"
 OTHER = "99999999-2222-4333-8444-555555555555"

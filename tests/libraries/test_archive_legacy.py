@@ -11,17 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from meltemi.errors import (
-    ArchiveError,
-    ConflictError,
-    CorruptionError,
-    UsageError,
-    VanishedError,
-)
+from meltemi.errors import ArchiveError, ConflictError, CorruptionError, UsageError, VanishedError
 from meltemi.libraries.archive import open_archive
 from meltemi.libraries.base import Changes, Library, Verifiable
 from meltemi.model.image import Hashes, Image, Member
-from tests.libraries.conformance import MIB, content, listed, pieces
+from tests.libraries.handling import MIB, content, listed, pieces
 
 ID = "11111111-2222-4333-8444-555555555555"
 OTHER = "99999999-2222-4333-8444-555555555555"
