@@ -7,7 +7,7 @@ import pytest
 
 from meltemi.errors import AuthenticationError, UnreachableError
 from meltemi.model.route import OnSourceDeletion
-from tests.cli.in_memory import Command, results
+from tests.cli.in_memory import Command, Damaged, results
 from tests.support.memory import MemoryLibrary
 
 DEAD = UnreachableError("crete: nothing listens there", library="crete")
@@ -79,6 +79,34 @@ def test_apply_removes_nothing_after_an_earlier_route_met_what_had_changed(
     rows = command.run("apply", "saved", code=4)
     assert results(rows) == {(image, "crete"): "stale", (gone, "rhodes"): "skipped"}
     assert crete.images == {}
+    assert rhodes.data(gone) == b"gone"
+
+
+def test_apply_carries_out_the_routes_beside_one_whose_source_is_damaged(
+    command: Command,
+) -> None:
+    athens = command.library("athens", Damaged)
+    crete, samos, rhodes = map(command.library, ("crete", "samos", "rhodes"))
+    command.configure(
+        first={"from": "athens", "to": "crete"},
+        second={"from": "samos", "to": "rhodes", "on_source_deletion": "delete"},
+    )
+    gone = samos.put(b"gone", name="gone").id
+    command.run("sync")
+    samos.remove(gone)
+    athens.put(b"altered")
+    image = samos.put(b"new", name="new").id
+    command.run("plan", "--out", "saved")
+    rows = command.run("apply", "saved", code=8)
+    [line] = command.errors
+    assert "was altered; nothing was loaded" in line
+    assert results(rows) == {
+        ("", "athens"): "failed",
+        (image, "rhodes"): "done",
+        (gone, "rhodes"): "skipped",
+    }
+    assert crete.images == {}
+    assert rhodes.data(image) == b"new"
     assert rhodes.data(gone) == b"gone"
 
 

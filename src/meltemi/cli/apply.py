@@ -12,18 +12,20 @@ from meltemi.cli.progress import progress
 from meltemi.cli.work import (
     RESULT_COLUMNS,
     Connections,
+    carry_out,
     exit_code,
     is_bad,
     note_rows,
     outcome_row,
     run,
     with_tls,
+    worst_error,
 )
 from meltemi.errors import StalePlanError
 from meltemi.model.plan import Plan
 from meltemi.replication.planfile import Header, load_plan
 from meltemi.replication.report import Outcome
-from meltemi.replication.run import Libraries, opened, run_plan
+from meltemi.replication.run import Libraries, opened
 
 
 @click.command("apply")
@@ -52,6 +54,7 @@ async def _apply(
     header: Header, plans: Mapping[str, Plan], connections: Connections, options: dict[str, Any]
 ) -> int:
     outcomes: list[Outcome] = []
+    done: list[Plan] = []
     used = {
         name
         for plan in plans.values()
@@ -64,20 +67,24 @@ async def _apply(
         with progress() as reporter:
             for route, plan in plans.items():
                 reporter.expect(plan)
-                outcomes += await run_plan(
+                failed = header.incomplete or worst_error(done) or any(map(is_bad, outcomes))
+                carried, ends = await carry_out(
                     plan,
                     libraries,
                     reporter,
+                    alone=len(plans) == 1,
                     limits=header.routes[route].limits,
                     max_delete=header.routes[route].max_delete,
                     checked=True,
-                    failed=header.incomplete or any(map(is_bad, outcomes)),
+                    failed=bool(failed),
                 )
+                done.append(carried)
+                outcomes += ends
     rows = [outcome_row(outcome) for outcome in outcomes]
-    for plan in plans.values():
+    for plan in done:
         rows += note_rows(plan, RESULT_COLUMNS)
     print_rows(rows, RESULT_COLUMNS, options)
-    return exit_code(outcomes, [*plans.values()])
+    return exit_code(outcomes, done)
 
 
 def _same_library(header: Header, libraries: Libraries, name: str) -> None:

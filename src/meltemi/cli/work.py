@@ -20,7 +20,7 @@ from meltemi.model.address import LibraryAddress, parse_address
 from meltemi.model.plan import Action, Plan, Standing
 from meltemi.model.route import Route
 from meltemi.model.units import format_size
-from meltemi.replication.report import Outcome, Result
+from meltemi.replication.report import Outcome, Reporter, Result
 from meltemi.replication.run import Libraries, opened, plan_route, run_plan
 
 PLAN_COLUMNS: Final = ("Action", "ID", "Name", "From", "To", "Bytes", "Reason")
@@ -173,26 +173,37 @@ async def replicate(
             for route in routes:
                 plan = await _plan(route, libraries, alone=len(routes) == 1)
                 reporter.expect(plan)
-                done: list[Outcome] = []
-                try:
-                    done = await run_plan(
-                        plan,
-                        libraries,
-                        reporter,
-                        limits=route.limits,
-                        max_delete=route.policy.max_delete,
-                        failed=bool(worst_error(plans)) or any(map(is_bad, outcomes)),
-                    )
-                except MeltemiError as error:
-                    if len(routes) == 1:
-                        raise
-                    click.echo(f"meltemi: {error}", err=True)
-                    plan = replace(plan, errors={**plan.errors, route.source: error})
+                plan, done = await carry_out(
+                    plan,
+                    libraries,
+                    reporter,
+                    alone=len(routes) == 1,
+                    limits=route.limits,
+                    max_delete=route.policy.max_delete,
+                    failed=bool(worst_error(plans)) or any(map(is_bad, outcomes)),
+                )
                 plans.append(plan)
                 outcomes += done
                 rows += [*map(outcome_row, done), *note_rows(plan, RESULT_COLUMNS)]
     print_rows(rows, RESULT_COLUMNS, options)
     return exit_code(outcomes, plans)
+
+
+async def carry_out(
+    plan: Plan, libraries: Libraries, reporter: Reporter, *, alone: bool, **how: Any
+) -> tuple[Plan, list[Outcome]]:
+    """Carry out the plan of one route (see `run_plan`); what keeps it from that is in its errors.
+
+    Raise that where the route is alone.
+    """
+    try:
+        return plan, await run_plan(plan, libraries, reporter, **how)
+    except MeltemiError as error:
+        if alone:
+            raise
+        click.echo(f"meltemi: {error}", err=True)
+        source = plan.actions[0].subject.source
+        return replace(plan, errors={**plan.errors, source: error}), []
 
 
 def library_names(routes: Sequence[Route]) -> list[str]:
