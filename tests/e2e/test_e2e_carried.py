@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from lab import Cloud
+from tests.e2e.words import livecopy_regions
 from tests.support.accounts import Accounts
 from tests.support.cli import User
 from tests.support.glance import RefusedError, Service, some_data
@@ -16,10 +17,6 @@ CARRIED = (
     *("name", "status", "visibility", "protected", "os_hidden", "min_disk", "min_ram"),
     *("disk_format", "container_format", "size", "virtual_size", "checksum", "os_hash_value"),
 )
-
-
-def livecopy(name: str, *more: str) -> tuple[str, ...]:
-    return ("livecopy", "admin:RegionOne", "admin:RegionTwo", "--match", f"name={name}*", *more)
 
 
 def test_every_property_and_attribute(user: User, one: Service, two: Service, name: str) -> None:
@@ -51,7 +48,7 @@ def test_every_property_and_attribute(user: User, one: Service, two: Service, na
     images.append(one.put(f"{name}hidden", some_data(3), os_hidden=True))
     images.append(one.put(f"{name}deactivated", some_data(4)))
     one.act(images[-1], "deactivate")
-    rows = user.rows(*livecopy(name))
+    rows = user.rows(*livecopy_regions(name))
     assert {(row["ID"], row["Result"]) for row in rows} == {(i, "done") for i in images}
     for image_id in images:
         source, replica = one.show(image_id), two.show(image_id)
@@ -60,7 +57,7 @@ def test_every_property_and_attribute(user: User, one: Service, two: Service, na
     replica = two.show(image)
     assert {key: replica[key] for key in odd} == odd
     assert sum(key.startswith("meltemi_") for key in replica) <= 4
-    assert user.rows(*livecopy(name)) == []
+    assert user.rows(*livecopy_regions(name)) == []
     for image_id in images:
         one.change(image_id, protected=False)
         two.change(image_id, protected=False)
@@ -112,20 +109,21 @@ def test_members_when_asked_for_and_as_accepted_as_they_were(
     one.share(image, projects[0], "accepted")
     one.share(image, projects[1], "rejected")
     one.share(image, projects[2])
-    user.meltemi(*livecopy(name))
+    user.meltemi(*livecopy_regions(name))
     assert two.members(image) == {}
-    assert user.rows("compare", *livecopy(name)[1:], "--members", code=1)[0]["Action"] == "share"
-    user.meltemi(*livecopy(name, "--members"))
+    rows = user.rows("compare", *livecopy_regions(name)[1:], "--members", code=1)
+    assert rows[0]["Action"] == "share"
+    user.meltemi(*livecopy_regions(name, "--members"))
     members = {projects[0]: "accepted", projects[1]: "rejected", projects[2]: "pending"}
     assert two.members(image) == members
     assert two.seen_by(accounts.token("guest-0")).data(image) == some_data(7)
     one.unshare(image, projects[1])
     one.share(image, two_project := accounts.add("guest-3"), "accepted")
     two.share(image, theirs := accounts.add("guest-4"), "accepted")
-    user.meltemi(*livecopy(name, "--members"))
+    user.meltemi(*livecopy_regions(name, "--members"))
     members = {projects[0]: "accepted", projects[2]: "pending"}
     assert two.members(image) == {**members, two_project: "accepted", theirs: "accepted"}
-    assert user.rows(*livecopy(name, "--members")) == []
+    assert user.rows(*livecopy_regions(name, "--members")) == []
 
 
 def test_signatures_are_carried_and_certificates_only_when_mapped(
@@ -215,14 +213,14 @@ def test_an_image_without_a_recorded_hash_is_hashed_on_the_way(
             "UPDATE images SET os_hash_value = NULL, os_hash_algo = NULL, checksum = NULL "
             f"WHERE id = '{image}'"
         )
-    assert [row["Result"] for row in user.rows(*livecopy(name))] == ["done", "done"]
+    assert [row["Result"] for row in user.rows(*livecopy_regions(name))] == ["done", "done"]
     for number, image in enumerate(images):
         assert two.data(image) == some_data(10 + number)
         replica = two.show(image)
         assert replica["meltemi_source_hash"] == f"computed:sha512:{replica['os_hash_value']}"
-    assert user.rows(*livecopy(name)) == []
+    assert user.rows(*livecopy_regions(name)) == []
     one.change(images[0], colour="red")
-    assert [row["Action"] for row in user.rows(*livecopy(name))] == ["update"]
+    assert [row["Action"] for row in user.rows(*livecopy_regions(name))] == ["update"]
     assert two.show(images[0])["meltemi_source_hash"].startswith("computed:")
 
 
@@ -250,7 +248,7 @@ def test_the_marks_are_four_properties_that_the_client_shows(
     user: User, one: Service, two: Service, name: str
 ) -> None:
     image = one.put(f"{name}a", some_data(12), visibility="public", os_distro="debian")
-    user.meltemi(*livecopy(name))
+    user.meltemi(*livecopy_regions(name))
     shown = json.loads(user.openstack("image", "show", image, "-f", "json", region="RegionTwo"))
     properties = shown["properties"]
     marks = {key: value for key, value in properties.items() if key.startswith("meltemi_")}

@@ -5,20 +5,14 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.words import Pair, livecopy
 from tests.support.cli import User
 from tests.support.glance import Service, some_data
 
 pytestmark = pytest.mark.services
 
 
-def livecopy(places: tuple[Service, Service], name: str, *more: str) -> tuple[str, ...]:
-    source, target = places
-    return ("livecopy", source.address, target.address, "--match", f"name={name}*", *more)
-
-
-def test_added_changed_and_removed_metadata_flows(
-    user: User, others: tuple[Service, Service], name: str
-) -> None:
+def test_added_changed_and_removed_metadata_flows(user: User, others: Pair, name: str) -> None:
     source, target = others
     image = source.put(
         f"{name}a", some_data(1), tags=["old", "kept"], changed="1", removed="1", kept="1"
@@ -61,7 +55,7 @@ def test_added_changed_and_removed_metadata_flows(
     assert target.data(image) == some_data(1)
 
 
-def test_a_rename_is_told_as_one(user: User, others: tuple[Service, Service], name: str) -> None:
+def test_a_rename_is_told_as_one(user: User, others: Pair, name: str) -> None:
     source, target = others
     image = source.put(f"{name}a", some_data(2))
     user.meltemi(*livecopy(others, name))
@@ -70,9 +64,7 @@ def test_a_rename_is_told_as_one(user: User, others: tuple[Service, Service], na
     assert target.show(image)["name"] == f"{name}b"
 
 
-def test_what_the_targets_operator_did_stays(
-    user: User, others: tuple[Service, Service], name: str
-) -> None:
+def test_what_the_targets_operator_did_stays(user: User, others: Pair, name: str) -> None:
     source, target = others
     image = source.put(f"{name}a", some_data(3), tags=["source"], theirs="1", flows="1", gone="1")
     user.meltemi(*livecopy(others, name))
@@ -108,9 +100,7 @@ def test_what_the_targets_operator_did_stays(
     assert user.rows(*livecopy(others, name)) == []
 
 
-def test_routes_in_both_directions_do_not_echo(
-    user: User, others: tuple[Service, Service], name: str
-) -> None:
+def test_routes_in_both_directions_do_not_echo(user: User, others: Pair, name: str) -> None:
     source, target = others
     here, there = source.put(f"{name}here", some_data(4)), target.put(f"{name}there", some_data(5))
     back = (target, source)
@@ -124,7 +114,7 @@ def test_routes_in_both_directions_do_not_echo(
 
 
 def test_replicas_are_carried_on_when_asked_for_but_never_home(
-    user: User, others: tuple[Service, Service], two: Service, name: str
+    user: User, others: Pair, two: Service, name: str
 ) -> None:
     source, target = others
     image = source.put(f"{name}a", some_data(6), colour="red")
@@ -146,9 +136,7 @@ def test_replicas_are_carried_on_when_asked_for_but_never_home(
     assert two.show(image)["colour"] == "blue"
 
 
-def test_a_copy_made_by_other_means_is_taken_over(
-    user: User, others: tuple[Service, Service], name: str
-) -> None:
+def test_a_copy_made_by_other_means_is_taken_over(user: User, others: Pair, name: str) -> None:
     source, target = others
     image = source.put(f"{name}a", some_data(7), colour="red", gone="later")
     target.put(f"{name}a", some_data(7), id=image, colour="blue", local="1")
@@ -162,7 +150,7 @@ def test_a_copy_made_by_other_means_is_taken_over(
 
 
 def test_a_snapshot_that_inherits_the_marks_is_no_replica(
-    user: User, others: tuple[Service, Service], name: str
+    user: User, others: Pair, name: str
 ) -> None:
     """Nova copies an image's properties to the snapshots of what booted from it."""
     source, target = others
@@ -189,9 +177,7 @@ def test_a_snapshot_that_inherits_the_marks_is_no_replica(
     assert not any(key.startswith("meltemi_") for key in written["attributes"])
 
 
-def test_many_properties_stay_within_glances_limit(
-    user: User, others: tuple[Service, Service], name: str
-) -> None:
+def test_many_properties_stay_within_glances_limit(user: User, others: Pair, name: str) -> None:
     """Glance allows 128 properties: the marks need four of them."""
     source, target = others
     before: dict[str, Any] = {f"property_{number}": "x" for number in range(124)}

@@ -2,17 +2,11 @@
 
 import pytest
 
+from tests.e2e.words import Pair, livecopy
 from tests.support.cli import User
 from tests.support.glance import Service, some_data
 
 pytestmark = pytest.mark.services
-
-Pair = tuple[Service, Service]
-
-
-def livecopy(places: Pair, name: str, *more: str) -> tuple[str, ...]:
-    source, target = places
-    return ("livecopy", source.address, target.address, "--match", f"name={name}*", *more)
 
 
 def burn(place: Service, image_id: str) -> None:

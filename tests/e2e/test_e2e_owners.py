@@ -4,16 +4,13 @@ import pytest
 
 from lab import Cloud
 from lab.cloud import PROJECT
+from tests.e2e.words import livecopy_regions
 from tests.support.accounts import Accounts
 from tests.support.cli import User
 from tests.support.forgery import marks
 from tests.support.glance import Service, some_data
 
 pytestmark = pytest.mark.services
-
-
-def livecopy(name: str, *more: str) -> tuple[str, ...]:
-    return ("livecopy", "admin:RegionOne", "admin:RegionTwo", "--match", f"name={name}*", *more)
 
 
 def test_owners_are_those_of_the_table_or_the_targets_own_project(
@@ -23,7 +20,7 @@ def test_owners_are_those_of_the_table_or_the_targets_own_project(
     athens, crete, other = (accounts.add(f"owner-{word}") for word in ("athens", "crete", "other"))
     mapped = one.put(f"{name}mapped", some_data(1), owner=athens, visibility="private")
     unmapped = one.put(f"{name}unmapped", some_data(1), owner=other, visibility="private")
-    words = livecopy(name, "--map-owner", f"{athens}={crete}")
+    words = livecopy_regions(name, "--map-owner", f"{athens}={crete}")
     user.meltemi(*words)
     assert two.show(mapped)["owner"] == crete
     assert two.show(unmapped)["owner"] == own
@@ -42,7 +39,9 @@ def test_a_star_keeps_every_owner_and_maps_the_rest(
     guest = accounts.add("star-guest")
     shared = one.put(f"{name}shared", some_data(2), owner=first, visibility="shared")
     one.share(shared, guest, "accepted")
-    words = livecopy(name, "--members", "--map-owner", "*=*", "--map-owner", f"{second}={third}")
+    words = livecopy_regions(
+        name, "--members", "--map-owner", "*=*", "--map-owner", f"{second}={third}"
+    )
     user.meltemi(*words)
     assert [two.show(image)["owner"] for image in images] == [first, third]
     assert two.members(shared) == {guest: "accepted"}
@@ -110,14 +109,14 @@ def test_a_forged_mark_is_not_believed(
     forged = stranger.put(f"{name}golden", b"evil", visibility="shared", os_distro="evil")
     stranger.change(forged, **marks(one, golden, forged))
     before = two.show(forged)
-    rows = user.rows(*livecopy(name))
+    rows = user.rows(*livecopy_regions(name))
     assert [(row["ID"], row["Action"], row["Result"]) for row in rows] == [(golden, "copy", "done")]
     assert two.show(forged) == before
     assert two.data(golden) == some_data(5)
     one.change(golden, os_distro="changed")
-    user.meltemi(*livecopy(name))
+    user.meltemi(*livecopy_regions(name))
     assert (two.show(golden)["os_distro"], two.show(forged)) == ("changed", before)
-    assert user.rows(*livecopy(name)) == []
+    assert user.rows(*livecopy_regions(name)) == []
 
 
 def test_a_forged_mark_does_not_hide_the_true_replica(
@@ -125,7 +124,7 @@ def test_a_forged_mark_does_not_hide_the_true_replica(
 ) -> None:
     """Where several projects are written to, one cannot speak for another."""
     golden_owner, forger = accounts.add("golden-owner"), accounts.add("forger")
-    words = livecopy(name, "--map-owner", "*=*", "--map-owner", f"x={forger}")
+    words = livecopy_regions(name, "--map-owner", "*=*", "--map-owner", f"x={forger}")
     golden = one.put(f"{name}golden", some_data(6), owner=golden_owner, visibility="public")
     two.put("burnt", b"", id=golden)
     two.delete(golden)

@@ -6,13 +6,12 @@ import stat
 import pytest
 
 from lab import Cloud
+from tests.e2e.words import Pair
 from tests.support.accounts import Accounts
 from tests.support.cli import User
 from tests.support.glance import Service, some_data
 
 pytestmark = pytest.mark.services
-
-Pair = tuple[Service, Service]
 
 
 def configure(user: User, others: Pair, name: str, more: str = "") -> None:

@@ -8,6 +8,7 @@ import re
 import pytest
 import yaml
 
+from tests.e2e.words import livecopy
 from tests.support.cli import User
 from tests.support.glance import Service, some_data
 
@@ -90,7 +91,7 @@ def test_metaonly_changes_metadata_and_sends_nothing(
     user: User, anonymous: Service, old: Service, name: str
 ) -> None:
     known = anonymous.put(f"{name}known", some_data(4), colour="red")
-    pair = ("livecopy", anonymous.address, old.address, "--match", f"name={name}*")
+    pair = livecopy((anonymous, old), name)
     user.meltemi(*pair)
     missing = anonymous.put(f"{name}missing", some_data(5))
     anonymous.change(known, colour="blue")
@@ -105,7 +106,7 @@ def test_dontreplicate_leaves_properties_behind(
     user: User, anonymous: Service, old: Service, name: str
 ) -> None:
     image = anonymous.put(f"{name}a", some_data(6), build_host="a", build_log="b", kept="c")
-    pair = ("livecopy", anonymous.address, old.address, "--match", f"name={name}*")
+    pair = livecopy((anonymous, old), name)
     user.meltemi(*pair, "--dontreplicate", "build_host build_log")
     replica = old.show(image)
     assert replica["kept"] == "c"
@@ -147,19 +148,7 @@ def test_data_goes_to_stdout_and_progress_to_stderr(
     user: User, anonymous: Service, old: Service, name: str
 ) -> None:
     image = anonymous.put(f"{name}a", some_data(9))
-    done = user.meltemi(
-        *(
-            "livecopy",
-            anonymous.address,
-            old.address,
-            "--match",
-            f"name={name}*",
-            "-f",
-            "value",
-            "-c",
-            "id",
-        )
-    )
+    done = user.meltemi(*livecopy((anonymous, old), name, "-f", "value", "-c", "id"))
     assert done.out == f"{image}\n"
     first, last = done.err.splitlines()
     assert first == "1 action, 4.9 KiB to send"
@@ -171,7 +160,7 @@ def test_a_hostile_name_cannot_forge_lines(
 ) -> None:
     evil = f"{name}a\x1b[2J\r\nmeltemi: all is well [bold]x[/bold]"
     image = anonymous.put(evil, some_data(14))
-    words = ("livecopy", anonymous.address, old.address, "--match", f"name={name}*")
+    words = livecopy((anonymous, old), name)
     for done in (user.meltemi(*words, "--dry-run"), user.meltemi(*words, "-v")):
         assert "\x1b" not in done.out + done.err
         assert "\r" not in done.out + done.err
@@ -201,19 +190,8 @@ def test_every_option_is_a_variable(
 
 def test_a_dry_run_touches_nothing(user: User, anonymous: Service, old: Service, name: str) -> None:
     image = anonymous.put(f"{name}a", some_data(11))
-    done = user.meltemi(
-        *(
-            "livecopy",
-            anonymous.address,
-            old.address,
-            "--match",
-            f"name={name}*",
-            "--dry-run",
-            "-f",
-            "json",
-        )
-    )
-    assert [row["Action"] for row in done.rows] == ["copy"]
+    rows = user.rows(*livecopy((anonymous, old), name, "--dry-run"))
+    assert [row["Action"] for row in rows] == ["copy"]
     assert not old.has(image)
 
 
@@ -239,7 +217,7 @@ def test_a_library_is_not_copied_onto_itself(user: User, anonymous: Service) -> 
 
 def test_a_terminal_gets_live_bars(user: User, anonymous: Service, old: Service, name: str) -> None:
     image = anonymous.put(f"{name}a", some_data(13, 4_000_000))
-    words = ("livecopy", anonymous.address, old.address, "--match", f"name={name}*")
+    words = livecopy((anonymous, old), name)
     seen = user.watch(*words, "--bwlimit", "2M", "--chunksize", "64k", "-f", "value")
     assert f"copy {name}a ({image})" in seen
     assert "in total" in seen

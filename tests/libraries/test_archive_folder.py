@@ -118,13 +118,8 @@ async def test_an_index_of_many_images(folder: Path, archive: Library) -> None:
 
 # Any metadata
 
-
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-
-
 _count = st.integers(0, 2**63)
-
-
 _images = st.builds(
     Image,
     id=st.uuids().map(str),
@@ -144,8 +139,6 @@ _images = st.builds(
     created_at=st.datetimes().map(lambda time: f"{time.isoformat()}Z"),
     updated_at=st.datetimes().map(lambda time: f"{time.isoformat()}Z"),
 )
-
-
 _members = st.dictionaries(
     _text, st.sampled_from(["pending", "accepted", "rejected"]), max_size=3
 ).map(lambda found: tuple(Member(project, found[project]) for project in sorted(found)))
