@@ -1,6 +1,5 @@
 """What stands at the target already: images to adopt, ids and names that are taken."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from meltemi.errors import QuotaError
 from meltemi.model.plan import Kind, Standing
 from meltemi.model.route import OnConflict
-from meltemi.replication import delivery
+from meltemi.replication import survey
 from tests.replication.running import kinds, own_properties, plan, replicas, standings, sync, synced
 from tests.support.memory import MemoryLibrary, full_hashes, old_hashes
 
@@ -115,7 +114,7 @@ async def test_the_replica_of_a_shared_image_is_found_wherever_it_is_listed(
     for number in "123446789":
         source.put(id=f"{number}-other", name=number)
     target.put(id=image.id, owner="somebody")
-    monkeypatch.setattr(delivery, "uuid", SimpleNamespace(uuid4=lambda: f"{first}-new"))
+    monkeypatch.setattr(survey, "uuid4", lambda: f"{first}-new")
     options: dict[str, Any] = {"members": True, "on_conflict": OnConflict.RENAME}
     await synced(source, target, **options)
     assert [i.id for i in replicas(source, target)[image.id]] == [f"{first}-new"]

@@ -22,6 +22,9 @@ from meltemi.model.provenance import Provenance, describe_hash, timestamp
 LASTING: Final = timedelta(seconds=60)
 """How long an image that waits for its data is left to the replicator that registered it."""
 
+GIVEN_UP: Final = timedelta(days=1)
+"""How long an upload may last whose sender cannot be seen from here; Glance says nothing of it."""
+
 _FARTHEST: Final = 10 * LASTING
 """A claim that ends later is not believed; clocks of two hosts may differ by less."""
 
@@ -64,11 +67,26 @@ class Claim:
     @property
     def is_abandoned(self) -> bool:
         """Say whether the holder was a process of this host that is gone."""
+        return self._holder_lives is False
+
+    @property
+    def _holder_lives(self) -> bool | None:
+        """Say whether the holder still runs; None where it cannot be seen from this host."""
         host, process, mark = [*self.holder.split("/"), "", ""][:3]
         if host != socket.gethostname() or not (process.isascii() and process.isdigit()):
-            return False
+            return None
         reborn = int(process) == os.getpid() and mark != _THIS
-        return reborn or not _alive(int(process))
+        return _alive(int(process)) and not reborn
+
+    def is_given_up(self, image: Image, now: datetime) -> bool:
+        """Say whether nobody sends an image any more that is `saving` under this claim.
+
+        A sender on another host cannot be seen: it is given a day since the upload began.
+        """
+        lives = self._holder_lives
+        if lives is not None:
+            return not lives
+        return not self.holds_against(now) and _age(image, now) > GIVEN_UP
 
     def __str__(self) -> str:
         if self.stays:
@@ -102,6 +120,14 @@ def unfinished(replica: Image, origin: Provenance) -> bool:
 
 def _holder() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{_THIS}"
+
+
+def _age(image: Image, now: datetime) -> timedelta:
+    """Give the time since an image was last written; none where its library does not say."""
+    try:
+        return now - datetime.fromisoformat(image.updated_at or "").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return timedelta()
 
 
 def _alive(pid: int) -> bool:

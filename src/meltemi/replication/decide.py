@@ -21,6 +21,7 @@ from meltemi.model.route import OnConflict, OnSourceDeletion, Policy
 from meltemi.replication.claim import Claim, unfinished
 from meltemi.replication.mapping import boot_files, map_image, map_members, with_boot_files
 from meltemi.replication.merge import merge, merge_members
+from meltemi.replication.ownership import own_mark
 
 VOLUME_MAP: Final = "block_device_mapping"
 _SAFETY: Final = frozenset({"status", "os_hidden", "protected"})
@@ -32,25 +33,6 @@ _LONGEST_SOURCE: Final = LONGEST_NAME // 2
 
 Settled = tuple[Action | Note, ...]
 """What an image needs; empty where the target is as it should be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What holds for every image of one route at one target."""
-
-    route: str
-    source: str
-    source_identity: str
-    target: str
-    target_project: str | None
-    target_keeps_owners: bool
-    policy: Policy
-    now: datetime
-    source_keeps_owners: bool = False
-
-    def subject(self, source_id: str, name: str | None) -> Subject:
-        """Say of which image an action or a note speaks."""
-        return Subject(self.route, self.source, self.target, source_id, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +61,6 @@ def unfit(image: Image, policy: Policy) -> str | None:
     if not policy.replicas and (origin := read_provenance(image)):
         return f"it is a replica of {origin.library}/{origin.source_id}"
     return None
-
-
-def replica_of(image: Image, context: Context) -> Provenance | None:
-    """Read an image's provenance where it counts: of this source, in a project of the route."""
-    origin = trusted_origin(image, context)
-    return origin if origin is not None and origin.library == context.source_identity else None
-
-
-def trusted_origin(image: Image, context: Context) -> Provenance | None:
-    """Read an image's provenance where it is in a project of the route, whatever its library."""
-    projects = {context.target_project, *context.policy.owners.values()}
-    return read_provenance(image) if image.owner in projects or "*" in projects else None
 
 
 def settle(
@@ -131,45 +101,6 @@ def settle(
     return case.copy(wanted, "it is missing")
 
 
-def settle_gone(replica: Image, origin: Provenance, context: Context) -> Action | None:
-    """Decide what becomes of a replica whose source the source's listing no longer has.
-
-    A route answers only for what it has written itself: another one may want to keep its own.
-    """
-    policy = context.policy
-    # One that was hidden before is hidden still, or was shown again by the target's operator.
-    hidden = replica.os_hidden or origin.written.attributes.get("os_hidden") == short(True)
-    if policy.on_source_deletion is OnSourceDeletion.KEEP or origin.route != context.route:
-        return None
-    if policy.on_source_deletion is OnSourceDeletion.HIDE and hidden:
-        return None
-    since = origin.gone_since or context.now
-    action = Action(
-        kind=Kind.UPDATE,
-        subject=context.subject(origin.source_id, replica.name),
-        target_id=replica.id,
-        reason="its source is gone: the time of grace begins",
-        source_state=state_digest(None),
-        target_state=state_digest(replica),
-        origin=replace(origin, gone_since=since),
-    )
-    if context.now - since < policy.grace:
-        return None if origin.gone_since else action
-    if policy.on_source_deletion is OnSourceDeletion.DELETE:
-        ours = origin.written.attributes.get("protected") == short(replica.protected)
-        unprotect = {"protected": False} if replica.protected and ours else {}
-        return replace(action, kind=Kind.DELETE, reason="its source is gone", set=unprotect)
-    attributes = {**origin.written.attributes, "os_hidden": short(True)}
-    written = replace(origin.written, attributes=attributes)
-    return replace(
-        action,
-        kind=Kind.HIDE,
-        reason="its source is gone",
-        set={"os_hidden": True},
-        origin=replace(origin, gone_since=since, written=written),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One source image at one target, mapped for it (`wanted`)."""
@@ -188,13 +119,13 @@ class _Case:
         )
         if self.context.target_keeps_owners:
             return replace(expected, written=Written.of(image.attributes()))
-        if image.owner != self.wanted.owner:
+        mark = own_mark(image, owner=self.wanted.owner, source_id=self.source.id)
+        if mark is not None:
+            return mark
+        if image.owner != self.wanted.owner or image.id != self.source.id:
             return None
-        origin = read_provenance(image)
-        if origin is not None and origin.source_id == self.source.id:
-            return origin
         same_data = image.has_data and self.source.hashes.agree(image.hashes)
-        return expected if same_data and image.id == self.source.id else None
+        return expected if same_data else None
 
     def may_be_original(self, image: Image) -> bool:
         """Say whether the source itself may be a replica of this image, directly or not."""
@@ -207,7 +138,8 @@ class _Case:
             return self._change(replica, origin)
         claim = Claim.parse(origin.at)
         # A killed sender's connection may still look open to the target for a moment.
-        cut_off = replica.status == "saving" and claim is not None and claim.is_abandoned
+        given_up = claim is not None and claim.is_given_up(replica, self.context.now)
+        cut_off = replica.status == "saving" and given_up
         if replica.status == "queued" or cut_off:
             if claim and claim.holds_against(self.context.now):
                 return (self._note(Standing.BUSY, f"another replicator: {claim}"),)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from uuid import uuid4
 
 from meltemi.errors import MeltemiError, VanishedError
 from meltemi.libraries.base import Library
@@ -262,10 +263,15 @@ class _Survey:
 
     def _keep(self, settled: Settled, target: _Target) -> None:
         target.in_sync += not settled
-        self._actions += [item for item in settled if isinstance(item, Action)]
+        self._actions += [_with_id(item) for item in settled if isinstance(item, Action)]
         notes = [item for item in settled if isinstance(item, Note)]
         self._notes += notes
         target.unavailable |= {note.subject.source_id: note.reason for note in notes}
+
+
+def _with_id(action: Action) -> Action:
+    """Choose the id of a copy that cannot have its source's: a plan names every image it makes."""
+    return action if action.target_id else replace(action, target_id=str(uuid4()))
 
 
 def _soundness(image: Image) -> tuple[bool, bool, bool]:
