@@ -131,9 +131,13 @@ class BusyError(ImageError):
 
 
 class InterruptedTransfer(ImageError):  # noqa: N818 - it names what happened
-    """A connection broke or a server failed; the same request may succeed later."""
+    """A connection broke or a server failed; the same request may succeed later.
+
+    `repeated` says that it has been sent again already, as often as makes sense.
+    """
 
     http_status = 503
+    repeated = False
 
 
 class StalePlanError(MeltemiError):
@@ -188,8 +192,13 @@ class ArchiveError(MeltemiError):
 
 
 def is_passing(error: Exception) -> bool:
-    """Say whether the same request may succeed in a moment."""
-    broken = isinstance(error, InterruptedTransfer | UnreachableError)
+    """Say whether the same request may succeed in a moment.
+
+    Not where it was repeated in vain: whoever asked for it would multiply the repetitions.
+    """
+    if isinstance(error, InterruptedTransfer):
+        return not error.repeated
+    broken = isinstance(error, UnreachableError)
     return broken and not isinstance(error, SilentError | UntrustedError | NotALibraryError)
 
 

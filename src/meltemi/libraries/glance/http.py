@@ -119,16 +119,20 @@ class GlanceHttp:
         data = None if body is None else json.dumps(body).encode()
         headers = {} if data is None else {"Content-Type": media_type}
         attempts = ATTEMPTS if repeatable else 1
-        async for attempt in stamina.retry_context(
-            on=is_passing, attempts=attempts, timeout=None, wait_initial=0.2, wait_max=5.0
-        ):
-            with attempt:
-                async with self._send(
-                    self._api, method, path, about, headers=headers, data=data
-                ) as response:
-                    if response.status not in accept:
-                        await self._fail(response, about)
-                    return await self._json(response, about)
+        try:
+            async for attempt in stamina.retry_context(
+                on=is_passing, attempts=attempts, timeout=None, wait_initial=0.2, wait_max=5.0
+            ):
+                with attempt:
+                    async with self._send(
+                        self._api, method, path, about, headers=headers, data=data
+                    ) as response:
+                        if response.status not in accept:
+                            await self._fail(response, about)
+                        return await self._json(response, about)
+        except InterruptedTransfer as error:
+            error.repeated = repeatable
+            raise
         raise AssertionError("a retry context ends with a result or an error")
 
     @asynccontextmanager
