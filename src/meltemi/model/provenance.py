@@ -7,7 +7,7 @@
 
 The last one is bound to the image's own id. Nova copies an image's properties to every snapshot
 of a machine that booted from it; without that bond each snapshot would pass for a replica.
-Provenance is only a claim: `replication.decide` believes it only on images of the right owner.
+Provenance is only a claim: `replication.context` believes it only on images of the right owner.
 """
 
 import json

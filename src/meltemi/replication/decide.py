@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from meltemi.libraries.base import Changes
@@ -15,10 +14,10 @@ from meltemi.model.provenance import (
     Written,
     describe_hash,
     read_provenance,
-    short,
 )
-from meltemi.model.route import OnConflict, OnSourceDeletion, Policy
+from meltemi.model.route import OnConflict, Policy
 from meltemi.replication.claim import Claim, unfinished
+from meltemi.replication.context import Context
 from meltemi.replication.mapping import boot_files, map_image, map_members, with_boot_files
 from meltemi.replication.merge import merge, merge_members
 from meltemi.replication.ownership import own_mark

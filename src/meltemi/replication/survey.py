@@ -13,16 +13,9 @@ from meltemi.model.plan import Action, Note, Plan, Standing
 from meltemi.model.provenance import Provenance, read_provenance
 from meltemi.model.route import OnSourceDeletion, Route
 from meltemi.replication.claim import unfinished
-from meltemi.replication.decide import (
-    Context,
-    Found,
-    Settled,
-    replica_of,
-    settle,
-    settle_gone,
-    trusted_origin,
-    unfit,
-)
+from meltemi.replication.context import Context, replica_of, trusted_origin
+from meltemi.replication.decide import Found, Settled, settle, unfit
+from meltemi.replication.gone import settle_gone
 from meltemi.replication.join import ListingError, Row, UnorderedError, collected, join
 from meltemi.replication.mapping import boot_files, map_project
 from meltemi.replication.selection import Selector

@@ -1,0 +1,48 @@
+"""What becomes of replicas whose source is gone: a pure decision."""
+
+from dataclasses import replace
+
+from meltemi.model.image import Image, state_digest
+from meltemi.model.plan import Action, Kind
+from meltemi.model.provenance import Provenance, short
+from meltemi.model.route import OnSourceDeletion
+from meltemi.replication.context import Context
+
+
+def settle_gone(replica: Image, origin: Provenance, context: Context) -> Action | None:
+    """Decide what becomes of a replica whose source the source's listing no longer has.
+
+    A route answers only for what it has written itself: another one may want to keep its own.
+    """
+    policy = context.policy
+    # One that was hidden before is hidden still, or was shown again by the target's operator.
+    hidden = replica.os_hidden or origin.written.attributes.get("os_hidden") == short(True)
+    if policy.on_source_deletion is OnSourceDeletion.KEEP or origin.route != context.route:
+        return None
+    if policy.on_source_deletion is OnSourceDeletion.HIDE and hidden:
+        return None
+    since = origin.gone_since or context.now
+    action = Action(
+        kind=Kind.UPDATE,
+        subject=context.subject(origin.source_id, replica.name),
+        target_id=replica.id,
+        reason="its source is gone: the time of grace begins",
+        source_state=state_digest(None),
+        target_state=state_digest(replica),
+        origin=replace(origin, gone_since=since),
+    )
+    if context.now - since < policy.grace:
+        return None if origin.gone_since else action
+    if policy.on_source_deletion is OnSourceDeletion.DELETE:
+        ours = origin.written.attributes.get("protected") == short(replica.protected)
+        unprotect = {"protected": False} if replica.protected and ours else {}
+        return replace(action, kind=Kind.DELETE, reason="its source is gone", set=unprotect)
+    attributes = {**origin.written.attributes, "os_hidden": short(True)}
+    written = replace(origin.written, attributes=attributes)
+    return replace(
+        action,
+        kind=Kind.HIDE,
+        reason="its source is gone",
+        set={"os_hidden": True},
+        origin=replace(origin, gone_since=since, written=written),
+    )
