@@ -58,9 +58,9 @@ class Note:
 class Action:
     """One thing to do to one target, with its reason and the bytes it moves.
 
-    `target_id` is the image to create, fill or change; empty where the target is to choose an id.
-    `image`, for a copy, is the source image as it should stand at the target; `filling` says that
-    it is registered there and waits for its data, `without_data` that it is to stay so. `set` and
+    `target_id` is the image to create, fill or change. `image`, for a copy, is the source image as
+    it should stand at the target; `filling` says that it is registered there and waits for its
+    data, or to have it verified, `without_data` that it is to stay without. `set` and
     `remove` change attributes, `add` and `withdraw` change members. `origin` is the provenance to
     leave behind, None where the target keeps none. `needs` names source images that must be there
     first. The states are digests of both images as they were when the plan was made.

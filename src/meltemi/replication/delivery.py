@@ -6,7 +6,8 @@ clean up; an attempt that fails leaves the image queued and private, and the nex
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -19,11 +20,13 @@ from meltemi.errors import (
     CorruptionError,
     ForbiddenError,
     InterruptedTransfer,
+    MeltemiError,
+    StalePlanError,
     VanishedError,
     is_passing,
 )
 from meltemi.libraries.base import Changes, Library
-from meltemi.model.image import PUBLISHED_LAST, Hashes, Image, Value
+from meltemi.model.image import PUBLISHED_LAST, Image, Value
 from meltemi.model.plan import Action
 from meltemi.model.provenance import (
     COMPUTED,
@@ -37,7 +40,9 @@ from meltemi.replication.claim import Claim, unfinished
 from meltemi.replication.fanout import Subscription
 from meltemi.replication.mapping import BOOT_FILES, with_boot_files
 from meltemi.replication.merge import merge
-from meltemi.replication.reading import Reading, start_hash
+from meltemi.replication.ownership import own_mark
+from meltemi.replication.reading import Reading
+from meltemi.replication.verification import is_same_data
 
 _ATTEMPTS: Final = 4
 _SETTLING_SECONDS: Final = 30
@@ -49,7 +54,8 @@ class Delivery:
     """One copy action on its way to its target.
 
     `data` is where the first attempt takes its bytes from; later ones read for themselves.
-    `moved` is told how many bytes the target took.
+    `moved` is told how many bytes the target took. With `checked` the plan's word on the id of
+    the image holds: where that id cannot be used, the plan is stale.
     """
 
     action: Action
@@ -58,18 +64,20 @@ class Delivery:
     data: Subscription
     moved: Callable[[int], None]
     boot_ids: Mapping[str, str]
+    checked: bool = False
     target_id: str = ""
     refused: bool = False
 
     async def run(self) -> str:
         """Deliver; give the id that the image has at the target."""
-        self.target_id = self.action.target_id or str(uuid.uuid4())
+        self.target_id = self.action.target_id
         async for attempt in stamina.retry_context(on=is_passing, attempts=_ATTEMPTS, timeout=None):
             with attempt:
-                if await self._registered(again=attempt.num > 1):
-                    stream = self.data.data() if attempt.num == 1 else self._own_reading()
-                    await self._send(stream)
-                await self._publish(await self._verify())
+                data = self.data.data() if attempt.num == 1 else self._own_reading()
+                async with aclosing(data):
+                    if await self._registered(again=attempt.num > 1):
+                        await self._send(data)
+                    await self._publish(await self._verify(data))
         return self.target_id
 
     @property
@@ -108,21 +116,23 @@ class Delivery:
         return True
 
     async def _ours(self) -> bool:
-        """Wait for an earlier upload to be noticed as cut off, then claim the image."""
-        for _ in range(_SETTLING_SECONDS):
-            image = await self.target.show(self.target_id)
-            claim = _claim_on(image)
-            nobodys = claim is not None and (claim.is_ours or claim.is_abandoned)
-            if image.status != "saving" or not nobodys:
-                break
-            await asyncio.sleep(1)
-        if image.has_data:
+        """Claim an image that is there, if it is ours; say whether it lacks its data.
+
+        Raise BusyError where it belongs to somebody else or another replicator is at work on it.
+        """
+        image = await self._settled()
+        if not self._is_own(image):
+            raise self._appeared(image)
+        if image.has_data and not self.action.filling:
             return False
+        claim, now = _claim_on(image), datetime.now(UTC)
+        nobodys = claim is not None and (claim.is_ours or claim.is_given_up(image, now))
         if image.status == "saving" and nobodys and not self.refused:
             # A target that was killed, or ran over quota at the end, never takes it back to queued.
-            await self._register_anew()
+            await self._register_anew(f"image {image.label} is saving, though nobody sends it")
             return True
-        if image.status != "queued" or (claim and claim.holds_against(datetime.now(UTC))):
+        fillable = image.status == "queued" or image.has_data
+        if not fillable or (claim and claim.holds_against(now)):
             raise BusyError(f"{self.target.name}: image {image.label}: {claim or image.status}")
         # The source may have changed since the image was registered.
         wanted = {**self._draft().attributes(), "status": image.status}
@@ -134,21 +144,52 @@ class Delivery:
             # Two may have claimed it at once: the later word holds.
             if self.action.origin is not None and not (claim and claim.is_ours):
                 raise BusyError(f"{self.target.name}: image {image.label}: {claim or 'taken'}")
-        return True
+        return not image.has_data
+
+    async def _settled(self) -> Image:
+        """Give the image, after waiting for an earlier upload to be noticed as cut off."""
+        for _ in range(_SETTLING_SECONDS):
+            image = await self.target.show(self.target_id)
+            claim = _claim_on(image)
+            cut_off = claim is not None and (claim.is_ours or claim.is_abandoned)
+            if image.status != "saving" or not cut_off:
+                break
+            await asyncio.sleep(1)
+        return image
+
+    def _is_own(self, image: Image) -> bool:
+        """Say whether an image is the replica that this delivery is to complete."""
+        owner, source_id = self._image.owner, self.action.subject.source_id
+        # Nobody else writes to an archive, which is locked and bears no marks.
+        return (
+            self.target.keeps_owners
+            or own_mark(image, owner=owner, source_id=source_id) is not None
+        )
+
+    def _appeared(self, image: Image) -> MeltemiError:
+        """Say that somebody else's image is there."""
+        kind = StalePlanError if self.checked else BusyError
+        return kind(
+            f"{self.target.name}: image {image.label} appeared there, or became somebody else's, "
+            "after the plan was made"
+        )
 
     async def _take_another_id(self) -> None:
         """Choose an id where the wanted one is burnt or hidden; never where it is in use."""
         try:
             image = await self.target.show(self.target_id)
         except VanishedError:
-            await self._register_anew()
+            await self._register_anew(f"the id {self.target_id} is used up or taken unseen")
             return
-        raise BusyError(
-            f"{self.target.name}: image {image.label} appeared there after the plan was made"
-        )
+        raise self._appeared(image)
 
-    async def _register_anew(self) -> None:
+    async def _register_anew(self, why: str) -> None:
         """Register under a new id, which the mark of origin maps to the source's."""
+        if self.checked:
+            raise StalePlanError(
+                f"{self.target.name}: image {self.action.subject.label}: {why}, and a saved plan "
+                "takes no other id than it names: copy it with `sync` or `livecopy`"
+            )
         self.target_id = str(uuid.uuid4())
         await self.target.create(self._draft())
 
@@ -166,12 +207,12 @@ class Delivery:
         marks = origin.properties(self.target_id) if origin else {}
         return replace(draft, properties={**image.properties, **marks})
 
-    async def _send(self, stream: AsyncIterator[bytes]) -> None:
+    async def _send(self, data: AsyncIterator[bytes]) -> None:
         sent = 0
 
         async def counted() -> AsyncIterator[bytes]:
             nonlocal sent
-            async for block in stream:
+            async for block in data:
                 yield block
                 sent += len(block)
                 self.moved(len(block))
@@ -185,39 +226,32 @@ class Delivery:
         except BaseException:
             self.moved(-sent)
             raise
-        finally:
-            await stream.aclose()  # type: ignore[attr-defined]  # both streams generate
 
-    async def _own_reading(self) -> AsyncIterator[bytes]:
+    async def _own_reading(self) -> AsyncGenerator[bytes]:
         async for block in self.reading.blocks():
             yield block.data
 
-    async def _verify(self) -> Image:
-        """Hold what the target says it stored against what was sent; give that."""
+    async def _verify(self, data: AsyncGenerator[bytes]) -> Image:
+        """Hold what the target stored against the source; give what it says of the image.
+
+        Meanwhile it may have become somebody else's, who is to get none of our marks.
+        """
         image = await self.target.show(self.target_id)
         if not image.has_data:
             raise InterruptedTransfer(
                 f"{self.target.name}: image {image.label}: {image.status} after it was sent"
             )
-        sent = self.reading.computed or self._image.hashes
-        verdict = sent.agree(image.hashes)
-        if verdict is None:
-            verdict = self._image.hashes.agree(image.hashes)
-        if verdict is None:
-            verdict = await self._read_back(sent)
-        if image.size != self._image.size or not verdict:
+        if not self._is_own(image):
+            raise ConflictError(
+                f"{self.target.name}: image {image.label}: its owner or its mark of origin was "
+                "changed while it was sent; it is left as it is"
+            )
+        if not await is_same_data(self.reading, data, self.target, image):
             raise CorruptionError(
                 f"{self.target.name}: image {image.label}: the target stored other data than it "
                 "was sent; it stays private: look at the target's storage"
             )
         return image
-
-    async def _read_back(self, sent: Hashes) -> bool:
-        """Read the target's copy where it recorded no hash that can be compared."""
-        state = start_hash(sent)
-        async for piece in self.target.read(self.target_id):
-            await asyncio.to_thread(state.update, piece)
-        return state.hexdigest() == (sent.value or sent.checksum)
 
     async def _publish(self, stored: Image) -> None:
         try:

@@ -196,6 +196,7 @@ class Engine:
             data=subscription,
             moved=lambda count: self._reporter.moved(action, count),
             boot_ids=boot_ids,
+            checked=self._checked,
         )
         return await delivery.run()
 
@@ -258,7 +259,7 @@ class Engine:
         subject = action.subject
         if self._checked or action.source_state == _ABSENT:
             await self._expect(subject.source, subject.source_id, action.source_state)
-        if action.target_id and (self._checked or action.kind in (Kind.HIDE, Kind.DELETE)):
+        if self._checked or action.kind in (Kind.HIDE, Kind.DELETE):
             await self._expect(subject.target, action.target_id, action.target_state)
 
     async def _expect(self, name: str, image_id: str, state: str) -> None:
@@ -299,7 +300,8 @@ class Engine:
                 self._finish(Outcome(action, result, str(error), action.target_id, error=error))
                 return None
             seconds = time.monotonic() - begun
-            detail = "" if target_id == action.target_id else f"under the id {target_id}"
+            renumbered = action.kind is Kind.COPY and target_id != action.subject.source_id
+            detail = f"under the id {target_id}" if renumbered else ""
             self._finish(Outcome(action, Result.DONE, detail, target_id, size, seconds))
             return target_id
 

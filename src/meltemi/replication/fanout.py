@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Final
 
@@ -150,7 +150,7 @@ class Subscription:
         self.detached = False
         self.before: asyncio.Future[HashState] | None = None
 
-    async def data(self) -> AsyncIterator[bytes]:
+    async def data(self) -> AsyncGenerator[bytes]:
         """Give the image's data in blocks, the last one only once all has been verified."""
         self.started = True
         sent = 0
