@@ -92,7 +92,12 @@ def configured(
 
 
 def archive_address(text: str) -> str:
-    """Take an argument that can only be a path; a bare word is a folder here."""
+    """Take an argument that can only be a path; a bare word is a folder here.
+
+    Raise UsageError for the empty one: it would be the folder that the user is in.
+    """
+    if not text:
+        raise UsageError("an empty path; name the folder of an archive")
     return text if text.startswith(("/", ".", "~")) else f"./{text}"
 
 

@@ -59,15 +59,22 @@ def _place(location: Place, document: Document) -> Place:
 
 
 def _message(details: ErrorDetails, place: Place) -> str:
-    kind, context = details["type"], details.get("ctx", {})
+    kind = details["type"]
     if kind == "extra_forbidden":
         nearest = _nearest(place)
         return f"unknown key; did you mean {nearest}?" if nearest else "unknown key"
     if kind in ("string_type", "path_type", "is_instance_of"):
         unquoted = isinstance(details["input"], int)
         return "has to be text; put it in quotes" if unquoted else "has to be text"
-    message = _MESSAGES.get(kind)
-    return message.format(**context) if message else f"not understood: {details['msg']}"
+    return plain(details)
+
+
+def plain(details: ErrorDetails) -> str:
+    """Say what is wrong with a value, wherever it stands."""
+    message = _MESSAGES.get(details["type"])
+    if message is None:
+        return f"not understood: {details['msg']}"
+    return message.format(**details.get("ctx", {}))
 
 
 def _nearest(place: Place) -> str | None:

@@ -16,8 +16,8 @@ async def open_library(
 ) -> Library:
     """Open a library; `silence` is how many seconds a service may be silent.
 
-    An archive that shall be written is made where there is none. One that `may_be_absent` counts
-    as empty then, as a dry run wants it.
+    Where there is no archive yet, one that shall be written is made by its first image. One that
+    `may_be_absent` counts as empty then, as a dry run wants it.
 
     A token goes with a URL only: a cloud has its own credentials, an archive needs none.
     """
@@ -25,8 +25,9 @@ async def open_library(
     if address.path is not None:
         from meltemi.libraries import archive  # noqa: PLC0415 - only where needed
 
-        if may_be_absent and not writable and archive.is_absent(address.path):
-            return archive.AbsentArchive(name, address.path)
+        if (writable or may_be_absent) and archive.is_absent(address.path):
+            kind = archive.UnmadeArchive if writable else archive.AbsentArchive
+            return kind(name, address.path)
         return archive.open_archive(address.path, name=name, writable=writable)
     from meltemi.libraries.glance import GlanceLibrary  # noqa: PLC0415
     from meltemi.libraries.glance.auth import endpoint_of_cloud, endpoint_of_url  # noqa: PLC0415

@@ -102,6 +102,8 @@ def parse_url(text: str) -> str:
 
 def parse_path(text: str) -> Path:
     """Read a path, its leading ~ expanded; raise UsageError where it is none."""
+    if not text:
+        raise UsageError("an empty path; write . for the folder you are in")
     if not text.isprintable():
         raise UsageError(f"{text!r} is not a path: it holds a control character")
     if not text.startswith("~"):
