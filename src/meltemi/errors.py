@@ -19,7 +19,9 @@
     │   ├── UntrustedError         6    502   a certificate that is not accepted
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
     ├── GuardError                 7    409   more deletions than allowed
-    └── ArchiveError               8    422   an archive that is damaged or not to be trusted
+    ├── ArchiveError               8    422   an archive that is damaged or not to be trusted
+    └── OutputError               74    500   what was found or done cannot be printed
+        └── ClosedOutputError    141    500   nobody reads stdout any more
 
 A command ends with the exit code of the error that ended it; a run in which single images
 failed ends with 3. Exit 0 is "in sync", 1 is "differences found", 70 a defect in Meltemi itself,
@@ -32,6 +34,7 @@ __all__ = [
     "ArchiveError",
     "AuthenticationError",
     "BusyError",
+    "ClosedOutputError",
     "ConfigurationError",
     "ConflictError",
     "CorruptionError",
@@ -41,6 +44,7 @@ __all__ = [
     "InterruptedTransfer",
     "MeltemiError",
     "NotALibraryError",
+    "OutputError",
     "QuotaError",
     "RefusedError",
     "SilentError",
@@ -189,6 +193,18 @@ class ArchiveError(MeltemiError):
 
     exit_code = 8
     http_status = 422
+
+
+class OutputError(MeltemiError):
+    """Stdout does not take the result; what was to be done is done."""
+
+    exit_code = 74
+
+
+class ClosedOutputError(OutputError):
+    """Whoever read stdout has gone; the shell says the same of a program that SIGPIPE ended."""
+
+    exit_code = 141
 
 
 def is_passing(error: Exception) -> bool:

@@ -29,7 +29,7 @@ from meltemi.replication.run import Libraries, opened
 
 
 @click.command("apply")
-@click.argument("file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", metavar="PLAN", type=opt.FilePath(dir_okay=False))
 @opt.connection_options
 @output_options
 def command(file: Path, **options: Any) -> int:

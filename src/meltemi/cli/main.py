@@ -4,12 +4,14 @@ import importlib
 import logging
 import os
 import sys
+from difflib import get_close_matches
 from typing import Any, Final
 
 import click
 
 from meltemi import __version__
-from meltemi.errors import MeltemiError, printable
+from meltemi.cli.streams import guarded
+from meltemi.errors import ClosedOutputError, MeltemiError, OutputError, printable
 
 _COMMANDS: Final = {
     "livecopy": "Make images of one library appear in others.",
@@ -45,6 +47,16 @@ class _Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 - told to the type checker
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is asked for; of one there is not, name the nearest."""
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = get_close_matches(name, _COMMANDS, n=1)
+            ctx.fail(f"no command {name!r}" + (f" (did you mean {near[0]}?)" if near else ""))
+        return super().resolve_command(ctx, args)
+
     def format_commands(
         self,
         ctx: click.Context,  # noqa: ARG002 - click's signature
@@ -59,7 +71,7 @@ class _Commands(click.Group):
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 in sync, 1 differences, 2 usage, 3 some images failed, 4 stale plan, "
-    "5 authentication, 6 unreachable, 7 guard stopped, 8 archive damaged.",
+    "5 authentication, 6 unreachable, 7 guard stopped, 8 archive damaged, 74 no output.",
 )
 @click.version_option(__version__, prog_name="meltemi")
 def meltemi() -> None:
@@ -72,12 +84,28 @@ def meltemi() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
-    sys.exit(_run(sys.argv[1:] if args is None else args))
+    with guarded():
+        code = _run(sys.argv[1:] if args is None else args)
+    sys.exit(code)
 
 
 def _run(args: list[str]) -> int:
     try:
+        try:
+            return _call(args)
+        finally:
+            sys.stdout.flush()
+    except ClosedOutputError as error:
+        return error.exit_code
+    except OutputError as error:
+        return _complain(str(error), error.exit_code)
+
+
+def _call(args: list[str]) -> int:
+    try:
         result: Any = meltemi.main(args, prog_name="meltemi", standalone_mode=False)
+    except OutputError:
+        raise
     except MeltemiError as error:
         logging.getLogger("meltemi").debug("the whole story", exc_info=error)
         return _complain(str(error), error.exit_code)
@@ -85,7 +113,7 @@ def _run(args: list[str]) -> int:
         return error.exit_code
     except click.ClickException as error:
         return _refuse(error)
-    except (click.Abort, KeyboardInterrupt, BrokenPipeError):
+    except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted: the next run goes on from here", INTERRUPTED)
     except Exception as error:
         if {"-d", "--debug"} & {*args} or os.environ.get("MELTEMI_DEBUG", "0") not in ("", "0"):

@@ -1,12 +1,15 @@
 """The options that commands share. Each is an environment variable too: MELTEMI_<NAME>."""
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from meltemi.model.route import Limits, OnConflict, OnSourceDeletion, Policy
+from meltemi.model.token import is_token
 from meltemi.model.units import parse_bandwidth, parse_duration, parse_size
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -21,6 +24,18 @@ class Option(click.Option):
         super().__init__(*args, **kwargs)
         if self.envvar is None and self.name:
             self.envvar = f"MELTEMI_{self.name.upper()}"
+
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        """Read the variable; for an option that may be repeated, split it as a shell would."""
+        text = self.resolve_envvar_value(ctx)
+        if text is None or not self.multiple:
+            return super().value_from_envvar(ctx)
+        try:
+            return tuple(shlex.split(text))
+        except ValueError as error:
+            raise click.BadParameter(
+                f"cannot be split into words: {str(error).lower()}", ctx=ctx, param_hint=self.envvar
+            ) from None
 
 
 class Parsed(click.ParamType[object]):
@@ -42,6 +57,55 @@ class Parsed(click.ParamType[object]):
             self.fail(str(error), param, ctx)
 
 
+class FilePath(click.Path):
+    """The path of a file; the empty one, which would be the folder here, is none."""
+
+    def __init__(self, *, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, dir_okay=dir_okay)
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Read what the user or the environment gave."""
+        if value == "":
+            self.fail("an empty path; name a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def whole(least: int, most: int | None = None) -> Parsed:
+    """Take whole numbers of a range."""
+    span = f"of {least} or more" if most is None else f"from {least} to {most}"
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least or (most is not None and number > most):
+            raise ValueError(f"{text!r} is not a whole number {span}")
+        return number
+
+    return Parsed("number", parse)
+
+
+def _parse_silence(text: str) -> timedelta:
+    span = parse_duration(text)
+    if not span:
+        raise ValueError("a library needs some time to answer; give at least 1s")
+    return span
+
+
+def _parse_token(text: str) -> str:
+    """Take off the line's end that a token read from a file has; never quote it: it is secret."""
+    token = text.rstrip("\r\n")
+    if not is_token(token):
+        raise ValueError("a token is of ASCII characters, without blanks or line breaks")
+    return token
+
+
 SMALLEST_CHUNK: Final = 64 * 2**10
 LARGEST_CHUNK: Final = 16 * 2**20
 
@@ -56,6 +120,8 @@ def _parse_chunk(text: str) -> int:
 CHUNK: Final = Parsed("size", _parse_chunk)
 DURATION: Final = Parsed("duration", parse_duration)
 BANDWIDTH: Final = Parsed("bandwidth", parse_bandwidth)
+SILENCE: Final = Parsed("duration", _parse_silence)
+TOKEN: Final = Parsed("token", _parse_token)
 
 
 def option(*names: str, **kwargs: Any) -> Decorator:
@@ -78,17 +144,17 @@ UNUSED: Final = "Accepted as glance-replicator did; of no effect here."
 _LEGACY: Final[Mapping[str, tuple[tuple[str, ...], Mapping[str, Any]]]] = {
     "metaonly": (("-m", "--metaonly"), {"is_flag": True}),
     "dontreplicate": (("-D", "--dontreplicate"), {}),
-    "sourcetoken": (("--sourcetoken",), {}),
-    "targettoken": (("--targettoken",), {}),
+    "sourcetoken": (("--sourcetoken",), {"type": TOKEN}),
+    "targettoken": (("--targettoken",), {"type": TOKEN}),
     "chunksize": (("--chunksize",), {"type": CHUNK}),
 }
 
 connection_options = together(
-    option("--cacert", type=click.Path(path_type=Path), help="Trust these certificates instead."),
+    option("--cacert", type=FilePath(), help="Trust these certificates instead."),
     option("--insecure", is_flag=True, help="Do not verify certificates."),
     option(
         "--timeout",
-        type=DURATION,
+        type=SILENCE,
         default="2m",
         show_default=True,
         help="How long a library may be silent.",
@@ -97,16 +163,16 @@ connection_options = together(
     option("-v", "--verbose", is_flag=True, help="Log what is done."),
 )
 
-_token = option("-t", "--token", help="A token for libraries given by URL.")
-source_token_options = together(
-    _token, option("--sourcetoken", help="A token for the source, given by URL.")
-)
-target_token_options = together(
-    _token, option("--targettoken", help="A token for the targets, given by URL.")
-)
-token_options = together(
-    source_token_options, option("--targettoken", help="A token for the targets, given by URL.")
-)
+
+def _token_option(*names: str, of: str) -> Decorator:
+    return option(*names, type=TOKEN, help=f"A token for {of} given by URL.")
+
+
+_token = _token_option("-t", "--token", of="libraries")
+_target_token = _token_option("--targettoken", of="targets")
+source_token_options = together(_token, _token_option("--sourcetoken", of="a source"))
+target_token_options = together(_token, _target_token)
+token_options = together(source_token_options, _target_token)
 
 
 def legacy_options(*names: str) -> Decorator:
@@ -121,7 +187,7 @@ file_argument = click.argument(
     metavar="[FILE]",
     default="meltemi.yaml",
     envvar="MELTEMI_FILE",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
 )
 
 selection_options = together(
@@ -195,10 +261,10 @@ policy_options = together(
 engine_options = together(
     option(
         "--transfers",
-        type=click.IntRange(1, 64),
+        type=whole(1, 64),
         default=Limits().transfers,
         show_default=True,
-        help="Images under way to each target at once.",
+        help="Images under way to each target at once, 1 to 64.",
     ),
     option(
         "--bwlimit",
@@ -220,7 +286,7 @@ engine_options = together(
 removal_options = together(
     option(
         "--max-delete",
-        type=click.IntRange(0),
+        type=whole(0),
         default=Policy().max_delete,
         show_default=True,
         help="Hide or delete nothing where it would be more images than this.",

@@ -1,6 +1,11 @@
-"""Printing lists as `openstack` does: as a table, JSON, YAML, CSV or bare values."""
+"""Printing lists as `openstack` does: as a table, JSON, YAML, CSV or bare values.
+
+A program loses nothing, whatever stdout can show: where that is ASCII only, JSON escapes and
+click writes UTF-8 all the same. In a table, which is for a person, question marks stand then.
+"""
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -75,9 +80,11 @@ def _yaml(rows: list[list[Any]], columns: list[str]) -> None:
 
 
 def _csv(rows: list[list[Any]], columns: list[str]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_plain(cell) for cell in row] for row in rows)
+    click.echo(text.getvalue(), nl=False)
 
 
 def _value(rows: list[list[Any]], _: list[str]) -> None:

@@ -27,9 +27,7 @@ from meltemi.replication.run import opened
 @click.command("plan")
 @opt.file_argument
 @opt.option("--route", multiple=True, help="Only this route; repeatable.")
-@opt.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan for `apply`."
-)
+@opt.option("--out", type=opt.FilePath(dir_okay=False), help="Save the plan for `apply`.")
 @opt.option("--check", is_flag=True, help="Exit with 1 where there is anything to do.")
 @opt.connection_options
 @output_options
