@@ -78,3 +78,13 @@ async def test_a_library_is_not_copied_to_itself_under_its_address() -> None:
     with pytest.raises(UsageError, match="are the same library"):
         await plan(cloud, address)
     assert cloud.requests == address.requests == []
+
+
+async def test_two_targets_are_not_one_library() -> None:
+    """As `meltemi livecopy prod 127.0.0.1:9292 localhost:9292`."""
+    source, one, other = MemoryLibrary("prod"), MemoryLibrary("one"), MemoryLibrary("other")
+    one.identity, other.identity = "http://127.0.0.1:9292", "http://localhost:9292"
+    source.put(b"golden")
+    with pytest.raises(UsageError, match="one and other are the same library"):
+        await plan(source, one, other)
+    assert one.requests == other.requests == []

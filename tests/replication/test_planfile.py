@@ -65,7 +65,7 @@ ACTIONS = st.builds(
     Action,
     kind=st.sampled_from(Kind),
     subject=SUBJECTS,
-    target_id=TEXT,
+    target_id=st.text(min_size=1, max_size=8),
     reason=TEXT,
     source_state=TEXT,
     target_state=TEXT,
@@ -95,7 +95,10 @@ ACTION = Action(
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
 )
-@given(st.lists(ACTIONS, max_size=2), st.lists(NOTES, max_size=2))
+@given(
+    st.lists(ACTIONS, max_size=2, unique_by=lambda action: (action.kind, action.subject.route)),
+    st.lists(NOTES, max_size=2),
+)
 def test_plans_read_back(tmp_path: Path, actions: list[Action], notes: list[Note]) -> None:
     plans = {
         name: Plan(

@@ -57,6 +57,8 @@ def unfit(image: Image, policy: Policy) -> str | None:
         return f"it is {image.status}"
     if not image.size and VOLUME_MAP in image.properties:
         return "its data is a volume snapshot, which the Image service does not hold"
+    if image.size is None:
+        return "its library does not say how large its data is"
     if not policy.replicas and (origin := read_provenance(image)):
         return f"it is a replica of {origin.library}/{origin.source_id}"
     return None

@@ -83,6 +83,7 @@ def load_plan(path: Path) -> tuple[Header, Mapping[str, Plan]]:
     header: Header = _read(_HEADER, first, path, 1)
     actions: dict[str, list[Action]] = {name: [] for name in header.routes}
     notes: dict[str, list[Note]] = {name: [] for name in header.routes}
+    seen: dict[tuple[str, ...], int] = {}
     for number, line in enumerate(rest, 2):
         item: _Line = _read(_LINE, line, path, number)
         subject = (item.action or item.note or _nothing(path, number)).subject
@@ -93,6 +94,10 @@ def load_plan(path: Path) -> tuple[Header, Mapping[str, Plan]]:
         if item.action is not None:
             if item.action.kind is Kind.COPY and item.action.image is None:
                 raise UsageError(f"{path}:{number}: a copy without its image")
+            if not item.action.target_id:
+                raise UsageError(f"{path}:{number}: an action without the id of its image")
+            if (first_at := seen.setdefault(_task(item.action), number)) != number:
+                raise UsageError(f"{path}:{number}: the same to do as in line {first_at}")
             if item.action.set.get("status", "active") not in ("active", "deactivated"):
                 raise UsageError(f"{path}:{number}: a status that nobody can set")
             actions[subject.route].append(item.action)
@@ -100,6 +105,13 @@ def load_plan(path: Path) -> tuple[Header, Mapping[str, Plan]]:
             notes[subject.route].append(item.note)
     plans = {name: Plan(tuple(actions[name]), tuple(notes[name])) for name in header.routes}
     return header, plans
+
+
+def _task(action: Action) -> tuple[str, ...]:
+    """Name what a route can have done only once: an image copied, or one changed in one way."""
+    subject = action.subject
+    what = subject.source_id if action.kind is Kind.COPY else action.target_id
+    return subject.route, subject.target, action.kind, what
 
 
 def _read(adapter: TypeAdapter[Any], line: bytes, path: Path, number: int) -> Any:

@@ -124,12 +124,14 @@ class Reading:
         """Cut the stream into blocks, and read on by range where a connection broke."""
         cutter = _Cutter(offset, size, self.block)
         silences = 0
+        # That there is nothing is also the source's word only, and looked at.
+        unread = cutter.position < size or not size
 
         def again(error: Exception) -> bool:
             # One connection may be dead while the service is alive, two hardly.
             return is_passing(error) or (isinstance(error, SilentError) and silences == 1)
 
-        while cutter.position < size:
+        while unread:
             async for attempt in stamina.retry_context(on=again, attempts=_ATTEMPTS, timeout=None):
                 with attempt:
                     before = cutter.received
@@ -145,6 +147,7 @@ class Reading:
                             # No upload that starts anew would get any further.
                             raise ImageError(str(error)) from error
                         raise
+            unread = cutter.position < size
 
     async def _stream(self, cutter: "_Cutter") -> AsyncIterator[bytes]:
         label = f"{self.source.name}: image {self.image.label}"

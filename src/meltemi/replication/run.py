@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import combinations
 from urllib.parse import SplitResult, urlsplit
 
 from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageError
@@ -62,11 +63,9 @@ async def plan_route(route: Route, libraries: Libraries) -> Plan:
     """
     source = libraries.require(route.source)
     targets = [libraries.open[name] for name in route.targets if name in libraries.open]
-    for target in targets:
-        if await is_same_place(source.identity, target.identity):
-            raise UsageError(
-                f"{source.name} and {target.name} are the same library, {source.identity}"
-            )
+    for one, other in combinations([source, *targets], 2):
+        if await is_same_place(one.identity, other.identity):
+            raise UsageError(f"{one.name} and {other.name} are the same library, {one.identity}")
     errors = {name: libraries.errors[name] for name in route.targets if name in libraries.errors}
     if not targets:
         raise errors[route.targets[0]]
