@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -103,7 +104,7 @@ def _run(args: list[str]) -> int:
 
 def _call(args: list[str]) -> int:
     try:
-        result: Any = meltemi.main(args, prog_name="meltemi", standalone_mode=False)
+        result = _main(args)
     except OutputError:
         raise
     except MeltemiError as error:
@@ -122,6 +123,24 @@ def _call(args: list[str]) -> int:
             f"a defect in Meltemi: {type(error).__name__}: {error}; --debug shows more", DEFECT
         )
     return result if isinstance(result, int) else 0
+
+
+def _main(args: list[str]) -> Any:
+    try:
+        return meltemi.main(args, prog_name="meltemi", standalone_mode=False)
+    except ExceptionGroup as group:
+        errors = list(_single(group))
+        known = (error for error in errors if isinstance(error, MeltemiError))
+        raise next(known, errors[0]) from group
+
+
+def _single(error: Exception) -> Iterator[Exception]:
+    """Take errors out of the groups that tasks running at once make of them."""
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _single(inner)
+    else:
+        yield error
 
 
 def _refuse(error: click.ClickException) -> int:
