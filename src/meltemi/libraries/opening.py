@@ -35,15 +35,15 @@ async def open_library(
 
     if address.url is not None:
         endpoint = endpoint_of_url(address, token, name)
-        library = await GlanceLibrary.open(endpoint, name, silence)
-        try:
-            if token:
-                endpoint.auth.project = await project_of(token, endpoint, name, silence)
-        except BaseException:
-            await library.close()
-            raise
-        return library
-    if token:
+    elif token:
         raise UsageError(f"{name}: a token goes with a URL; a cloud has its own credentials")
-    endpoint = await endpoint_of_cloud(address, name, silence)
-    return await GlanceLibrary.open(endpoint, name, silence)
+    else:
+        endpoint = await endpoint_of_cloud(address, name, silence)
+    library = await GlanceLibrary.open(endpoint, name, silence)
+    try:
+        if not endpoint.auth.knows_project:
+            endpoint.auth.project = await project_of(endpoint, name, silence)
+    except BaseException:
+        await library.close()
+        raise
+    return library

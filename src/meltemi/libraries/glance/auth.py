@@ -22,6 +22,7 @@ from meltemi.errors import (
     UnreachableError,
 )
 from meltemi.model.address import LibraryAddress
+from meltemi.model.token import is_token
 
 T = TypeVar("T")
 
@@ -30,9 +31,13 @@ REFRESH_AHEAD = 120.0
 
 
 class Auth(Protocol):
-    """Gives the token of every request."""
+    """Gives the token of every request, and says for which project it is.
+
+    None is a token for no project, or, without `knows_project`, one whose project must be asked.
+    """
 
     project: str | None
+    knows_project: bool
 
     async def token(self, *, renew: bool = False) -> str | None:
         """Give a token good for a request that starts now; `renew` after one was refused."""
@@ -56,6 +61,7 @@ class FixedToken:
     def __init__(self, name: str, token: str | None = None) -> None:
         self._name = name
         self._token = token
+        self.knows_project = token is None
 
     async def token(self, *, renew: bool = False) -> str | None:
         """Give the token as it is; it cannot be renewed."""
@@ -82,6 +88,7 @@ class KeystoneToken:
         self._token: str | None = None
         self._fresh_until = 0.0
         self.project: str | None = None
+        self.knows_project = False
 
     async def token(self, *, renew: bool = False) -> str | None:
         """Give a token, asking Keystone (in a thread) only when the last one ages."""
@@ -89,6 +96,12 @@ class KeystoneToken:
         async with self._lock:
             if self._token is None or self._token == refused or time.time() > self._fresh_until:
                 await _aside(lambda: self._authenticate(renew=refused is not None))
+            if renew and self._token == refused:
+                raise AuthenticationError(
+                    f"{self._name}: its token is expired or not valid here, and these credentials "
+                    "give no other",
+                    library=self._name,
+                )
             return self._token
 
     def _authenticate(self, *, renew: bool) -> None:
@@ -100,7 +113,7 @@ class KeystoneToken:
                 if renew:
                     self._session.invalidate()
                 self._token = plugin.get_token(self._session)
-                self.project = plugin.get_project_id(self._session)
+                project = plugin.get_project_id(self._session)
                 access = plugin.get_access(self._session) if hasattr(plugin, "get_access") else None
         except (exceptions.Unauthorized, exceptions.Forbidden) as error:
             raise AuthenticationError(
@@ -109,9 +122,15 @@ class KeystoneToken:
             ) from error
         except exceptions.ClientException as error:
             raise AuthenticationError(f"{self._name}: {error}", library=self._name) from error
+        if self._token is not None and not is_token(self._token):
+            raise AuthenticationError(
+                f"{self._name}: its token holds a character that no token can hold",
+                library=self._name,
+            )
         if access is None:  # a plugin of fixed tokens, or of no tokens
             self._fresh_until = float("inf")
             return
+        self.project, self.knows_project = project, True
         left = access.expires.timestamp() - time.time()
         self._fresh_until = time.time() + left - min(REFRESH_AHEAD, left / 2)
 

@@ -3,10 +3,8 @@
 import asyncio
 import json
 import logging
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from html import unescape
 from typing import Any, Final
 
 import aiohttp
@@ -27,6 +25,7 @@ from meltemi.errors import (
     VanishedError,
     is_passing,
 )
+from meltemi.libraries.glance.answers import read_json, read_reason
 from meltemi.libraries.glance.auth import Endpoint
 
 _log: Final = logging.getLogger(__name__)
@@ -54,9 +53,7 @@ _ADVICE: Final[Mapping[int, str]] = {
 """What to do about a write that was refused."""
 
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-_MARKUP: Final = re.compile(r"<title>.*?</title>|<[^>]*>", re.DOTALL)
 _CONNECT_SECONDS: Final = 10.0
-_LONGEST_REASON: Final = 300
 
 
 class GlanceHttp:
@@ -228,16 +225,16 @@ class GlanceHttp:
         if response.status == 204:  # noqa: PLR2004 - "No Content"
             return None
         try:
-            return json.loads(await response.read())
-        except (RecursionError, ValueError) as error:
+            return await read_json(response)
+        except ValueError as error:
             raise NotALibraryError(
                 f"{self._name}: {about}: the answer is not JSON; is {self._endpoint.url} "
-                "an Image service?"
+                "an Image service?",
+                library=self._name,
             ) from error
 
     async def _fail(self, response: aiohttp.ClientResponse, about: str) -> None:
-        reason = reason_of(await response.text(errors="replace")) or response.reason or "no reason"
-        message = f"{self._name}: {about}: {response.status}: {reason}"
+        message = f"{self._name}: {about}: {response.status}: {await read_reason(response)}"
         status = response.status
         if response.method != "GET" and status in _ADVICE:
             message += f"; {_ADVICE[status]}"
@@ -248,19 +245,3 @@ class GlanceHttp:
                 await asyncio.sleep(min(int(pause), self._silence))
             raise InterruptedTransfer(message)
         raise _BY_STATUS.get(status, RefusedError)(message)
-
-
-def reason_of(text: str) -> str:
-    """Find the sentence in an error page: Glance answers HTML, plain text or JSON."""
-    try:
-        body = json.loads(text)
-    except ValueError:
-        words = unescape(_MARKUP.sub(" ", text)).split()
-    else:
-        found = body.get("message", body) if isinstance(body, dict) else body
-        if isinstance(found, dict):
-            found = found.get("message", found)
-        words = unescape(_MARKUP.sub(" ", str(found))).split()
-    reason = " ".join(words)
-    reason = re.sub(r"^\d{3} [A-Z][A-Za-z ]*?(?=[A-Z(]|$)", "", reason) or reason
-    return reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "…"

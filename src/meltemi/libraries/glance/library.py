@@ -4,14 +4,14 @@ The API: https://docs.openstack.org/api-ref/image/v2/.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote
 
 from meltemi.errors import (
+    AuthenticationError,
     ConflictError,
-    CorruptionError,
     ForbiddenError,
     ImageError,
     InterruptedTransfer,
@@ -21,9 +21,11 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.libraries.base import Changes
+from meltemi.libraries.glance.answers import start_of
 from meltemi.libraries.glance.auth import Endpoint
 from meltemi.libraries.glance.http import GlanceHttp
 from meltemi.libraries.glance.listing import list_images
+from meltemi.libraries.glance.outgoing import Outgoing
 from meltemi.model.image import Image, Member, Value
 from meltemi.model.wire import image_from_wire, members_from_wire
 
@@ -89,8 +91,12 @@ class GlanceLibrary:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         about = f"data of image {image_id}"
         async with self._http.stream(_path(image_id, "file"), about, headers) as response:
-            # An old service, or a proxy, may ignore the range and start anew.
-            surplus = offset if offset and response.status == 200 else 0  # noqa: PLR2004
+            surplus = offset - start_of(response, offset)
+            if surplus < 0:
+                raise InterruptedTransfer(
+                    f"{self.name}: {about}: it begins at byte {offset - surplus} "
+                    f"where {offset} was asked for"
+                )
             async for piece in response.content.iter_any():
                 if surplus >= len(piece):
                     surplus -= len(piece)
@@ -118,14 +124,22 @@ class GlanceLibrary:
         }
         body |= {key: value for key, value in optional.items() if value}
         about = f"creating image {image.label}"
-        created = await self._http.request("POST", "/v2/images", about, repeatable=False, body=body)
-        return self._image(created, about)
+        answer = await self._http.request("POST", "/v2/images", about, repeatable=False, body=body)
+        created = self._image(answer, about)
+        if created.owner and image.owner is self.project is None:
+            # Without its project, the next run would not find again what this one brings.
+            raise AuthenticationError(
+                f"{self.name}: it gives images to project {created.owner}, which these credentials "
+                "do not tell; name an entry of clouds.yaml with a project",
+                library=self.name,
+            )
+        return created
 
     async def upload(self, image_id: str, size: int, data: AsyncIterator[bytes]) -> None:
         """Send the image's data with its length, watching that the service keeps taking it."""
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
         about = f"sending image {image_id}"
-        source = _Outgoing(data, size, f"{self.name}: {about}")
+        source = Outgoing(data, size, f"{self.name}: {about}")
         if not size:  # such a body is complete with its headers
             async for _ in source:
                 pass
@@ -153,7 +167,28 @@ class GlanceLibrary:
         )
 
     async def update(self, image_id: str, changes: Changes) -> Image:
-        """Set and remove attributes by JSON patch, and (de)activate by their own calls."""
+        """Set and remove attributes by JSON patch, and (de)activate by their own calls.
+
+        What is no longer to be used is deactivated first. What is to be used again is reactivated
+        only once all else but its properties is as wanted: nobody may see it in between that is
+        not meant to, and a mark of origin does not tell of more than has happened.
+        """
+        status = changes.set.get("status")
+        others = {key: value for key, value in changes.set.items() if key != "status"}
+        if status is None:
+            return await self._patch(image_id, others, changes.remove)
+        if status == "active":
+            base = {key: value for key, value in others.items() if key in _BASE}
+            others = {key: value for key, value in others.items() if key not in _BASE}
+            if base:
+                await self._patch(image_id, base)
+        path = _path(image_id, "actions", _STATUS_ACTIONS[str(status)])
+        await self._http.request("POST", path, f"updating image {image_id}")
+        return await self._patch(image_id, others, changes.remove)
+
+    async def _patch(
+        self, image_id: str, values: Mapping[str, Value], remove: frozenset[str] = frozenset()
+    ) -> Image:
         about = f"updating image {image_id}"
         patch: list[dict[str, Value | list[str]]] = [
             {
@@ -161,20 +196,16 @@ class GlanceLibrary:
                 "path": _pointer(key),
                 "value": sorted(value) if isinstance(value, frozenset) else value,
             }
-            for key, value in changes.set.items()
-            if key != "status"
+            for key, value in values.items()
         ]
-        patch += [{"op": "remove", "path": _pointer(key)} for key in sorted(changes.remove)]
-        if (status := changes.set.get("status")) is not None:
-            action = _STATUS_ACTIONS[str(status)]
-            await self._http.request("POST", _path(image_id, "actions", action), about)
+        patch += [{"op": "remove", "path": _pointer(key)} for key in sorted(remove)]
         if not patch:
             return await self.show(image_id)
         updated = await self._http.request(
             "PATCH",
             _path(image_id),
             about,
-            repeatable=not changes.remove,
+            repeatable=not remove,
             body=patch,
             media_type=_PATCH_TYPE,
         )
@@ -206,54 +237,6 @@ class GlanceLibrary:
     def _image(self, body: Any, about: str) -> Image:
         with self._http.understanding(about):
             return image_from_wire(body)
-
-
-class _Outgoing:
-    """Passes exactly `size` bytes on, and remembers what went wrong: aiohttp hides a body's errors.
-
-    The piece that completes the body is passed on only once the data has ended without an error,
-    since nothing can be taken back after it.
-    """
-
-    def __init__(self, data: AsyncIterator[bytes], size: int, about: str) -> None:
-        self._data = data
-        self._left = size
-        self._about = about
-        self.taken = 0
-        self.waiting = False
-        self.ended = False
-        self.error: Exception | None = None
-
-    def __aiter__(self) -> "_Outgoing":
-        return self
-
-    async def __anext__(self) -> bytes:
-        self.taken += 1
-        self.waiting = True
-        try:
-            return await self._next()
-        except StopAsyncIteration:
-            self.ended = True
-            raise
-        except Exception as error:
-            self.error = error
-            raise
-        finally:
-            self.waiting = False
-
-    async def _next(self) -> bytes:
-        piece = await anext(self._data, None)
-        if piece is None:
-            if self._left:
-                raise InterruptedTransfer(f"{self._about}: its data ends {self._left} bytes early")
-            raise StopAsyncIteration
-        self._left -= len(piece)
-        if self._left == 0:
-            async for surplus in self._data:
-                self._left -= len(surplus)
-        if self._left < 0:
-            raise CorruptionError(f"{self._about}: more data than its size on record")
-        return piece
 
 
 async def _check_version(http: GlanceHttp, name: str, url: str) -> None:

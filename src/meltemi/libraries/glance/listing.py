@@ -49,13 +49,20 @@ async def _pages(http: GlanceHttp, *, hidden: bool) -> AsyncGenerator[list[Image
     query = {"limit": PAGE, "sort_key": "id", "sort_dir": "asc", "visibility": "all"}
     if hidden:
         query["os_hidden"] = "true"
+    seen = set[str]()
     coming: asyncio.Task[tuple[list[Image], bool]] | None
     coming = asyncio.create_task(_page(http, query))
     try:
         while coming is not None:
             page, more = await coming
             if more:
-                query["marker"] = page[-1].id
+                query["marker"] = last = page[-1].id
+                if last in seen:
+                    raise NotALibraryError(
+                        f"{http.name}: listing images: it gives the same page again and again",
+                        library=http.name,
+                    )
+                seen.add(last)
             coming = asyncio.create_task(_page(http, query)) if more else None
             if page:
                 yield page

@@ -1,4 +1,7 @@
-"""Which project a bare token is for: Glance does not say, but names the Keystone that knows."""
+"""Which project a token is for where its credentials do not tell.
+
+Glance does not say it, but names the Keystone that knows.
+"""
 
 import re
 from http import HTTPStatus
@@ -7,13 +10,14 @@ from typing import Any, Final
 import aiohttp
 
 from meltemi.errors import AuthenticationError
+from meltemi.libraries.glance.answers import read_json
 from meltemi.libraries.glance.auth import Endpoint, without_version
 
 _IDENTITY: Final = re.compile(r"uri=['\"]?(https?://[^'\"\s,]+)", re.IGNORECASE)
 _NOT_VALID: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND)
 
 
-async def project_of(token: str, endpoint: Endpoint, name: str, silence: float) -> str | None:
+async def project_of(endpoint: Endpoint, name: str, silence: float) -> str | None:
     """Ask the identity service; None for a token of no project, or where none is wanted.
 
     Its address stands in Glance's refusal of a request without a token. Raise AuthenticationError
@@ -32,18 +36,19 @@ async def project_of(token: str, endpoint: Endpoint, name: str, silence: float) 
                 found = _IDENTITY.search(refusal.headers.get("WWW-Authenticate", ""))
             if found is None:
                 raise _unknown(name, "the service does not name its identity service")
-            return await _ask(session, token, without_version(found[1]), endpoint, name)
+            return await _ask(session, without_version(found[1]), endpoint, name)
     except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
         reason = str(error) or f"no answer for {silence:g} seconds"
         raise _unknown(name, reason) from error
 
 
 async def _ask(
-    session: aiohttp.ClientSession, token: str, identity: str, endpoint: Endpoint, name: str
+    session: aiohttp.ClientSession, identity: str, endpoint: Endpoint, name: str
 ) -> str | None:
     if endpoint.url.startswith("https:") and not identity.lower().startswith("https:"):
         raise _unknown(name, f"it is not sent to {identity}, which is not encrypted")
     url = f"{identity}/v3/auth/tokens"
+    token = await endpoint.auth.token() or ""
     tokens = {"X-Auth-Token": token, "X-Subject-Token": token}
     # A redirection would take the token along to wherever it leads.
     async with session.get(url, headers=tokens, allow_redirects=False) as answer:
@@ -52,7 +57,7 @@ async def _ask(
         if answer.status != HTTPStatus.OK:
             raise _unknown(name, f"{identity} answers {answer.status}")
         try:
-            body: Any = await answer.json()
+            body: Any = await read_json(answer)
             project = body["token"].get("project")
             return None if project is None else str(project["id"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:

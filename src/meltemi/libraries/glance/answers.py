@@ -1,0 +1,74 @@
+"""The bodies of answers: how much of one is read, and what is to be learnt from it."""
+
+import json
+import re
+from html import unescape
+from typing import Any, Final
+
+import aiohttp
+
+LARGEST: Final = 64 * 2**20
+"""Bytes of an answer that may be read whole: some hundred times a usual page of a listing."""
+
+LARGEST_ERROR: Final = 64 * 2**10
+"""Bytes of an error page that are looked at."""
+
+_MARKUP: Final = re.compile(r"<title>[^<]*</title>|<[^<>]*>")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-")
+_LONGEST_REASON: Final = 300
+
+
+async def read_json(response: aiohttp.ClientResponse) -> Any:
+    """Read an answer; raise ValueError where it is no JSON, or more of it than anybody needs."""
+    raw = await _beginning(response, LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST} bytes")
+    return _parse(raw)
+
+
+async def read_reason(response: aiohttp.ClientResponse) -> str:
+    """Read why a request was refused, as far as the answer says it."""
+    text = (await _beginning(response, LARGEST_ERROR)).decode(errors="replace")
+    return reason_of(text) or response.reason or "no reason"
+
+
+def reason_of(text: str) -> str:
+    """Find the sentence in an error page: Glance answers HTML, plain text or JSON."""
+    try:
+        body = _parse(text)
+    except ValueError:
+        found = text
+    else:
+        found = body.get("message", body) if isinstance(body, dict) else body
+        if isinstance(found, dict):
+            found = found.get("message", found)
+    reason = " ".join(unescape(_MARKUP.sub(" ", str(found))).split())
+    reason = re.sub(r"^\d{3} [A-Z][A-Za-z ]*?(?=[A-Z(]|$)", "", reason) or reason
+    return reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "…"
+
+
+def start_of(response: aiohttp.ClientResponse, wanted: int) -> int:
+    """Say at which byte of the whole the data of an answer begins, `wanted` where it is silent.
+
+    An old service, or a proxy, may not heed a range and begin anew.
+    """
+    if response.status != 206:  # noqa: PLR2004 - "Partial Content"
+        return 0
+    found = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
+    return int(found[1]) if found else wanted
+
+
+async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    raw = bytearray()
+    async for piece in response.content.iter_any():
+        raw += piece
+        if len(raw) >= limit:
+            break
+    return bytes(raw[:limit])
+
+
+def _parse(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
