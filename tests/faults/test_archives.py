@@ -42,7 +42,7 @@ def test_a_data_file_that_is_damaged(
         case "shorter":
             path.write_bytes(DATA[:-1])
     done = meltemi("load", target, folder)
-    assert done.code in (3, 8), done.err
+    assert done.code == 8, done.err
     assert image in done.err
     assert not target.has(image)
     path.write_bytes(DATA)
@@ -66,6 +66,6 @@ def test_a_manifest_that_is_damaged(target: Service, archive: tuple[Path, str]) 
 
 def test_no_archive_at_all(target: Service, tmp_path: Path) -> None:
     done = meltemi("load", target, tmp_path / "nowhere")
-    assert done.code in (2, 6, 8), done.err
+    assert done.code == 2, done.err
     assert "nowhere" in done.complaint
     assert not (tmp_path / "nowhere").exists()
