@@ -213,7 +213,7 @@ class MemoryLibrary:
     async def list_members(self, image_id: str) -> tuple[Member, ...]:
         """Give the members of an image."""
         await self._begin("members", image_id)
-        members = self._find(image_id).members
+        members = self._shared(image_id).members
         return tuple(Member(project, members[project]) for project in sorted(members))
 
     async def read(self, image_id: str, offset: int = 0) -> AsyncIterator[bytes]:
@@ -310,16 +310,14 @@ class MemoryLibrary:
     async def add_member(self, image_id: str, member: Member) -> None:
         """Offer an image."""
         await self._begin("add_member", image_id)
-        entry = self._find(image_id)
-        if entry.image.visibility != "shared":
-            raise ForbiddenError(f"{self.name}: image {image_id} is {entry.image.visibility}")
+        entry = self._shared(image_id)
         entry.members[member.id] = member.status
         await self._meet("add_member", image_id, after=True)
 
     async def remove_member(self, image_id: str, project: str) -> None:
         """Withdraw the offer."""
         await self._begin("remove_member", image_id)
-        self._find(image_id).members.pop(project, None)
+        self._shared(image_id).members.pop(project, None)
 
     async def delete(self, image_id: str) -> None:
         """Delete an image and burn its id."""
@@ -348,6 +346,12 @@ class MemoryLibrary:
         entry = self._entries.get(image_id)
         if entry is None or not self._sees(entry):
             raise VanishedError(f"{self.name}: no image {image_id}")
+        return entry
+
+    def _shared(self, image_id: str) -> _Entry:
+        entry = self._find(image_id)
+        if entry.image.visibility != "shared" and not self.keeps_owners:
+            raise ForbiddenError(f"{self.name}: image {image_id} is {entry.image.visibility}")
         return entry
 
     async def _begin(self, request: str, image_id: str) -> None:

@@ -84,6 +84,9 @@ class Image:
         }
 
 
+BASE_ATTRIBUTES: Final = frozenset(Image("").attributes())
+"""Attributes that every image has: they can be changed, and never removed."""
+
 MEMBER_STATUSES: Final = ("pending", "accepted", "rejected")
 """What a project can say to an image that is offered to it."""
 

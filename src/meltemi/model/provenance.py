@@ -11,7 +11,7 @@ Provenance is only a claim: `replication.context` believes it only on images of 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -36,6 +36,11 @@ def short(value: object) -> str:
     return digest(value)[:_DIGITS]
 
 
+def member_digests(members: Iterable[Member]) -> frozenset[str]:
+    """Digest members, each with what it says to the offer."""
+    return frozenset(short([member.id, member.status]) for member in members)
+
+
 def timestamp(moment: datetime) -> str:
     """Write a time as the Image API does."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -56,7 +61,7 @@ class Written:
         return cls(
             {name: short(value) for name, value in attributes.items() if name != "tags"},
             frozenset(map(short, tags)) if isinstance(tags, frozenset) else frozenset(),
-            frozenset(short([member.id, member.status]) for member in members),
+            member_digests(members),
         )
 
 

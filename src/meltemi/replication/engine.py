@@ -208,13 +208,14 @@ class Engine:
                 await target.create(action.image)
                 return action.target_id
             changes, marks = Changes(action.set, action.remove), _marks(action)
-            if action.add or action.withdraw:
+            # A target withdraws members only while the image is shared: it may cease to be.
+            for project in action.withdraw:
+                await target.remove_member(action.target_id, project)
+            if action.add:
                 if changes:
                     await target.update(action.target_id, changes)
                 for member in action.add:
                     await target.add_member(action.target_id, member)
-                for project in action.withdraw:
-                    await target.remove_member(action.target_id, project)
                 changes = Changes({})
             # What says that all is written comes last, so that a crash leaves the rest to do.
             if changes or marks:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from meltemi.model.image import Image, Member
 from meltemi.model.provenance import PREFIX
-from meltemi.model.route import Policy
+from meltemi.model.route import OnConflict, Policy
 
 GLANCES_OWN: Final = ("os_glance_", PREFIX)
 """Prefixes of properties that are never carried."""
@@ -30,6 +30,8 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "tags": frozenset(),
 }
 """What an attribute is where it is left behind."""
+
+_NARROW_TO_WIDE: Final = ("private", "shared", "community", "public")
 
 BOOT_FILES: Final = ("kernel_id", "ramdisk_id")
 """Properties that name other images."""
@@ -63,6 +65,23 @@ def map_members(members: tuple[Member, ...], policy: Policy) -> tuple[Member, ..
     """Map the projects that an image is shared with; those not in the table keep their ids."""
     mapped = (replace(m, id=map_project(m.id, policy, m.id) or m.id) for m in members)
     return tuple({member.id: member for member in mapped}.values())
+
+
+def narrower(one: str, other: str) -> str:
+    """Give the one of two visibilities that lets fewer see an image."""
+    return min(one, other, key=lambda v: _NARROW_TO_WIDE.index(v) if v in _NARROW_TO_WIDE else -1)
+
+
+def companion_policy(policy: Policy, image: Image) -> Policy:
+    """Give the policy for an image that comes along only since a selected one boots with it.
+
+    Nobody chose it, so it is never made visible to more than at the source, and never takes the
+    place of another.
+    """
+    visibility = policy.visibility and narrower(policy.visibility, image.visibility)
+    replaces = policy.on_conflict is OnConflict.REPLACE
+    on_conflict = OnConflict.RENAME if replaces else policy.on_conflict
+    return replace(policy, visibility=visibility, on_conflict=on_conflict)
 
 
 def boot_files(image: Image) -> tuple[str, ...]:

@@ -7,14 +7,18 @@ target's operator added, changed or took away stays.
 from collections.abc import Mapping
 
 from meltemi.libraries.base import Changes
-from meltemi.model.image import MEMBER_STATUSES, Member, Value
+from meltemi.model.image import BASE_ATTRIBUTES, MEMBER_STATUSES, Member, Value
 from meltemi.model.provenance import Written, short
 
 
 def merge(
     wanted: Mapping[str, Value], written: Written | None, present: Mapping[str, Value]
 ) -> Changes:
-    """Give what to change at the target; `written` None where nothing was ever written."""
+    """Give what to change at the target; `written` None where nothing was ever written.
+
+    A property that `wanted` lacks is one that the source removed; an attribute that every image
+    has, and `wanted` lacks, is left as the target has it.
+    """
     before = written.attributes if written else {}
     to_set: dict[str, Value] = {}
     for name, value in wanted.items():
@@ -28,19 +32,25 @@ def merge(
     to_remove = frozenset(
         name
         for name, last in before.items()
-        if name not in wanted and name in present and last == short(present[name])
+        if name not in wanted
+        and name not in BASE_ATTRIBUTES
+        and name in present
+        and last == short(present[name])
     )
-    tags = _merge_tags(wanted.get("tags"), written, present.get("tags"))
-    if tags != present.get("tags"):
-        to_set["tags"] = tags
+    if "tags" in wanted:
+        tags = _merge_tags(wanted["tags"], written, present.get("tags"))
+        if tags != present.get("tags"):
+            to_set["tags"] = tags
     return Changes(to_set, to_remove)
 
 
 def merge_members(
-    wanted: tuple[Member, ...], written: Written | None, present: tuple[Member, ...]
+    wanted: tuple[Member, ...], before: frozenset[str], present: tuple[Member, ...]
 ) -> tuple[tuple[Member, ...], tuple[str, ...]]:
-    """Give the members to add (or to bring to another status) and the projects to withdraw from."""
-    before = written.members if written else frozenset()
+    """Give the members to add (or to bring to another status) and the projects to withdraw from.
+
+    `before` has the digests of those that were last written.
+    """
     standing = {member.id: member.status for member in present}
     add = tuple(
         member

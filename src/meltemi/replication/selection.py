@@ -30,10 +30,13 @@ class Selector:
         """Say for a person why the image is not carried; None where it is."""
         if self._match and not any(_passes(tests, image) for tests in self._match):
             return "no rule matches"
-        for tests, reason in self._exclude:
-            if _passes(tests, image):
-                return reason
+        if (reason := self.excludes(image)) is not None:
+            return reason
         return self._where.rejects(image) if self._where else None
+
+    def excludes(self, image: Image) -> str | None:
+        """Name for a person the rule that leaves the image out, whatever else may want it."""
+        return next((why for tests, why in self._exclude if _passes(tests, image)), None)
 
 
 def _passes(tests: Iterable[Test], image: Image) -> bool:

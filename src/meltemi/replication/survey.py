@@ -6,18 +6,20 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
 
-from meltemi.errors import MeltemiError, VanishedError
+from meltemi.errors import MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image, Member
 from meltemi.model.plan import Action, Note, Plan, Standing
-from meltemi.model.provenance import Provenance, read_provenance
+from meltemi.model.provenance import read_provenance
 from meltemi.model.route import OnSourceDeletion, Route
-from meltemi.replication.claim import unfinished
-from meltemi.replication.context import Context, replica_of, trusted_origin
-from meltemi.replication.decide import Found, Settled, settle, unfit
+from meltemi.replication.case import Found, Settled
+from meltemi.replication.companions import Companion, Companions, show_or_none
+from meltemi.replication.context import Context, replica_of
+from meltemi.replication.decide import settle, unfit
 from meltemi.replication.gone import settle_gone
 from meltemi.replication.join import ListingError, Row, UnorderedError, collected, join
-from meltemi.replication.mapping import boot_files, map_project
+from meltemi.replication.learnt import Learnt, soundness
+from meltemi.replication.mapping import boot_files, companion_policy
 from meltemi.replication.selection import Selector
 from meltemi.replication.where import FAILED
 
@@ -46,56 +48,6 @@ async def survey(route: Route, source: Library, targets: Sequence[Library], now:
             return replace(plan, errors=errors)
 
 
-class _Target:
-    """What has been learnt of one target so far."""
-
-    def __init__(self, library: Library, context: Context) -> None:
-        self.library = library
-        self.context = context
-        self.mapped: dict[tuple[str, str | None], Image] = {}
-        self.names: dict[tuple[str, str | None], str] = {}
-        self.orphans: list[tuple[Image, Provenance]] = []
-        self.boot_ids: dict[str, str] = {}
-        self.elsewhere: set[str] = set()
-        self.unavailable: dict[str, str] = {}
-        self.in_sync = 0
-
-    def learn(self, image: Image, *, has_source: bool) -> None:
-        """Remember an image where it can matter for another id than its own."""
-        origin = replica_of(image, self.context)
-        known = trusted_origin(image, self.context)
-        if known is not None and known.source_id != image.id:
-            # Whatever address it was copied from: one image has one replica in a project.
-            key = known.source_id, image.owner
-            self.mapped[key] = min(image, self.mapped.get(key, image), key=_soundness)
-        if origin is None:
-            if image.name and not image.os_hidden and not has_source:
-                self.names[image.name, image.owner] = image.id
-        elif (
-            origin.source_id == image.id
-            and not has_source
-            and self.context.policy.on_source_deletion is not OnSourceDeletion.KEEP
-        ):
-            self.orphans.append((image, origin))
-
-    def owner_of(self, source: Image) -> str | None:
-        """Give the project that a source's replica belongs to; no other may speak for it."""
-        return map_project(source.owner, self.context.policy, self.context.target_project)
-
-    def mapped_to(self, source: Image) -> Image | None:
-        """Give the source's replica under another id, where there is one."""
-        return self.mapped.get((source.id, self.owner_of(source)))
-
-    def knows_as_replica(self, source: Image | None, image: Image | None) -> bool:
-        """Say whether an image with a source's id is its replica by its own word.
-
-        A source that is gone (None) says no longer which project its replica belongs to.
-        """
-        if image is None or (source is not None and image.owner != self.owner_of(source)):
-            return False
-        return replica_of(image, self.context) is not None
-
-
 class _Survey:
     """One reading of a route's libraries."""
 
@@ -105,7 +57,7 @@ class _Survey:
         self._route = route
         self._source = source
         self._targets = [
-            _Target(
+            Learnt(
                 library,
                 Context(
                     route=route.name,
@@ -122,8 +74,8 @@ class _Survey:
             for library in targets
         ]
         self._selector = Selector(route.selection, now=now)
-        self._later: list[tuple[Image, _Target, Image | None]] = []
-        self._wanted_boot_files: set[str] = set()
+        self._later: list[tuple[Image, Learnt, Image | None]] = []
+        self._companions = Companions(source, self._selector)
         self._actions: list[Action] = []
         self._notes: list[Note] = []
         self._gate = asyncio.Semaphore(_AT_ONCE)
@@ -136,11 +88,14 @@ class _Survey:
         ]
         async for rows in join(listings):
             await self._settle_rows(rows)
-        await self._settle_boot_files()
+        async for companion in self._companions.find():
+            for target in self._targets:
+                await self._settle_companion(companion, target)
         # Kernels and ramdisks first: what boots with them must know what becomes of them.
         for needy in (False, True):
             late = [one for one in self._later if bool(boot_files(one[0])) is needy]
             await asyncio.gather(*(self._settle(*one) for one in late))
+        await asyncio.gather(*map(self._tell_of_surplus, self._targets))
         if self._route.policy.on_source_deletion is not OnSourceDeletion.KEEP:
             await self._settle_orphans()
         in_sync = {(self._route.name, t.library.name): t.in_sync for t in self._targets}
@@ -160,7 +115,7 @@ class _Survey:
                     continue
                 if image is None or not image.has_data or boot_files(source):
                     self._later.append((source, target, image))
-                elif not self._shares(source):
+                elif not self._shares(source) and not self._may_withdraw(source, target, image):
                     self._settle_alike(source, target, image)
                 elif known:
                     waiting.append(self._settle(source, target, image))
@@ -176,7 +131,7 @@ class _Survey:
         if reason := unfit(source, self._route.policy):
             self._note(source, Standing.LEFT_OUT, reason)
             return False
-        self._wanted_boot_files.update(boot_files(source))
+        self._companions.ask_for(source)
         return True
 
     def _note(self, source: Image, standing: Standing, reason: str) -> None:
@@ -186,7 +141,16 @@ class _Survey:
     def _shares(self, source: Image) -> bool:
         return self._route.policy.members and source.visibility == "shared"
 
-    def _settle_alike(self, source: Image, target: _Target, image: Image) -> None:
+    def _may_withdraw(self, source: Image, target: Learnt, replica: Image) -> bool:
+        """Say whether a replica may list members that concern this route."""
+        if target.library.keeps_owners:
+            return self._shares(source) or replica.visibility == "shared"
+        if replica.visibility != "shared":
+            return False
+        origin = read_provenance(replica)
+        return self._shares(source) or (origin is not None and bool(origin.written.members))
+
+    def _settle_alike(self, source: Image, target: Learnt, image: Image) -> None:
         """Settle a pair with one id, unless it takes more to know than these two images."""
         settled = settle(source, None, Found(same_id=image), target.context, {})
         if all(isinstance(item, Action) and item.target_id == image.id for item in settled):
@@ -194,9 +158,15 @@ class _Survey:
         else:
             self._later.append((source, target, image))
 
-    async def _settle(self, source: Image, target: _Target, same_id: Image | None) -> None:
+    async def _settle(
+        self,
+        source: Image,
+        target: Learnt,
+        same_id: Image | None,
+        context: Context | None = None,
+    ) -> None:
         """Settle one image with everything that the listings have told."""
-        context = target.context
+        context = context or target.context
         for image_id in boot_files(source):
             if (why := target.unavailable.get(image_id)) and image_id != source.id:
                 reason = f"image {image_id}, which it boots with, will not be there: {why}"
@@ -209,52 +179,69 @@ class _Survey:
             name := target.names.get((source.name or "", owner))
         ):
             async with self._gate:
-                same_name = await _show(target.library, name)
-        members = present = None
-        if self._shares(source):
-            members, present = await self._members(source, target, mapped or same_id)
+                same_name = await show_or_none(target.library, name)
+        members, present = await self._members(source, target, mapped or same_id)
         found = Found(same_id, mapped, same_name, present)
         self._keep(settle(source, members, found, context, target.boot_ids), target)
 
     async def _members(
-        self, source: Image, target: _Target, replica: Image | None
-    ) -> tuple[tuple[Member, ...], tuple[Member, ...]]:
+        self, source: Image, target: Learnt, replica: Image | None
+    ) -> tuple[tuple[Member, ...] | None, tuple[Member, ...] | None]:
+        """Give the source's members and the replica's, None for what need not be known."""
+        members = present = None
         async with self._gate:
-            wanted = await self._source.list_members(source.id)
-            if replica is None or replica.visibility != "shared":
-                return wanted, ()
-            return wanted, await target.library.list_members(replica.id)
+            if self._shares(source):
+                members = await self._source.list_members(source.id)
+            if replica is not None and self._may_withdraw(source, target, replica):
+                present = await target.library.list_members(replica.id)
+        return members, present
 
-    async def _settle_boot_files(self) -> None:
-        """Bring kernels and ramdisks along that no rule selected, so that what needs them boots."""
-        for image_id in sorted(self._wanted_boot_files):
-            image = await _show(self._source, image_id)
-            for target in self._targets:
-                there = await _show(target.library, image_id)
-                if image is None:
-                    if there is not None and not target.knows_as_replica(None, there):
-                        target.unavailable[image_id] = "the source has lost it"
-                    continue
-                if mapped := target.mapped_to(image):
-                    target.boot_ids[image_id] = mapped.id
-                why = unfit(image, self._route.policy)
-                alike = there is not None and image.hashes.agree(there.hashes)
-                if why and not alike and not mapped:
-                    target.unavailable[image_id] = why
-                elif not why and self._selector.rejects(image) is not None:
-                    await self._settle(image, target, there)
+    async def _settle_companion(self, companion: Companion, target: Learnt) -> None:
+        """Bring a kernel or ramdisk along that no rule selected, so that what needs it boots."""
+        image, there = companion.image, await show_or_none(target.library, companion.id)
+        if image is None:
+            if there is not None and not target.knows_as_replica(None, there):
+                target.unavailable[companion.id] = "the source has lost it"
+            return
+        if mapped := target.mapped_to(image):
+            target.boot_ids[image.id] = mapped.id
+        why = unfit(image, self._route.policy) or companion.refused
+        alike = there is not None and image.hashes.agree(there.hashes)
+        if why and not alike and not mapped:
+            target.unavailable[image.id] = why
+        elif not why and not companion.chosen:
+            policy = companion_policy(self._route.policy, image)
+            await self._settle(image, target, there, replace(target.context, policy=policy))
 
     async def _settle_orphans(self) -> None:
         for target in self._targets:
-            for (source_id, _), image in target.mapped.items():
-                if source_id in target.elsewhere or await _show(self._source, source_id):
+            for (source_id, _), replicas in target.mapped.items():
+                image = min(replicas, key=soundness)
+                if source_id in target.elsewhere or await show_or_none(self._source, source_id):
                     continue
                 if (origin := replica_of(image, target.context)) is not None:
                     target.orphans.append((image, origin))
             gone = (settle_gone(*orphan, target.context) for orphan in target.orphans)
             self._actions += [action for action in gone if action is not None]
 
-    def _keep(self, settled: Settled, target: _Target) -> None:
+    async def _tell_of_surplus(self, target: Learnt) -> None:
+        """Note where a source has several replicas, of which only one is kept up to date."""
+
+        async def tell(source_id: str, owner: str | None, ids: list[str]) -> None:
+            async with self._gate:
+                source = await show_or_none(self._source, source_id)
+            if source is None or target.owner_of(source) != owner or self._leaves(source):
+                return
+            reason = f"{', '.join(ids)} are all replicas of it; one of them is kept up to date"
+            subject = target.context.subject(source.id, source.name)
+            self._notes.append(Note(subject, Standing.LEFT_OUT, reason))
+
+        await asyncio.gather(*(tell(*key, ids) for key, ids in target.surplus().items()))
+
+    def _leaves(self, source: Image) -> bool:
+        return bool(self._selector.rejects(source) or unfit(source, self._route.policy))
+
+    def _keep(self, settled: Settled, target: Learnt) -> None:
         target.in_sync += not settled
         self._actions += [_with_id(item) for item in settled if isinstance(item, Action)]
         notes = [item for item in settled if isinstance(item, Note)]
@@ -265,17 +252,3 @@ class _Survey:
 def _with_id(action: Action) -> Action:
     """Choose the id of a copy that cannot have its source's: a plan names every image it makes."""
     return action if action.target_id else replace(action, target_id=str(uuid4()))
-
-
-def _soundness(image: Image) -> tuple[bool, bool, bool]:
-    """Order replicas of one source: a broken storage or a killed target may leave several."""
-    origin = read_provenance(image)
-    unverified = origin is None or unfinished(image, origin)
-    return not image.has_data, unverified, image.os_hidden
-
-
-async def _show(library: Library, image_id: str) -> Image | None:
-    try:
-        return await library.show(image_id)
-    except VanishedError:
-        return None
