@@ -6,7 +6,7 @@ import click
 
 from meltemi.cli import options as opt
 from meltemi.cli.output import check_columns, output_options
-from meltemi.cli.selection import selection_from
+from meltemi.cli.selection import adhoc_name, selection_from
 from meltemi.cli.work import (
     DIFFERENCES,
     PLAN_COLUMNS,
@@ -32,10 +32,13 @@ from meltemi.replication.run import opened
 @opt.legacy_options("chunksize")
 @output_options
 def command(source: str, targets: tuple[str, ...], **options: Any) -> int:
-    """Show what separates FROM from TO: exit code 0 where nothing does, 1 where something does."""
+    """Show what separates FROM from TO: exit code 0 where nothing does, 1 where something does.
+
+    It is what livecopy would do with the same options. What only lacks a mark of origin is in sync.
+    """
     check_columns(PLAN_COLUMNS, options)
     route = Route(
-        name="compare",
+        name=adhoc_name("livecopy", options),
         source=source,
         targets=targets,
         selection=selection_from(options),

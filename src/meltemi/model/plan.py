@@ -85,8 +85,9 @@ class Action:
 
     @property
     def only_marks(self) -> bool:
-        """Say whether the action leaves provenance behind and changes nothing else."""
-        changes = self.set or self.remove or self.add or self.withdraw
+        """Say whether the action leaves provenance behind, and not of a source that is gone."""
+        gone = self.origin is not None and self.origin.gone_since is not None
+        changes = gone or self.set or self.remove or self.add or self.withdraw
         return self.kind is Kind.UPDATE and not changes
 
 
