@@ -64,10 +64,10 @@ def test_three_thousand_images_to_plan(source: Service, target: Service) -> None
 
 def test_many_images_to_a_target_that_lags(source: Service, targets: list[Service]) -> None:
     data = images.random_bytes(8 * MIB, 6) * 5
-    for n in range(8):
+    for n in range(12):
         source.put(f"image {n}", data)
     with Proxy(targets[0].url) as proxy:
         proxy.fault(Fault("PUT", FILE, rate=4 * MIB))
         done, peak = peak_memory("livecopy", source, proxy, targets[1])
     assert done.code == 0, done.err
-    assert peak < 500 * MIB
+    assert peak < 240 * MIB  # unbounded, the half of all that data would be held
