@@ -1,0 +1,136 @@
+"""Checking a store: whether everything that an image needs lies where it should."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from meltemi.chunks.blob import BlobId
+from meltemi.chunks.footers import places_of
+from meltemi.chunks.index.collection import pack_rows
+from meltemi.chunks.index.schema import State
+from meltemi.chunks.manifest import FormatError, Segment, decode_root, decode_segment
+from meltemi.chunks.marks import Marks
+from meltemi.chunks.pack import Place
+from meltemi.chunks.reconcile import listed_heads, listed_packs, read_head
+from meltemi.chunks.store import Store
+from meltemi.errors import DamageError, MeltemiError, MissingError
+
+
+@dataclass
+class Checked:
+    """What was looked at, and a line for each thing that is wrong."""
+
+    images: int = 0
+    packs: int = 0
+    references: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def check(store: Store) -> Checked:
+    """Follow every image down to its last chunk, reading manifests and footers only.
+
+    Every image that misses something is named, also where several miss the same.
+    """
+    with Marks() as sound, Marks() as seen:
+        checker = _Checker(store, sound, seen)
+        checker.packs()
+        checker.heads()
+        return checker.done
+
+
+class _Checker:
+    def __init__(self, store: Store, sound: Marks, seen: Marks) -> None:
+        self._store = store
+        self._sound = sound
+        self._seen = seen
+        self.done = Checked()
+
+    def packs(self) -> None:
+        """Hold the index against what the packs say, and remember what can be had."""
+        backend = self._store.backend
+        rows = {row.id: row for row in pack_rows(self._store.database)}
+        for pack in sorted({pack for pack, _ in listed_packs(backend)} - rows.keys()):
+            self._problem(f"pack {pack} is unknown to the index: meltemi store reindex")
+        for pack, row in rows.items():
+            if row.state not in (State.LIVE, State.RETIRING):
+                continue
+            self.done.packs += 1
+            try:
+                places = places_of(backend, pack, whole_header=True)
+            except MissingError as error:
+                self._problem(f"{error}; the index knows it")
+            except DamageError as error:
+                self._problem(str(error))
+            else:
+                self._hold_against(pack, places)
+
+    def _hold_against(self, pack: str, places: Sequence[Place]) -> None:
+        located = self._store.blobs.locate(place.blob for place in places)
+        sound = []
+        for place in places:
+            known = located.get(place.blob)
+            if known is None or known.pack != pack:
+                continue
+            if known.place != place:
+                self._problem(f"pack {pack}: blob {place.blob.hex()}: the index is wrong: reindex")
+            elif known.bad:
+                self._problem(f"pack {pack}: blob {place.blob.hex()} is known to be damaged")
+            else:
+                sound.append(place.blob)
+        self._sound.add(sound)
+
+    def heads(self) -> None:
+        """Follow every image down."""
+        backend = self._store.backend
+        heads = self._store.heads.all()
+        known = self._store.heads.known()
+        for head_id in sorted(set(listed_heads(backend)) - known):
+            self._problem(f"head {head_id} is unknown to the index: meltemi store reindex")
+        for head in heads:
+            self.done.images += 1
+            try:
+                there = read_head(backend, head.id)
+                if (there.manifest, there.size) != (head.manifest, head.size):
+                    self._problem(f"image {head.name}: the index tells otherwise than its head")
+                for problem in self._below(head.manifest):
+                    self._problem(f"image {head.name}: {problem}")
+            except MeltemiError as error:
+                self._problem(f"image {head.name}: {error}")
+
+    def _below(self, root: BlobId) -> Iterator[str]:
+        missing = list(self._missing([root]))
+        if missing:
+            yield from missing
+            return
+        try:
+            top = decode_root(self._store.fetch(root)).top
+        except (DamageError, FormatError) as error:
+            yield str(error)
+            return
+        yield from self._segment(top)
+
+    def _segment(self, segment: Segment) -> Iterator[str]:
+        chunks = [entry.chunk for entry in segment.entries if entry.chunk is not None]
+        yield from self._missing(chunks)
+        for length, child in segment.children:
+            if self._seen.known([child]):
+                continue
+            problems = list(self._missing([child]))
+            if not problems:
+                try:
+                    below = decode_segment(self._store.fetch(child), length=length)
+                    problems = list(self._segment(below))
+                except (DamageError, FormatError) as error:
+                    problems = [str(error)]
+            yield from problems
+            if not problems:
+                self._seen.add([child])
+
+    def _missing(self, blobs: Sequence[BlobId]) -> Iterator[str]:
+        self.done.references += len(blobs)
+        sound = self._sound.known(blobs)
+        for blob in blobs:
+            if blob not in sound:
+                yield f"blob {blob.hex()} cannot be had"
+
+    def _problem(self, line: str) -> None:
+        self.done.problems.append(line)

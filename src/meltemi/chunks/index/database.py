@@ -1,0 +1,92 @@
+"""Transactions on the index, in SQLite and PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, create_engine, event, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from meltemi.chunks.index import schema
+from meltemi.errors import StoreError, UsageError
+
+_LOCK: Final = 0x6D656C74656D69
+"""Any number, the same for all writers of a database."""
+
+_BUSY_SECONDS: Final = 120
+
+
+class Database:
+    """A database with the index's tables; made where they are missing."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+            if parsed.drivername == "postgresql":
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            self._sqlite = parsed.get_backend_name() == "sqlite"
+            arguments = {"timeout": _BUSY_SECONDS} if self._sqlite else {}
+            self._engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=True)
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise UsageError(f"{url}: not the address of an index: {error}") from error
+        self.label = parsed.render_as_string(hide_password=True)
+        if self._sqlite:
+            event.listen(self._engine, "connect", _prepare_sqlite)
+        with self.exclusive() as connection:
+            schema.metadata.create_all(connection)
+            table = schema.facts
+            found = connection.scalar(select(table.c.value).where(table.c.name == "schema"))
+            if found is None:
+                for name, value in (("schema", schema.VERSION), ("published", 0), ("scrub", 1)):
+                    connection.execute(table.insert().values(name=name, value=value))
+            elif found != schema.VERSION:
+                raise StoreError(
+                    f"{self.label}: an index of version {found}, not {schema.VERSION}: "
+                    "name a new one and rebuild it (meltemi store reindex)"
+                )
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection on which every statement stands alone."""
+        with self._telling(), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Connection]:
+        """Give a transaction, one at a time over all processes, committed at its end."""
+        with self._telling(), self._engine.connect() as connection:
+            if self._sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            else:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def upsert(self, table: Any) -> Any:
+        """Give an INSERT that knows ON CONFLICT."""
+        return sqlite.insert(table) if self._sqlite else postgresql.insert(table)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            told = str(error.orig).strip().split("\n", maxsplit=1)[0]
+            raise StoreError(f"{self.label}: the index: {told}") from error
+        except SQLAlchemyError as error:
+            raise StoreError(f"{self.label}: the index: {error}") from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # begin only where it is said
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"):
+        connection.execute(f"PRAGMA {pragma}")
