@@ -30,12 +30,12 @@ class ObjectBackend:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        options: "ClientConfig" = {
+        options: ClientConfig = {
             "timeout": "60s",
             "connect_timeout": "10s",
             "allow_http": True,
         }
-        retries: "RetryConfig" = {"max_retries": 6, "retry_timeout": timedelta(minutes=3)}
+        retries: RetryConfig = {"max_retries": 6, "retry_timeout": timedelta(minutes=3)}
         try:
             self._store: ObjectStore = from_url(url, client_options=options, retry_config=retries)
         except (BaseError, ValueError) as error:
