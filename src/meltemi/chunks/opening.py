@@ -15,6 +15,8 @@ def open_store(address: str, index: str | None = None, *, create: bool = False) 
     `index` is a database URL; a store in a folder has one of its own, `index.sqlite`, otherwise.
     """
     backend: Backend
+    if not address:
+        raise UsageError("an empty address; name the folder or the bucket of a store")
     if "://" in address:
         if index is None:
             raise UsageError(f"{address}: a store in a bucket needs --index with a database's URL")
@@ -23,8 +25,10 @@ def open_store(address: str, index: str | None = None, *, create: bool = False) 
         backend = ObjectBackend(address)
     else:
         folder = Path(address).absolute()
-        if not create and not folder.is_dir():
-            raise UsageError(f"{address}: there is no such folder")
+        if create:
+            _prepare(folder)
+        elif not folder.is_dir():
+            raise UsageError(f"{folder}: there is no such folder")
         backend = FolderBackend(folder)
         index = index or f"sqlite:///{folder / 'index.sqlite'}"
 
@@ -32,3 +36,18 @@ def open_store(address: str, index: str | None = None, *, create: bool = False) 
         return Database(index)
 
     return Store.create(backend, database) if create else Store.open(backend, database)
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder of a new store; refuse one that holds something else."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {path.name for path in folder.iterdir()}
+    except FileExistsError as error:
+        raise UsageError(f"{folder}: it is no folder") from error
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be made or read: {error.strerror}") from error
+    strangers = names if "store.json" not in names else set()
+    strangers -= {"lost+found", "tmp", "index.sqlite", "index.sqlite-shm", "index.sqlite-wal"}
+    if strangers:
+        raise UsageError(f"{folder}: it is not empty: name a new folder, or an empty one")

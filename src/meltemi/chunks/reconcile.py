@@ -61,6 +61,7 @@ def reindex(store: Store) -> Reindexed:
             done.images += 1
             if head_id not in known:
                 index.adopt_head(head)
+        store.indexed()
         return done
 
 

@@ -25,18 +25,28 @@ class Scrubbed:
 
 
 def scrub(
-    store: Store, *, rate: int | None = None, sleep: Callable[[float], None] = time.sleep
+    store: Store,
+    *,
+    rate: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Scrubbed:
     """Read what has not been read in this round; one that was interrupted is gone on with.
 
     `rate` is how many bytes a second are read at most. Where a round is complete, a new one begins.
+    `tell` hears how many bytes have been read, and how many there are to read.
     """
     done = Scrubbed()
     current = _round(store)
     begun = time.monotonic()
-    for row in pack_rows(store.database):
-        if row.scrubbed >= current or row.state not in (State.LIVE, State.RETIRING):
-            continue
+    rows = [
+        row
+        for row in pack_rows(store.database)
+        if row.scrubbed < current and row.state in (State.LIVE, State.RETIRING)
+    ]
+    total = sum(row.size for row in rows)
+    for row in rows:
+        tell(done.bytes, total)
         if rate is not None:
             sleep(max(0.0, begun + done.bytes / rate - time.monotonic()))
         _scrub_pack(store, row, done)

@@ -19,7 +19,7 @@ from meltemi.chunks.index.sessions import Sessions
 from meltemi.chunks.reader import Reader
 from meltemi.chunks.session import Session
 from meltemi.chunks.writer import Writer
-from meltemi.errors import ConflictError, MissingError, StoreError, UsageError, VanishedError
+from meltemi.errors import ConflictError, DamageError, StoreError, UsageError, VanishedError
 
 FORMAT: Final = 1
 _FACTS: Final = "store.json"
@@ -46,29 +46,38 @@ class Store:
         """Make a store where there is none."""
         if backend.size(_FACTS) is not None:
             raise ConflictError(f"{backend.label}: there is a chunk store already")
-        facts = {"format": FORMAT, "id": uuid4().hex}
-        backend.write(_FACTS, json.dumps(facts).encode() + b"\n")
-        return cls(backend, database())
+        index = database()
+        try:
+            _must_be_of(index, None, backend)
+            identity = uuid4().hex
+            facts = {"format": FORMAT, "id": identity}
+            backend.write(_FACTS, json.dumps(facts).encode() + b"\n")
+            index.bind(identity)
+        except BaseException:
+            index.close()
+            raise
+        return cls(backend, index)
 
     @classmethod
     def open(cls, backend: Backend, database: Callable[[], Database]) -> "Store":
-        """Open a store; refuse one of another format."""
+        """Open a store; refuse one of another format, and the index of another store."""
+        identity = _identity(backend)
+        index = database()
         try:
-            raw = backend.read(_FACTS, 0, backend.size(_FACTS) or 0)
-            found = json.loads(raw).get("format") if raw else None
-        except MissingError:
-            found = None
-        except (ValueError, AttributeError) as error:
-            raise StoreError(f"{backend.label}: {_FACTS} is damaged: {error}") from error
-        if found is None:
-            raise UsageError(
-                f"{backend.label}: there is no chunk store: make one (meltemi store init)"
-            )
-        if found != FORMAT:
-            raise StoreError(
-                f"{backend.label}: a store of format {found}, which this Meltemi does not know"
-            )
-        return cls(backend, database())
+            _must_be_of(index, identity, backend)
+        except BaseException:
+            index.close()
+            raise
+        return cls(backend, index)
+
+    @property
+    def is_indexed(self) -> bool:
+        """Say whether its index was made with it, or rebuilt; a new one would know nothing."""
+        return self.database.bound() is not None
+
+    def indexed(self) -> None:
+        """Say that the index has been rebuilt."""
+        self.database.bind(_identity(self.backend))
 
     @contextmanager
     def writing(
@@ -112,3 +121,32 @@ class Store:
         self.pool.shutdown()
         self.database.close()
         self.backend.close()
+
+
+def _identity(backend: Backend) -> str:
+    """Read who a store is; raise UsageError where there is none."""
+    size = backend.size(_FACTS)
+    if size is None:
+        raise UsageError(f"{backend.label}: there is no chunk store: make one (meltemi store init)")
+    try:
+        facts = json.loads(backend.read(_FACTS, 0, size))
+        known, identity = facts["format"], str(facts["id"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamageError(
+            f"{backend.label}: {_FACTS} is damaged; restore it from a backup: "
+            f'a line with {{"format": {FORMAT}, "id": …}}'
+        ) from error
+    if known != FORMAT:
+        raise StoreError(
+            f"{backend.label}: a store of format {known}, which this Meltemi does not know"
+        )
+    return identity
+
+
+def _must_be_of(index: Database, identity: str | None, backend: Backend) -> None:
+    """Raise UsageError where an index is that of another store."""
+    if index.bound() not in (None, identity):
+        raise UsageError(
+            f"{index.label}: this index is of another store than {backend.label}: name the right "
+            "one, or a new one and rebuild it (meltemi store reindex)"
+        )

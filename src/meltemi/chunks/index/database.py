@@ -16,6 +16,8 @@ _LOCK: Final = 0x6D656C74656D69
 
 _BUSY_SECONDS: Final = 120
 
+_FORMS: Final = "give sqlite:////path/to/file or postgresql://user@host/database"
+
 
 class Database:
     """A database with the index's tables; made where they are missing."""
@@ -23,13 +25,18 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             parsed = make_url(url)
+            if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+                raise UsageError(f"an index cannot be in {parsed.get_backend_name()}: {_FORMS}")
+            if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+                raise UsageError(f"an index in memory would be lost: {_FORMS}")
             if parsed.drivername == "postgresql":
                 parsed = parsed.set(drivername="postgresql+psycopg")
             self._sqlite = parsed.get_backend_name() == "sqlite"
             arguments = {"timeout": _BUSY_SECONDS} if self._sqlite else {}
             self._engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=True)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise UsageError(f"{url}: not the address of an index: {error}") from error
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            # Nothing of it is shown: who knows where a password is.
+            raise UsageError(f"that is not the address of an index: {_FORMS}") from error
         self.label = parsed.render_as_string(hide_password=True)
         if self._sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
@@ -66,6 +73,17 @@ class Database:
                 connection.rollback()
                 raise
             connection.commit()
+
+    def bound(self) -> str | None:
+        """Say to which store it belongs, as `bind` was told; None as long as it was not."""
+        with self.reading() as connection:
+            return connection.scalar(select(schema.owner.c.store))
+
+    def bind(self, store: str) -> None:
+        """Say to which store it belongs, and that it knows what is in it."""
+        with self.exclusive() as connection:
+            connection.execute(schema.owner.delete())
+            connection.execute(schema.owner.insert().values(store=store))
 
     def upsert(self, table: Any) -> Any:
         """Give an INSERT that knows ON CONFLICT."""

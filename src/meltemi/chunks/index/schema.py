@@ -43,6 +43,9 @@ facts = Table(
 )
 """`schema`, the version; `published`, how many heads ever were; `scrub`, when the round began."""
 
+owner = Table("owner", metadata, Column("store", String(64), primary_key=True))
+"""The id of the store that this is the index of, once it is built."""
+
 packs = Table(
     "packs",
     metadata,
