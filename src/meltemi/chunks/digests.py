@@ -10,11 +10,11 @@ from meltemi.chunks.blob import Buffer
 from meltemi.errors import UsageError
 
 KNOWN: Final = ("md5", "sha256", "sha512")
-_AHEAD: Final = 2
+_AHEAD: Final = 16
 
 
 class Digests:
-    """Takes in data in large pieces and gives its size and its hashes."""
+    """Takes in data in pieces of about a MiB and gives its size and its hashes."""
 
     def __init__(self, algorithms: Sequence[str]) -> None:
         if unknown := set(algorithms) - set(KNOWN):

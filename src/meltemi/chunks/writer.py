@@ -20,10 +20,14 @@ from meltemi.chunks.session import Session
 from meltemi.chunks.tree import TreeBuilder
 from meltemi.errors import SessionLostError
 
-BATCH: Final = 8 * 2**20
-"""Bytes that are cut, named and compressed at once."""
+PIECE: Final = 2**20
+"""Bytes that are hashed and cut at once: larger buffers would go back to the system each time."""
+
+_BATCH: Final = 8 * 2**20
+"""Bytes of chunks that are named, looked up and compressed at once."""
 
 _T = TypeVar("_T")
+_MOST_PIECES: Final = 1024
 _AT_ONCE: Final = 16
 """Chunks that one task names or compresses."""
 
@@ -68,13 +72,15 @@ class Writer:
         self._relied: set[str] = set()
         self._waiting: list[bytes] = []
         self._held = 0
+        self._pieces: list[Piece] = []
+        self._cut_bytes = 0
         self._forgotten = False
 
     def write(self, data: bytes) -> None:
         """Take in more data, in pieces of any size."""
         self._waiting.append(data)
         self._held += len(data)
-        if self._held >= BATCH:
+        if self._held >= PIECE:
             self._take()
 
     def finish(self, name: str) -> Put:
@@ -83,7 +89,8 @@ class Writer:
         Raise ConflictError where the name is taken, SessionLostError where it has to be put again.
         """
         self._take()
-        self._store(self._cutter.finish())
+        self._gather(self._cutter.finish())
+        self._store()
         hashes = self._digests.finish()
         root = self._tree.finish()
         self._store_segments()
@@ -114,10 +121,17 @@ class Writer:
         self._waiting, self._held = [], 0
         self._session.check()
         self._digests.update(data)
-        self._store(self._cutter.feed(data))
+        self._gather(self._cutter.feed(data))
 
-    def _store(self, pieces: Sequence[Piece]) -> None:
-        """Store pieces that follow those before, the unknown ones really."""
+    def _gather(self, pieces: Sequence[Piece]) -> None:
+        self._pieces += pieces
+        self._cut_bytes += sum(piece.length for piece in pieces if piece.data is not None)
+        if self._cut_bytes >= _BATCH or len(self._pieces) >= _MOST_PIECES:
+            self._store()
+
+    def _store(self) -> None:
+        """Store the pieces that have been gathered, the unknown ones really."""
+        pieces, self._pieces, self._cut_bytes = self._pieces, [], 0
         chunks = [piece.data for piece in pieces if piece.data is not None]
         names = self._in_pool(_name, chunks)
         self._keep(dict(zip(names, chunks, strict=True)))
