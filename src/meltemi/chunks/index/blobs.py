@@ -1,7 +1,7 @@
 """Where blobs lie, and what state their packs are in."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -11,6 +11,7 @@ from meltemi.chunks.index.schema import State, blobs, packs
 from meltemi.chunks.index.sessions import must_live
 from meltemi.chunks.pack import Place
 
+_Id = TypeVar("_Id", bound=bytes | str)
 _BATCH: Final = 500
 
 
@@ -56,7 +57,7 @@ class Blobs:
         """Say where blobs lie; those that are nowhere are left out."""
         found = {}
         with self._database.reading() as connection:
-            for batch in _batches(ids):
+            for batch in batches(ids):
                 for blob, offset, stored, length, coding, pack, bad in connection.execute(
                     _LOCATED, {"ids": batch}
                 ):
@@ -69,7 +70,7 @@ class Blobs:
         """Say which blobs need not be stored again, and in which packs they are."""
         found = {}
         with self._database.reading() as connection:
-            for batch in _batches(ids):
+            for batch in batches(ids):
                 for blob, pack in connection.execute(_HITS, {"ids": batch}):
                     found[BlobId(bytes(blob))] = pack
         return found
@@ -96,7 +97,7 @@ class Blobs:
         """Say that blobs of a pack were found to be damaged."""
         with self._database.exclusive() as connection:
             number = select(packs.c.number).where(packs.c.id == pack).scalar_subquery()
-            for batch in _batches(blob_ids):
+            for batch in batches(blob_ids):
                 connection.execute(
                     update(blobs)
                     .where(blobs.c.id.in_(batch), blobs.c.pack == number)
@@ -146,11 +147,12 @@ def enter(
 
 def leave(connection: Connection, number: int, ids: Iterable[BlobId]) -> None:
     """Forget the blobs of a pack, as far as they are not known to be elsewhere."""
-    for batch in _batches(ids):
+    for batch in batches(ids):
         connection.execute(delete(blobs).where(blobs.c.id.in_(batch), blobs.c.pack == number))
 
 
-def _batches(ids: Iterable[BlobId]) -> Iterator[list[BlobId]]:
+def batches(ids: Iterable[_Id]) -> Iterator[list[_Id]]:
+    """Divide ids into lists that a statement can take, each id once."""
     every = list(dict.fromkeys(ids))
     for begin in range(0, len(every), _BATCH):
         yield every[begin : begin + _BATCH]

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, delete, insert, select, update
 
 from meltemi.chunks.head import Head
+from meltemi.chunks.index.blobs import batches
 from meltemi.chunks.index.database import Database
 from meltemi.chunks.index.schema import State, facts, heads, packs
 from meltemi.chunks.index.sessions import forget, must_live
@@ -42,7 +43,7 @@ class Heads:
             taken = select(heads.c.id).where(heads.c.name == head.name)
             if connection.scalar(taken) is not None:
                 raise ConflictError(f"image {head.name}: there is one of that name already")
-            known = dict(connection.execute(select(packs.c.id, packs.c.state)).tuples().all())
+            known = _states(connection, relied)
             standing = (State.LIVE, State.RETIRING)
             if fallen := [pack for pack in relied if known.get(pack) not in standing]:
                 raise SessionLostError(
@@ -102,6 +103,14 @@ class Heads:
         with self._database.exclusive() as connection:
             gone = (heads.c.id == head_id) & (heads.c.state == State.GONE)
             connection.execute(delete(heads).where(gone))
+
+
+def _states(connection: Connection, wanted: Collection[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for batch in batches(wanted):
+        query = select(packs.c.id, packs.c.state).where(packs.c.id.in_(batch))
+        found.update(connection.execute(query).tuples().all())
+    return found
 
 
 def _heads(connection: Connection, wanted: list[State]) -> list[Head]:
