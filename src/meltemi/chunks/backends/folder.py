@@ -31,13 +31,10 @@ class FolderBackend:
         """Write a file under a temporary name, sync it, rename it, sync its folder."""
         final = self._folder / name
         with self._telling(f"writing {name}"):
-            draft = self._folder / _DRAFTS / uuid4().hex
-            self._make(draft.parent)
+            self._make(self._folder / _DRAFTS)
             self._make(final.parent)
-            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            draft, file = self._begin()
             try:
-                # Tells who tidies up that this draft is being written.
-                fcntl.flock(file, fcntl.LOCK_EX)
                 view = memoryview(data)
                 while view:
                     view = view[os.write(file, view) :]
@@ -71,10 +68,7 @@ class FolderBackend:
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         """Walk through a folder."""
         with self._telling(f"listing {folder}"):
-            for path in (self._folder / folder).rglob("*"):
-                with suppress(FileNotFoundError):
-                    if path.is_file():
-                        yield str(path.relative_to(self._folder)), path.stat().st_size
+            yield from _files(self._folder / folder, folder)
 
     def delete(self, name: str) -> None:
         """Delete a file, and see that it stays deleted."""
@@ -88,7 +82,8 @@ class FolderBackend:
         count = 0
         with self._telling("tidying up"):
             for path in (self._folder / _DRAFTS).glob("*"):
-                with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+                # To lock a file of NFS it must be open for writing.
+                with suppress(FileNotFoundError, BlockingIOError), path.open("r+b", 0) as file:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     path.unlink()
                     count += 1
@@ -96,6 +91,22 @@ class FolderBackend:
 
     def close(self) -> None:
         """Hold nothing."""
+
+    def _begin(self) -> tuple[Path, int]:
+        """Make an empty draft, locked to tell who tidies up that it is being written."""
+        while True:
+            draft = self._folder / _DRAFTS / uuid4().hex
+            file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.fstat(file).st_nlink:
+                    return draft, file
+            except BaseException:
+                draft.unlink(missing_ok=True)
+                os.close(file)
+                raise
+            # It was tidied away before it was locked.
+            os.close(file)
 
     def _make(self, folder: Path) -> None:
         if folder.is_dir():
@@ -114,6 +125,20 @@ class FolderBackend:
         except OSError as error:
             kind = QuotaError if error.errno in _FULL else StoreError
             raise kind(f"{self.label}: {doing}: {error.strerror}") from error
+
+
+def _files(folder: Path, name: str) -> Iterator[tuple[str, int]]:
+    """Give names and lengths of the files below a folder; what vanishes meanwhile is left out."""
+    try:
+        found = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in found:
+        with suppress(FileNotFoundError):
+            if entry.is_dir():
+                yield from _files(folder / entry.name, f"{name}/{entry.name}")
+            else:
+                yield f"{name}/{entry.name}", entry.stat().st_size
 
 
 def _sync_folder(folder: Path) -> None:
