@@ -93,9 +93,13 @@ class Store:
         finally:
             writer.close()
 
+    def find(self, name: str) -> Head | None:
+        """Give an image by its name, where there is one."""
+        return self.heads.get(checked_name(name))
+
     def head(self, name: str) -> Head:
         """Give an image by its name; raise VanishedError where there is none."""
-        if (head := self.heads.get(checked_name(name))) is None:
+        if (head := self.find(name)) is None:
             raise VanishedError(f"{self.backend.label}: no image of the name {name}")
         return head
 
