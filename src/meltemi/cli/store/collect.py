@@ -6,9 +6,9 @@ import click
 
 from meltemi.chunks.collector import collect
 from meltemi.cli.options import option
-from meltemi.cli.output import check_columns, output_options, print_rows
+from meltemi.cli.output import check_columns, output_options
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import complain, verdict, working
+from meltemi.cli.store.work import complain, print_one, verdict, working
 from meltemi.model.units import format_size
 
 _COLUMNS: Final = ("Images", "Live", "Stored", "Dead", "Rewritten", "Freed", "Waiting")
@@ -39,7 +39,7 @@ def command(address: str, **options: Any) -> int:
         "Freed": done.freed,
         "Waiting": done.waiting,
     }
-    print_rows([row], _COLUMNS, options)
+    print_one(row, _COLUMNS, options)
     click.echo(
         f"{format_size(done.stored)} are stored, {format_size(done.live)} of them needed; "
         f"{format_size(done.freed)} {'would be' if dry else 'were'} freed",

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from meltemi.cli.output import check_columns, output_options, print_rows
+from meltemi.cli.output import check_columns, output_options
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import working
+from meltemi.cli.store.work import print_one, working
 
 _COLUMNS = ("Store", "Index")
 
@@ -20,5 +20,5 @@ def command(address: str, **options: Any) -> int:
     check_columns(_COLUMNS, options)
     with working(address, options, create=True) as store:
         row = {"Store": store.backend.label, "Index": store.database.label}
-    print_rows([row], _COLUMNS, options)
+    print_one(row, _COLUMNS, options)
     return 0

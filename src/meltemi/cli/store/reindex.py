@@ -5,9 +5,9 @@ from typing import Any, Final
 import click
 
 from meltemi.chunks.reconcile import reindex
-from meltemi.cli.output import check_columns, output_options, print_rows
+from meltemi.cli.output import check_columns, output_options
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import complain, verdict, working
+from meltemi.cli.store.work import complain, print_one, verdict, working
 
 _COLUMNS: Final = ("Images", "Packs", "Blobs", "Dropped", "Damaged")
 
@@ -43,5 +43,5 @@ def command(address: str, **options: Any) -> int:
         "Dropped": len(done.dropped_images) + len(done.dropped_packs),
         "Damaged": len(done.damaged),
     }
-    print_rows([row], _COLUMNS, options)
+    print_one(row, _COLUMNS, options)
     return verdict(done.damaged, "meltemi store check names the images")

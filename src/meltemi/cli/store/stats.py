@@ -6,9 +6,9 @@ from typing import Any, Final
 import click
 
 from meltemi.chunks.stats import stats
-from meltemi.cli.output import check_columns, output_options, print_rows
+from meltemi.cli.output import check_columns, output_options
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import working
+from meltemi.cli.store.work import print_one, working
 from meltemi.model.units import format_size
 
 _COLUMNS: Final = ("Images", "Data", "Distinct", "Stored", "Packs", "Blobs", "Sessions")
@@ -27,7 +27,7 @@ def command(address: str, **options: Any) -> int:
     check_columns(_COLUMNS, options)
     with working(address, options) as store:
         done = stats(store)
-    print_rows([{name.title(): value for name, value in asdict(done).items()}], _COLUMNS, options)
+    print_one({name.title(): value for name, value in asdict(done).items()}, _COLUMNS, options)
     click.echo(
         f"{done.images} images of {format_size(done.data)} take {format_size(done.stored)}",
         err=True,
