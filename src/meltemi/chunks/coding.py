@@ -13,13 +13,14 @@ LEVEL: Final = 3
 
 _SAMPLE: Final = 4096
 _LARGEST_BLOB: Final = 2**20
+_UNTOLD: Final = -1
 _local = threading.local()
 
 
 def encode(data: Buffer) -> tuple[int, Buffer]:
     """Give the coding that suits these bytes, and the bytes in it."""
     packed: bytes = _compressor().compress(data)
-    if len(packed) <= len(data) - len(data) // 32:
+    if 32 * len(packed) <= 31 * len(data):
         return ZSTD, packed
     return PLAIN, data
 
@@ -30,7 +31,13 @@ def decode(coding: int, stored: Buffer, length: int) -> Buffer:
         data = stored
     elif coding == ZSTD and length <= _LARGEST_BLOB:
         try:
-            data = _decompressor().decompress(stored, max_output_size=length)
+            # A frame that tells its length is given the memory for it, however much it is.
+            told = zstandard.frame_content_size(stored)
+            if told not in (length, _UNTOLD):
+                raise ValueError(f"{told} bytes instead of {length}")
+            data = _decompressor().decompress(
+                stored, max_output_size=length, allow_extra_data=False
+            )
         except zstandard.ZstdError as error:
             raise ValueError(str(error)) from error
     else:

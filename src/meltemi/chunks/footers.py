@@ -28,6 +28,8 @@ def places_of(backend: Backend, pack: str, *, whole_header: bool = False) -> lis
     try:
         while True:
             tail = backend.read(name, size - wanted, wanted)
+            if len(tail) != wanted:
+                raise DamageError(f"{where}: it ends before its {size} bytes do")
             found = read_footer(pack, tail, size)
             if not isinstance(found, int):
                 break

@@ -48,7 +48,7 @@ class Head:
         if not newline or told != blake3(line.encode()).hexdigest() + "\n":
             raise ValueError("it does not have its hash")
         facts = json.loads(line)
-        if facts.pop("version", None) != _VERSION:
+        if not isinstance(facts, dict) or facts.pop("version", None) != _VERSION:
             raise ValueError("a head of another version")
         try:
             manifest = parse_id(facts.pop("manifest"))

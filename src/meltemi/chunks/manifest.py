@@ -87,8 +87,12 @@ def decode_segment(data: bytes, *, length: int | None = None) -> Segment:
     parts = _Parts(data, 1)
     if level:
         segment = Segment(level, children=list(parts.children()))
+        if not segment.children:
+            raise FormatError("a segment of no segments")
     else:
         segment = Segment(0, entries=list(parts.entries()))
+    if len(segment.entries or segment.children) > MOST_ENTRIES or segment.length > LARGEST_DATA:
+        raise FormatError("a segment that is too large")
     if length is not None and segment.length != length:
         raise FormatError(f"a segment of {segment.length} bytes stands for {length}")
     return segment
