@@ -4,10 +4,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sqlalchemy import Connection, create_engine, event, make_url, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    any_,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    literal,
+    make_url,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from meltemi.chunks.blob import ID_BYTES
 from meltemi.chunks.index import schema
 from meltemi.errors import StoreError, UsageError
 
@@ -84,6 +99,22 @@ class Database:
         with self.exclusive() as connection:
             connection.execute(schema.owner.delete())
             connection.execute(schema.owner.insert().values(store=store))
+
+    def among(self, column: Column[Any]) -> ColumnElement[bool]:
+        """Say that a column is one of the ids that stand one after another in the parameter `ids`.
+
+        A parameter for each of them would cost several times what the look-ups themselves do.
+        """
+        ids = bindparam("ids", type_=LargeBinary)
+        if self._sqlite:
+            first = select(literal(1, Integer).label("at")).cte("places", recursive=True)
+            after = first.c.at + ID_BYTES
+            places = first.union_all(select(after).where(after <= func.length(ids)))
+            return column.in_(select(func.substr(ids, places.c.at, ID_BYTES)))
+        place = func.generate_series(1, func.length(ids), ID_BYTES).column_valued("place")
+        # As an array, so that the planner never thinks of reading the whole table.
+        split = select(func.substr(ids, place, ID_BYTES)).scalar_subquery()
+        return column == any_(func.array(split))
 
     def upsert(self, table: Any) -> Any:
         """Give an INSERT that knows ON CONFLICT."""
