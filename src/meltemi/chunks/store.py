@@ -100,7 +100,7 @@ class Store:
     def head(self, name: str) -> Head:
         """Give an image by its name; raise VanishedError where there is none."""
         if (head := self.find(name)) is None:
-            raise VanishedError(f"{self.backend.label}: no image of the name {name}")
+            raise VanishedError(f"{self.backend.label}: there is no image {name}")
         return head
 
     def reader(self, head: Head) -> Reader:
@@ -111,7 +111,7 @@ class Store:
         """Take an image's name away; its data goes with the next collection."""
         head = self.heads.withdraw(checked_name(name))
         if head is None:
-            raise VanishedError(f"{self.backend.label}: no image of the name {name}")
+            raise VanishedError(f"{self.backend.label}: there is no image {name}")
         self.backend.delete(object_of(head.id))
         self.heads.erase(head.id)
         return head

@@ -71,7 +71,9 @@ class Source:
         if stat.S_ISFIFO(mode):
             with suppress(OSError):  # then the pipe stays as narrow as it is
                 fcntl.fcntl(self._file.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
-        if not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
+        if stat.S_ISREG(mode):
+            return self._before.st_size - self._file.tell()
+        if not stat.S_ISBLK(mode):
             return None
         begin = self._file.tell()
         size = self._file.seek(0, os.SEEK_END) - begin

@@ -33,7 +33,7 @@ def working(
     to be rebuilt: it would say that the store is empty.
     """
     _log_as(options)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         store = open_store(address, options["index"], create=create)
         try:
@@ -49,6 +49,8 @@ def working(
     except KeyboardInterrupt:
         click.echo(f"meltemi: interrupted: {leaves}", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
