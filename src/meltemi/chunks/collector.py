@@ -1,8 +1,7 @@
 """Garbage collection: what no head leads to goes, while uploads run (docs/chunk-store.md)."""
 
-import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,20 +13,18 @@ from meltemi.chunks.index.blobs import Location
 from meltemi.chunks.index.collection import CollectionIndex, PackRow
 from meltemi.chunks.index.schema import State
 from meltemi.chunks.marks import Marks, mark_head
-from meltemi.chunks.pack import Place, pack_object
+from meltemi.chunks.pack import HEADER_BYTES, Place, footer_bytes, pack_object
 from meltemi.chunks.packing import Packer
-from meltemi.chunks.reconcile import adopt_unknown
-from meltemi.chunks.session import BEAT_SECONDS, Session
+from meltemi.chunks.reconcile import adopt_unknown, settle_orphans
+from meltemi.chunks.session import Session, bury_the_dead, lease
 from meltemi.chunks.store import Store
-from meltemi.errors import DamageError, MissingError
+from meltemi.errors import DamageError, MissingError, StoreError
 
 _SLACK: Final = 1.05
 """Times the living bytes that may be stored before packs are rewritten."""
 
 _ROUND: Final = 16
 """Packs that are rewritten at once."""
-
-_log: Final = logging.getLogger(__name__)
 
 
 @dataclass
@@ -46,14 +43,11 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class _Yield:
-    """A pack, and how many of its bytes something needs."""
+    """A pack: the bytes of blobs that something needs, and what could go without the others."""
 
     row: PackRow
     live: int
-
-    @property
-    def dead(self) -> int:
-        return self.row.size - self.live
+    dead: int
 
 
 def collect(store: Store, *, dry_run: bool = False) -> Collected:
@@ -63,17 +57,8 @@ def collect(store: Store, *, dry_run: bool = False) -> Collected:
     an image needs, StoreError where the index tells of packs that are not there.
     """
     with Session(store.sessions) as session, Marks() as marks:
-        store.sessions.lease(session.number)
+        lease(store.sessions, session.number)
         return _Collector(store, session, marks, dry_run=dry_run).run()
-
-
-def bury_the_dead(store: Store, wait: Callable[[float], None] = time.sleep) -> list[int]:
-    """End the sessions whose hearts have stopped; a clock that jumps does not make it so."""
-    silent = store.sessions.silent()
-    if not silent:
-        return []
-    wait(2 * BEAT_SECONDS)
-    return store.sessions.bury(silent)
 
 
 class _Collector:
@@ -89,11 +74,11 @@ class _Collector:
 
     def run(self) -> Collected:
         if not self._dry_run:
-            for number in bury_the_dead(self._store):
-                _log.info("session %d is dead", number)
-            self._sweep()
+            bury_the_dead(self._store.sessions)
+            settle_orphans(self._store, self._index)
         adopt_unknown(self._store, self._index, dry_run=self._dry_run)
         self._mark()
+        self._doubt()
         yields = self._yields()
         self._done.live = sum(part.live for part in yields)
         self._done.stored = sum(part.row.size for part in yields)
@@ -103,12 +88,13 @@ class _Collector:
         if self._dry_run:
             self._done.freed = sum(part.dead for part in [*dead, *poor])
             return self._done
-        for begin in range(0, len(poor), _ROUND):
-            self._rewrite([part.row for part in poor[begin : begin + _ROUND]])
         if dead:
             self._retire_dead([part.row for part in dead])
-        self._dismiss()
-        self._sweep()
+        # What is dead makes room before anything is written.
+        self._delete()
+        for begin in range(0, len(poor), _ROUND):
+            self._rewrite([part.row for part in poor[begin : begin + _ROUND]])
+            self._delete()
         return self._done
 
     def _mark(self) -> None:
@@ -120,6 +106,22 @@ class _Collector:
                 self._marked.add(head.id)
         self._published = published
         self._done.images = len(self._marked)
+
+    def _doubt(self) -> None:
+        """Raise DamageError where the index says of a pack that it may go, and something needs it.
+
+        No collector ever left it like that.
+        """
+        for row in self._index.packs():
+            if row.state is not State.GONE:
+                continue
+            with suppress(MissingError, DamageError):
+                if self._needed(row, places_of(self._store.backend, row.id))[0]:
+                    raise StoreError(
+                        f"{self._store.database.label}: the index is damaged: pack {row.id} is to "
+                        "go, but images need it; nothing was deleted: name a new index and "
+                        "rebuild it (meltemi store reindex)"
+                    )
 
     def _yields(self) -> list[_Yield]:
         """Say of each pack that nobody is writing how much of it something needs."""
@@ -136,7 +138,9 @@ class _Collector:
                 continue
             home, bad = self._needed(row, places)
             if not bad:
-                found.append(_Yield(row, sum(place.stored for place in home)))
+                live = sum(place.stored for place in home)
+                kept = HEADER_BYTES + live + footer_bytes(len(home)) if home else 0
+                found.append(_Yield(row, live, row.size - kept))
         return found
 
     def _needed(self, row: PackRow, places: Sequence[Place]) -> tuple[list[Place], bool]:
@@ -161,6 +165,7 @@ class _Collector:
                 packer.flush()
                 numbers = [row.number for row in going]
                 if self._index.retire(numbers, packer.packs.items(), self._published):
+                    self._done.freed -= packer.stored
                     return
                 self._mark()
         finally:
@@ -171,9 +176,13 @@ class _Collector:
         self._session.check()
         backend = self._store.backend
         for stretch in stretches(Location(row.id, place, bad=False) for place in places):
-            data = memoryview(
-                backend.read(pack_object(row.id), stretch.begin, stretch.end - stretch.begin)
-            )
+            length = stretch.end - stretch.begin
+            data = memoryview(backend.read(pack_object(row.id), stretch.begin, length))
+            if len(data) < length:
+                raise StoreError(
+                    f"{backend.label}: pack {row.id}: only {len(data)} bytes of {length} can be "
+                    f"read at {stretch.begin}; try again"
+                )
             for place in stretch.places:
                 begin = place.offset - stretch.begin
                 stored = data[begin : begin + place.stored]
@@ -189,18 +198,28 @@ class _Collector:
         while not self._index.retire(numbers, (), self._published):
             self._mark()
 
+    def _delete(self) -> None:
+        self._dismiss()
+        self._sweep()
+
     def _dismiss(self) -> None:
-        """Delete the retiring packs that nothing needs and no session may rely on."""
+        """Let go of the retiring packs that nothing needs and no session may rely on."""
+        self._done.waiting = 0
         for row in self._index.packs():
             if row.state is not State.RETIRING:
                 continue
             self._session.check()
+            if self._index.published() != self._published:
+                self._mark()
             places: list[Place] | None
             try:
                 places = places_of(self._store.backend, row.id)
             except (DamageError, MissingError):
                 places = None
-            if places is not None and self._needed(row, places)[0]:
+                needed = bool(self._marks.known(self._index.inhabitants(row.number)))
+            else:
+                needed = bool(self._needed(row, places)[0])
+            if needed:
                 self._index.revive(row.number)
             elif self._index.dismiss(row.number, places, self._published):
                 self._done.freed += row.size
@@ -212,10 +231,11 @@ class _Collector:
         backend = self._store.backend
         rows = self._index.packs()
         for row in rows:
-            if row.state is State.GONE:
+            if row.state is State.GONE and self._index.condemned(row.number):
                 backend.delete(pack_object(row.id))
                 self._index.erase(row.number)
         for head_id in self._store.heads.withdrawn():
+            self._session.check()
             backend.delete(object_of(head_id))
             self._store.heads.erase(head_id)
         known = {row.id for row in rows if row.state is not State.GONE}
@@ -228,11 +248,11 @@ class _Collector:
 
 def _poor(yields: Sequence[_Yield]) -> list[_Yield]:
     """Choose the packs to rewrite: those with the most dead bytes, until little is left."""
-    live = sum(part.live for part in yields)
     stored = sum(part.row.size for part in yields)
+    live = stored - sum(part.dead for part in yields)
     chosen = []
     for part in sorted(yields, key=lambda part: part.dead / part.row.size, reverse=True):
-        if stored <= _SLACK * live:
+        if stored <= _SLACK * live or not part.dead:
             break
         chosen.append(part)
         stored -= part.dead

@@ -10,13 +10,16 @@ from meltemi.chunks.coding import decode
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.index.blobs import Blobs, Location
 from meltemi.chunks.pack import Place, pack_object
-from meltemi.errors import DamageError, MissingError
+from meltemi.errors import DamageError, MissingError, StoreError
 
 GAP: Final = 512 * 2**10
 """Bytes that are rather read in vain than asked around."""
 
 LARGEST_READ: Final = 8 * 2**20
 """Bytes that one read of neighbours spans at most."""
+
+_LARGEST: Final = 2**21
+"""Bytes that no blob has."""
 
 _ATTEMPTS: Final = 3
 
@@ -75,7 +78,13 @@ class Fetcher:
         for attempt in range(_ATTEMPTS):
             located = self._index.locate(missing)
             if lost := missing - located.keys():
-                raise DamageError(f"{self._backend.label}: blob {min(lost).hex()} is in no pack")
+                raise DamageError(
+                    f"{self._backend.label}: blob {min(lost).hex()} is in no pack that the index "
+                    "knows: rebuild the index (meltemi store reindex), or put the same data again"
+                )
+            for pack, place, _ in located.values():
+                if not _is_plausible(place):
+                    self._explain(pack, [place])
             moved: MissingError | None = None
             reads = [
                 self._pool.submit(self._read, stretch) for stretch in stretches(located.values())
@@ -89,7 +98,10 @@ class Fetcher:
             if not missing:
                 break
             if attempt + 1 == _ATTEMPTS and moved is not None:
-                raise DamageError(f"{moved}; the index knows {len(missing)} blobs there") from moved
+                raise DamageError(
+                    f"{moved}; the index knows {len(missing)} blobs there: restore it, or rebuild "
+                    "the index (meltemi store reindex) and put the same data again"
+                ) from moved
         return found
 
     def _read(self, stretch: Stretch) -> dict[BlobId, Buffer]:
@@ -105,11 +117,14 @@ class Fetcher:
             else:
                 found[place.blob] = blob
         if damaged:
-            self._explain(stretch.pack, damaged)
+            found.update(self._explain(stretch.pack, damaged))
         return found
 
-    def _explain(self, pack: str, damaged: Sequence[Place]) -> None:
-        """Say whether the pack or the index is wrong, and remember it of the pack."""
+    def _explain(self, pack: str, damaged: Sequence[Place]) -> dict[BlobId, Buffer]:
+        """Say whether the pack or the index is wrong, and remember it of the pack.
+
+        Give the blobs where it was the reading that went wrong.
+        """
         where = f"{self._backend.label}: pack {pack}"
         true = set(places_of(self._backend, pack))
         if wrong := [place for place in damaged if place not in true]:
@@ -117,11 +132,36 @@ class Fetcher:
                 f"{where}: blob {wrong[0].blob.hex()} is not where the index says: "
                 "rebuild the index (meltemi store reindex)"
             )
-        names = [place.blob for place in damaged]
+        found: dict[BlobId, Buffer] = {}
+        names = []
+        for place in damaged:
+            stored = self._backend.read(pack_object(pack), place.offset, place.stored)
+            if len(stored) < place.stored:
+                raise StoreError(
+                    f"{where}: only {len(stored)} bytes of {place.stored} can be read at "
+                    f"{place.offset}, though its footer is there; try again"
+                )
+            blob = unpacked(place, stored)
+            if blob is None:
+                names.append(place.blob)
+            else:
+                found[place.blob] = blob
+        if not names:
+            return found
         record_damage(self._backend, self._index, pack, names)
         raise DamageError(
             f"{where}: blob {names[0].hex()} is damaged; putting the same data again heals it"
         )
+
+
+def _is_plausible(place: Place) -> bool:
+    """Say whether a blob can be there: what a damaged index tells must not take all memory."""
+    bounds: tuple[tuple[object, int], ...] = (
+        (place.offset, 2**40),
+        (place.stored, _LARGEST),
+        (place.length, _LARGEST),
+    )
+    return all(isinstance(n, int) and 0 <= n <= most for n, most in bounds)
 
 
 def unpacked(place: Place, stored: Buffer) -> Buffer | None:

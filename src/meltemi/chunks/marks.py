@@ -1,9 +1,7 @@
 """Marks: the blobs that something needs, kept on disk so that memory does not grow."""
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,9 +20,8 @@ class Marks:
     """A set of blobs in a scratch database."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="meltemi-marks-")
-        path = Path(self._folder.name) / "marks.sqlite"
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        # A file without a name in the folder for such: nothing stays behind, however it ends.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32768"):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.execute("CREATE TABLE marks (id BLOB PRIMARY KEY) WITHOUT ROWID")
@@ -57,7 +54,6 @@ class Marks:
         traceback: TracebackType | None,
     ) -> None:
         self._database.close()
-        self._folder.cleanup()
 
 
 def mark_head(head: Head, fetcher: Fetcher, marks: Marks) -> None:

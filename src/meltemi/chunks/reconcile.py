@@ -11,7 +11,7 @@ from meltemi.chunks.head import Head, object_of
 from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.index.schema import State
 from meltemi.chunks.pack import pack_object
-from meltemi.chunks.session import Session
+from meltemi.chunks.session import Session, lease
 from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MissingError, StoreError, UsageError
 
@@ -31,7 +31,7 @@ class Reindexed:
 def reindex(store: Store) -> Reindexed:
     """Make the index say what the packs and heads of the backend say; uploads may run."""
     with Session(store.sessions) as session:
-        store.sessions.lease(session.number)
+        lease(store.sessions, session.number)
         index = CollectionIndex(store.database, session.number)
         done = Reindexed()
         _drop_missing(store, index, done)
@@ -44,13 +44,11 @@ def reindex(store: Store) -> Reindexed:
                 continue
             except DamageError as error:
                 done.damaged.append(str(error))
-                continue
+                places = []
             index.adopt(pack, size, places, bad.get(pack, set()))
             done.packs += 1
             done.blobs += len(places)
-        listed = list(listed_heads(store.backend))
-        known = store.heads.known()
-        for head_id in listed:
+        for head_id in listed_heads(store.backend):
             try:
                 head = read_head(store.backend, head_id)
             except MissingError:
@@ -59,10 +57,26 @@ def reindex(store: Store) -> Reindexed:
                 done.damaged.append(str(error))
                 continue
             done.images += 1
-            if head_id not in known:
-                index.adopt_head(head)
+            index.adopt_head(head)
         store.indexed()
         return done
+
+
+def settle_orphans(store: Store, index: CollectionIndex) -> None:
+    """Take up what sessions that died were about to bring, where it has come; else forget it.
+
+    What lies in the backend is not deleted for that: the index may be older than its completion.
+    """
+    backend = store.backend
+    for row in index.packs():
+        if row.state is State.COMING and row.session is None:
+            size = backend.size(pack_object(row.id))
+            if size is None:
+                index.erase(row.number)
+            else:
+                _adopt(backend, index, row.id, size, set())
+    for head_id in store.heads.orphaned():
+        index.settle_head(head_id, there=backend.size(object_of(head_id)) is not None)
 
 
 def adopt_unknown(store: Store, index: CollectionIndex, *, dry_run: bool) -> None:
@@ -80,26 +94,42 @@ def adopt_unknown(store: Store, index: CollectionIndex, *, dry_run: bool) -> Non
             _must_be_there(backend, pack_object(row.id))
     heads = set(listed_heads(backend))
     mine = store.heads.known()
-    for head in store.heads.all():
-        if head.id not in heads:
-            _must_be_there(backend, head.object)
-    strangers = [pack for pack in listed if pack not in known]
-    unknown = heads - mine
+    for head_id in store.heads.named():
+        if head_id not in heads and head_id in store.heads.named():
+            _must_be_there(backend, object_of(head_id))
+    # A list may tell of what has been deleted.
+    strangers = [
+        pack for pack in listed if pack not in known and backend.size(pack_object(pack)) is not None
+    ]
+    unknown = [head_id for head_id in heads - mine if backend.size(object_of(head_id)) is not None]
     if dry_run and (strangers or unknown):
         raise StoreError(
             f"{backend.label}: {len(strangers)} packs and {len(unknown)} heads are unknown to the "
             "index, which may be old: rebuild it first (meltemi store reindex)"
         )
+    bad = _known_bad(backend) if strangers else {}
     for pack in strangers:
-        try:
-            index.adopt(pack, listed[pack], places_of(backend, pack), set())
-        except MissingError:  # deleted a moment ago
-            continue
+        _adopt(backend, index, pack, listed[pack], bad.get(pack, set()))
     for head_id in unknown:
         try:
             index.adopt_head(read_head(backend, head_id))
         except MissingError:
             continue
+        if backend.size(object_of(head_id)) is None:
+            index.drop_head(head_id)
+
+
+def _adopt(
+    backend: Backend, index: CollectionIndex, pack: str, size: int, bad: set[BlobId]
+) -> None:
+    """Take up a pack; one that cannot be read is known, at least, and named by who looks."""
+    try:
+        places = places_of(backend, pack)
+    except MissingError:  # deleted a moment ago
+        return
+    except DamageError:
+        places = []
+    index.adopt(pack, size, places, bad)
 
 
 def read_head(backend: Backend, head_id: str) -> Head:
@@ -120,10 +150,10 @@ def _drop_missing(store: Store, index: CollectionIndex, done: Reindexed) -> None
         if row.state in there and store.backend.size(pack_object(row.id)) is None:
             index.drop(row.number)
             done.dropped_packs.append(row.id)
-    for head in store.heads.all():
-        if store.backend.size(head.object) is None:
-            index.drop_head(head.id)
-            done.dropped_images.append(head.name)
+    for head_id, name in store.heads.named().items():
+        if store.backend.size(object_of(head_id)) is None:
+            index.drop_head(head_id)
+            done.dropped_images.append(name)
 
 
 def _must_be_there(backend: Backend, name: str) -> None:

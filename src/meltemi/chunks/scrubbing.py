@@ -59,13 +59,18 @@ def scrub(
 def _scrub_pack(store: Store, row: PackRow, done: Scrubbed) -> None:
     try:
         places = places_of(store.backend, row.id, whole_header=True)
-        data = memoryview(store.backend.read(pack_object(row.id), 0, row.size))
+        size = store.backend.size(pack_object(row.id)) or 0
+        data = memoryview(store.backend.read(pack_object(row.id), 0, size))
     except MissingError as error:
-        if any(other.number == row.number for other in pack_rows(store.database)):
+        states = {other.number: other.state for other in pack_rows(store.database)}
+        if states.get(row.number) in (State.LIVE, State.RETIRING):
             done.problems.append(str(error))
         return  # otherwise it was collected meanwhile
     except DamageError as error:
         done.problems.append(str(error))
+        return
+    if len(data) < size:
+        done.problems.append(f"pack {row.id}: only {len(data)} of its {size} bytes can be read")
         return
     done.packs += 1
     done.bytes += len(data)

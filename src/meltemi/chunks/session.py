@@ -2,11 +2,12 @@
 
 import logging
 import threading
+import time
 from types import TracebackType
 from typing import Final, Self
 
 from meltemi.chunks.index.sessions import Sessions, lost
-from meltemi.errors import MeltemiError, SessionLostError
+from meltemi.errors import BusyError, MeltemiError, SessionLostError
 
 BEAT_SECONDS: Final = 10.0
 
@@ -56,3 +57,25 @@ class Session:
                 return
             except MeltemiError as error:  # the next beat may get through
                 _log.warning("session %d: %s", self.number, error)
+
+
+def bury_the_dead(sessions: Sessions) -> list[int]:
+    """End the sessions whose hearts have stopped; a clock that jumps does not make it so."""
+    silent = sessions.silent()
+    if not silent:
+        return []
+    time.sleep(2 * BEAT_SECONDS)
+    buried = sessions.bury(silent)
+    for number in buried:
+        _log.info("session %d is dead", number)
+    return buried
+
+
+def lease(sessions: Sessions, number: int) -> None:
+    """Take the collector's lease for a session; raise BusyError where a living one has it."""
+    try:
+        sessions.lease(number)
+    except BusyError:
+        if not bury_the_dead(sessions):
+            raise
+        sessions.lease(number)

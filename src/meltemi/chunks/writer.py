@@ -106,7 +106,14 @@ class Writer:
                 )
         self._heads.publish(self._session.number, head, self._relied)
         self._backend.write(head.object, head.encode().encode())
-        self._heads.complete(self._session.number, head)
+        try:
+            self._heads.complete(self._session.number, head)
+        except SessionLostError:
+            # It must not look like one that the index has lost.
+            self._heads.condemn(head)
+            self._backend.delete(head.object)
+            self._heads.erase(head.id)
+            raise
         self._forgotten = True
         return Put(head, self._packer.stored)
 

@@ -9,6 +9,7 @@ from meltemi.chunks.blob import BlobId
 from meltemi.chunks.head import Head
 from meltemi.chunks.index.blobs import enter, leave
 from meltemi.chunks.index.database import Database
+from meltemi.chunks.index.heads import other_name
 from meltemi.chunks.index.schema import State, blobs, facts, heads, packs, sessions
 from meltemi.chunks.index.sessions import must_live, newest
 from meltemi.chunks.pack import Place
@@ -115,26 +116,56 @@ class CollectionIndex:
             connection.execute(update(packs).where(mine).values(state=State.GONE))
             return True
 
-    def erase(self, number: int) -> None:
-        """Forget the row of a pack whose object is deleted."""
+    def inhabitants(self, number: int) -> list[BlobId]:
+        """Give the blobs that the index knows in a pack, where its footer cannot say it."""
+        with self._database.reading() as connection:
+            query = select(blobs.c.id).where(blobs.c.pack == number)
+            return [BlobId(bytes(blob)) for blob in connection.scalars(query)]
+
+    def condemned(self, number: int) -> bool:
+        """Say whether a pack still is to be deleted, and by this session."""
         with self._database.exclusive() as connection:
-            gone = (packs.c.number == number) & (packs.c.state == State.GONE)
+            must_live(connection, self._session, leased=True)
+            state = select(packs.c.state).where(packs.c.number == number)
+            return connection.scalar(state) == State.GONE
+
+    def erase(self, number: int) -> None:
+        """Forget the row of a pack whose object is deleted, or was never written."""
+        with self._database.exclusive() as connection:
+            must_live(connection, self._session, leased=True)
+            orphaned = (packs.c.state == State.COMING) & packs.c.session.is_(None)
+            gone = (packs.c.number == number) & (orphaned | (packs.c.state == State.GONE))
             connection.execute(delete(packs).where(gone))
 
+    def settle_head(self, head_id: str, *, there: bool) -> None:
+        """Complete a head whose session died where its object is there; forget it otherwise."""
+        with self._database.exclusive() as connection:
+            must_live(connection, self._session, leased=True)
+            orphaned = (heads.c.state == State.COMING) & heads.c.session.is_(None)
+            mine = (heads.c.id == head_id) & orphaned
+            if there:
+                connection.execute(update(heads).where(mine).values(state=State.LIVE))
+            else:
+                connection.execute(delete(heads).where(mine))
+
     def adopt(self, pack: str, size: int, places: Sequence[Place], bad: set[BlobId]) -> None:
-        """Take up a pack that the index had never heard of, or mend what it knows of one."""
+        """Take up a pack that lies in the backend, whatever the index knows of it.
+
+        One that is gone is left alone: its object may be deleted at any moment.
+        """
         with self._database.exclusive() as connection:
             must_live(connection, self._session, leased=True)
             query = select(packs.c.number, packs.c.state).where(packs.c.id == pack)
             row = connection.execute(query).first()
-            if row is not None and row[1] != State.LIVE:
+            if row is not None and row[1] == State.GONE:
                 return
             if row is None:
                 new = insert(packs).values(id=pack, state=State.LIVE, size=size)
                 number = int(connection.execute(new.returning(packs.c.number)).scalar_one())
             else:
                 number = row[0]
-                connection.execute(update(packs).where(packs.c.number == number).values(size=size))
+                mine = update(packs).where(packs.c.number == number)
+                connection.execute(mine.values(state=State.LIVE, noted=None, size=size))
                 leave(connection, number, [place.blob for place in places])
             sound = [place for place in places if place.blob not in bad]
             # What the footer says is true, whatever the index says.
@@ -152,14 +183,24 @@ class CollectionIndex:
             connection.execute(delete(packs).where(packs.c.number == number))
 
     def adopt_head(self, head: Head) -> None:
-        """Take up a head that the index had never heard of."""
+        """Take up a head that lies in the backend; one that is to go is left alone.
+
+        Where the name is taken it gets another one, which has its id.
+        """
         with self._database.exclusive() as connection:
             must_live(connection, self._session, leased=True)
-            if connection.scalar(select(heads.c.id).where(heads.c.id == head.id)) is not None:
+            mine = heads.c.id == head.id
+            state = connection.scalar(select(heads.c.state).where(mine))
+            if state == State.GONE:
                 return
+            taken = select(heads.c.id).where(heads.c.name == head.name, ~mine)
             name = head.name
-            if connection.scalar(select(heads.c.id).where(heads.c.name == name)) is not None:
-                name = f"{head.name} ({head.id})"
+            if connection.scalar(taken) is not None:
+                name = other_name(head)
+            if state is not None:
+                there = update(heads).where(mine)
+                connection.execute(there.values(name=name, record=head.encode()))
+                return
             values = {"id": head.id, "name": name, "state": State.LIVE, "record": head.encode()}
             connection.execute(insert(heads).values(values))
             count = update(facts).where(facts.c.name == "published")

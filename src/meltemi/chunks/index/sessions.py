@@ -55,13 +55,17 @@ class Sessions:
             }
 
     def bury(self, watched: dict[int, int]) -> list[int]:
-        """End those sessions whose hearts have not beaten since they were watched."""
+        """End those sessions whose hearts have not beaten since they were watched.
+
+        What they were about to bring may have come all the same, unless the index is older than
+        that: it is left to the collector, who looks.
+        """
         buried = []
         with self._database.exclusive() as connection:
             for number, beats in watched.items():
                 same = (sessions.c.number == number) & (sessions.c.beats == beats)
                 if connection.scalar(select(sessions.c.number).where(same)) is not None:
-                    forget(connection, number)
+                    forget(connection, number, orphaned=True)
                     buried.append(number)
         return buried
 
@@ -106,15 +110,19 @@ def lost(number: int) -> SessionLostError:
     )
 
 
-def forget(connection: Connection, number: int) -> None:
-    """Delete a session; what it was about to bring is gone, what it brought is nobody's."""
+def forget(connection: Connection, number: int, *, orphaned: bool = False) -> None:
+    """Delete a session; what it was about to bring is gone, what it brought is nobody's.
+
+    With `orphaned`, what it was about to bring is nobody's, too.
+    """
     for table in (packs, heads):
         theirs = table.c.session == number
         coming = theirs & (table.c.state == State.COMING)
         gone: dict[str, object] = {"state": State.GONE, "session": None}
         if table is heads:
             gone["name"] = None
-        connection.execute(update(table).where(coming).values(gone))
+        if not orphaned:
+            connection.execute(update(table).where(coming).values(gone))
         connection.execute(update(table).where(theirs).values(session=None))
     connection.execute(delete(leases).where(leases.c.session == number))
     connection.execute(delete(sessions).where(sessions.c.number == number))
