@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, literal_column, select, update
 
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.index.database import Database
@@ -124,11 +124,9 @@ def enter(
     if not rows:
         return
     statement = database.upsert(blobs)
-    elsewhere = (
-        select(packs.c.number)
-        .where(packs.c.number == blobs.c.pack, packs.c.state == State.LIVE)
-        .exists()
-    )
+    # In words: SQLAlchemy would not take the column for that of the row which is in the way.
+    there = packs.c.number == literal_column("blobs.pack")
+    elsewhere = select(packs.c.number).where(there, packs.c.state == State.LIVE).exists()
     new = {name: statement.excluded[name] for name in rows[0] if name != "id"}
     connection.execute(
         statement.on_conflict_do_update(
