@@ -1,18 +1,23 @@
 """Checking a store: whether everything that an image needs lies where it should."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.footers import places_of
+from meltemi.chunks.head import object_of
 from meltemi.chunks.index.collection import pack_rows
+from meltemi.chunks.index.heads import other_name
 from meltemi.chunks.index.schema import State
 from meltemi.chunks.manifest import FormatError, Segment, decode_root, decode_segment
 from meltemi.chunks.marks import Marks
-from meltemi.chunks.pack import Place
+from meltemi.chunks.pack import pack_object
 from meltemi.chunks.reconcile import listed_heads, listed_packs, read_head
 from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MeltemiError, MissingError
+
+_STANDING: Final = (State.LIVE, State.RETIRING)
 
 
 @dataclass
@@ -46,24 +51,29 @@ class _Checker:
 
     def packs(self) -> None:
         """Hold the index against what the packs say, and remember what can be had."""
-        backend = self._store.backend
+        listed = {pack for pack, _ in listed_packs(self._store.backend)}
         rows = {row.id: row for row in pack_rows(self._store.database)}
-        for pack in sorted({pack for pack, _ in listed_packs(backend)} - rows.keys()):
-            self._problem(f"pack {pack} is unknown to the index: meltemi store reindex")
+        for pack in sorted(listed - rows.keys()):
+            # What was collected meanwhile is in no list of packs any more, but not there either.
+            if self._store.backend.size(pack_object(pack)) is not None:
+                self._problem(f"pack {pack} is unknown to the index: meltemi store reindex")
         for pack, row in rows.items():
-            if row.state not in (State.LIVE, State.RETIRING):
-                continue
-            self.done.packs += 1
-            try:
-                places = places_of(backend, pack, whole_header=True)
-            except MissingError as error:
-                self._problem(f"{error}; the index knows it")
-            except DamageError as error:
-                self._problem(str(error))
-            else:
-                self._hold_against(pack, places)
+            if row.state in _STANDING:
+                self.done.packs += 1
+                for problem in self._pack(pack):
+                    self._problem(problem)
 
-    def _hold_against(self, pack: str, places: Sequence[Place]) -> None:
+    def _pack(self, pack: str) -> Iterator[str]:
+        try:
+            places = places_of(self._store.backend, pack, whole_header=True)
+        except MissingError as error:
+            states = {row.id: row.state for row in pack_rows(self._store.database)}
+            if states.get(pack) in _STANDING:
+                yield f"{error}; the index knows it"
+            return  # otherwise it was collected meanwhile
+        except DamageError as error:
+            yield str(error)
+            return
         located = self._store.blobs.locate(place.blob for place in places)
         sound = []
         for place in places:
@@ -71,9 +81,9 @@ class _Checker:
             if known is None or known.pack != pack:
                 continue
             if known.place != place:
-                self._problem(f"pack {pack}: blob {place.blob.hex()}: the index is wrong: reindex")
+                yield f"pack {pack}: blob {place.blob.hex()}: the index is wrong: reindex"
             elif known.bad:
-                self._problem(f"pack {pack}: blob {place.blob.hex()} is known to be damaged")
+                yield f"pack {pack}: blob {place.blob.hex()} is known to be damaged"
             else:
                 sound.append(place.blob)
         self._sound.add(sound)
@@ -81,20 +91,30 @@ class _Checker:
     def heads(self) -> None:
         """Follow every image down."""
         backend = self._store.backend
-        heads = self._store.heads.all()
-        known = self._store.heads.known()
-        for head_id in sorted(set(listed_heads(backend)) - known):
-            self._problem(f"head {head_id} is unknown to the index: meltemi store reindex")
-        for head in heads:
+        listed = set(listed_heads(backend))
+        for head_id in sorted(listed - self._store.heads.known()):
+            if backend.size(object_of(head_id)) is not None:
+                self._problem(f"head {head_id} is unknown to the index: meltemi store reindex")
+        for head_id, name in self._store.heads.named().items():
             self.done.images += 1
-            try:
-                there = read_head(backend, head.id)
-                if (there.manifest, there.size) != (head.manifest, head.size):
-                    self._problem(f"image {head.name}: the index tells otherwise than its head")
-                for problem in self._below(head.manifest):
-                    self._problem(f"image {head.name}: {problem}")
-            except MeltemiError as error:
-                self._problem(f"image {head.name}: {error}")
+            problems = list(self._head(head_id, name))
+            if problems and head_id in self._store.heads.named():
+                for problem in problems:
+                    self._problem(f"image {name}: {problem}")
+
+    def _head(self, head_id: str, name: str) -> Iterator[str]:
+        try:
+            there = read_head(self._store.backend, head_id)
+            known = self._store.heads.get(name)
+        except MeltemiError as error:
+            yield str(error)
+            return
+        if name not in (there.name, other_name(there)) or known != replace(there, name=name):
+            yield f"the index tells otherwise than its head, {head_id}: meltemi store reindex"
+        try:
+            yield from self._below(there.manifest)
+        except MeltemiError as error:
+            yield str(error)
 
     def _below(self, root: BlobId) -> Iterator[str]:
         missing = list(self._missing([root]))
@@ -128,6 +148,12 @@ class _Checker:
     def _missing(self, blobs: Sequence[BlobId]) -> Iterator[str]:
         self.done.references += len(blobs)
         sound = self._sound.known(blobs)
+        if lost := [blob for blob in blobs if blob not in sound]:
+            # They may have been moved, or have come, since the packs were looked at.
+            located = self._store.blobs.locate(lost)
+            for pack in {location.pack for location in located.values()}:
+                list(self._pack(pack))
+            sound |= self._sound.known(lost)
         for blob in blobs:
             if blob not in sound:
                 yield f"blob {blob.hex()} cannot be had"

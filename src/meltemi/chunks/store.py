@@ -85,9 +85,13 @@ class Store:
     ) -> Iterator[Writer]:
         """Begin an upload; what is not finished within the context is given up."""
         session = Session(self.sessions)
-        writer = Writer(
-            self.backend, self.blobs, self.heads, session, self.pool, cut=cut, hashes=hashes
-        )
+        try:
+            writer = Writer(
+                self.backend, self.blobs, self.heads, session, self.pool, cut=cut, hashes=hashes
+            )
+        except BaseException:
+            session.close()
+            raise
         try:
             yield writer
         finally:

@@ -128,6 +128,7 @@ class Heads:
         """
         with self._database.reading() as connection:
             query = select(heads.c.id, heads.c.name).where(heads.c.state == State.LIVE)
+            query = query.order_by(heads.c.name, heads.c.id)
             return {head_id: str(name) for head_id, name in connection.execute(query)}
 
     def orphaned(self) -> list[str]:
