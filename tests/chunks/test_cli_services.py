@@ -22,10 +22,10 @@ def work(keeper: Keeper) -> None:
     """Do everything that a user does."""
     keeper.run("init")
     keeper.put("one", holey(1))
-    keeper.put("two", noise(2, 2 * MIB))
-    assert keeper.put("three", noise(2, 2 * MIB))["Stored"] == 0
+    keeper.put("two", noise(50, 2 * MIB))
+    assert keeper.put("three", noise(50, 2 * MIB))["Stored"] == 0
     assert keeper.get("one") == holey(1)
-    assert keeper.piped("range", "two", "1MiB", "1k").stdout == noise(2, 2 * MIB)[MIB:][:1024]
+    assert keeper.piped("range", "two", "1MiB", "1k").stdout == noise(50, 2 * MIB)[MIB:][:1024]
     keeper.run("delete", "two", "three")
     assert keeper.row("gc")["Freed"] > 2 * MIB
     assert keeper.rows("check") == []
