@@ -30,7 +30,9 @@ class Backend(Protocol):
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Give a range of an object: fewer bytes than asked for only where it ends.
 
-        Raise MissingError where there is no such object.
+        Raise MissingError where there is no such object. Whether the bytes are those that were
+        written, and all of them, no backend can know: a blob is held against its name, a footer
+        and a head against their hashes, by whoever asked for them.
         """
         ...
 

@@ -1,6 +1,7 @@
 """Objects in a bucket of an object store, through obstore."""
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -30,7 +31,7 @@ if TYPE_CHECKING:  # these exist for the type checker only
 # after the first one, and an answer may be silent for so long.
 _RETRIED: Final = timedelta(seconds=15)
 _SILENT: Final = timedelta(seconds=12)
-_RETRIES: Final = 10
+_RETRIES: Final = 50
 _LONGEST_PAUSE: Final = timedelta(seconds=3)
 _REQUEST: Final = timedelta(seconds=60)
 
@@ -46,7 +47,8 @@ _ORIGIN: Final = re.compile(r"https?://[^/\s]+")
 
 _FULL: Final = {"InsufficientCapacity", "QuotaExceeded", "XMinioStorageFull"}
 _BEHIND_ITS_END: Final = re.compile(r"status code: 416|StartTooLarge")
-_CREDENTIALS_SERVICE: Final = "http://169.254.169.254"
+_CREDENTIALS_SERVICE: Final = "/latest/api/token"
+"""What is asked for credentials where none are given, on machines of a cloud."""
 
 
 class ObjectBackend:
@@ -107,18 +109,33 @@ class ObjectBackend:
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         """List the objects below a prefix."""
+        last: str | None = None
+        patience = _Patience()
         with self._telling(f"listing {folder}"):
-            for page in obstore.list(self._store, folder + "/"):
-                for meta in page:
-                    yield meta["path"], meta["size"]
+            while True:
+                try:
+                    for page in obstore.list(self._store, folder + "/", offset=last):
+                        for meta in page:
+                            last = meta["path"]
+                            yield last, meta["size"]
+                        patience = _Patience()
+                    break
+                except BaseError as error:
+                    if not patience.allows(error):
+                        raise
 
     def delete(self, name: str) -> None:
         """Delete an object."""
+        patience = _Patience()
         with self._telling(f"deleting {name}"):
-            try:
-                obstore.delete(self._store, name)
-            except FileNotFoundError:
-                return
+            while True:
+                try:
+                    return obstore.delete(self._store, name)
+                except FileNotFoundError:
+                    return None
+                except BaseError as error:
+                    if not patience.allows(error):
+                        raise
 
     def tidy(self) -> int:
         """Find nothing: an object is written as a whole or not at all."""
@@ -165,6 +182,23 @@ class ObjectBackend:
 
     def _no_bucket(self, doing: str) -> StoreError:
         return StoreError(f"{self.label}: {doing}: there is no such bucket")
+
+
+class _Patience:
+    """For requests that obstore does not send again when the answer breaks off."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + _RETRIED.total_seconds()
+        self._pause = 0.1
+
+    def allows(self, error: BaseError) -> bool:
+        """Say, after a pause, whether the same is to be tried once more."""
+        failure = _FAILURE.search(str(error))
+        if failure is None or failure[1] == "Connect" or time.monotonic() > self._end:
+            return False
+        time.sleep(self._pause)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE.total_seconds())
+        return True
 
 
 def _broken(where: str, origin: str, kind: str, text: str) -> MeltemiError:
