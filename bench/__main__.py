@@ -1,75 +1,50 @@
-"""Measure: `python -m bench [--quick] [CASE …]`."""
+"""Measure: `python -m bench [--quick] [replicator|store [CASE …]]`."""
 
 import argparse
-import json
-import os
-import platform
-import subprocess
-from dataclasses import asdict
-from datetime import UTC, datetime
-from pathlib import Path
+import sys
+from collections.abc import Sequence
 
-from bench.cases import CASES, QUICK, Figure, Scale
-from bench.services import services
+from bench import pages
+from bench.figures import Figure, Result, Suite, machine
+from bench.replicator.suite import REPLICATOR
+from bench.store.suite import STORE
+from lab.errors import Unavailable
 
-_DOCS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks"
+_SUITES = {"replicator": REPLICATOR, "store": STORE}
 
 
 def main() -> None:
-    """Run the cases and print their ratios; write them down where all were run in full."""
-    names = {case.__name__: case for case in CASES}
+    """Run the cases and print their figures; write them down where all were run in full."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the harness")
-    parser.add_argument("cases", nargs="*", choices=[*names, []], help="default: all")
-    options = parser.parse_args()
-    figures: list[Figure] = []
-    with services("source", "one", "two", "three") as started:
-        for name in options.cases or names:
-            for figure in names[name](started, QUICK if options.quick else Scale()):
-                print(_line(figure), flush=True)
-                figures.append(figure)
-            if not options.quick and not options.cases:
-                _write(figures)
+    parser.add_argument("suite", nargs="?", choices=_SUITES, help="default: both")
+    parser.add_argument("cases", nargs="*", help="default: all")
+    options = parser.parse_intermixed_args()
+    for name, suite in _SUITES.items():
+        if options.suite in (None, name):
+            if unknown := set(options.cases) - set(suite.names):
+                parser.error(f"{min(unknown)}: not one of {', '.join(suite.names)}")
+            _run(suite, options.cases or suite.names, quick=options.quick)
 
 
-def _line(figure: Figure) -> str:
-    verdict = "" if figure.met else "  MISSED"
-    return f"{figure.name}: {figure.measured:.2f} {figure.unit} (wanted: {figure.wanted}){verdict}"
-
-
-def _write(figures: list[Figure]) -> None:
-    facts = {
-        "when": datetime.now(UTC).date().isoformat(),
-        "commit": _output("git", "describe", "--always", "--dirty"),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}",
-        "python": platform.python_version(),
-        "glance": "33.0.0, uWSGI with 2 processes of 4 threads, PostgreSQL, file store",
-        "curl": _output("curl", "--version").split("\n")[0],
-        "command": "make bench",
-    }
-    body = {"facts": facts, "figures": [asdict(figure) for figure in figures]}
-    (_DOCS / "replicator.json").write_text(json.dumps(body, indent=1) + "\n")
-    table = "\n".join(
-        f"| {f.name} | {f.wanted} | **{f.measured:.2f} {f.unit}** | {_runs(f)} |" for f in figures
-    )
-    page = (_DOCS / "replicator.md").read_text()
-    head, _, rest = page.partition("<!-- figures -->")
-    _, _, tail = rest.partition("<!-- end -->")
-    told = "\n".join(f"- {key}: {value}" for key, value in facts.items())
-    columns = "| figure | wanted | median | runs, smallest to largest |\n|---|---|---|---|"
-    figures_text = f"<!-- figures -->\n{told}\n\n{columns}\n{table}\n<!-- end -->"
-    (_DOCS / "replicator.md").write_text(head + figures_text + tail)
-
-
-def _runs(figure: Figure) -> str:
-    return "; ".join(
-        f"{name} " + ", ".join(f"{value:.2f}" for value in sorted(values))
-        for name, values in figure.runs.items()
-    )
-
-
-def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+def _run(suite: Suite, names: Sequence[str], *, quick: bool) -> None:
+    """Run cases; write down what they gave as they end, unless it is not the whole."""
+    results: list[Result] = []
+    skipped: dict[str, str] = {}
+    whole = not quick and set(names) == set(suite.names)
+    with suite.open(quick) as cases:
+        for name in names:
+            try:
+                for result in cases[name]():
+                    told = pages.line(result) if isinstance(result, Figure) else pages.lines(result)
+                    print(told, flush=True)
+                    results.append(result)
+            except Unavailable as error:
+                print(f"SKIPPED {name}: {error}", file=sys.stderr, flush=True)
+                skipped[f"not measured: {name}"] = str(error)
+            if whole:
+                facts = {**machine(), **suite.facts(), "command": "make bench", **skipped}
+                pages.write(suite.page, facts, results)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from lab.keystone import Keystone
 from lab.memcached import Memcached
 from lab.postgres import Postgres
 from lab.process import Server, free_port
+from lab.radosgw import Radosgw
 from lab.tls import Authority, Certificate
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LabError",
     "Memcached",
     "Postgres",
+    "Radosgw",
     "Server",
     "Unavailable",
     "free_port",

@@ -42,6 +42,8 @@ def main() -> None:
 def _prepare(*, with_images: bool) -> None:
     program("initdb", "postgresql")
     program("memcached", "memcached")
+    for name in ("radosgw", "ceph-mon", "ceph-osd"):
+        program(name, name)
     for name in ("glance", "glance-old", "keystone", "client"):
         print(venvs.environment(name))
     if with_images:

@@ -1,10 +1,12 @@
 """Real image data, made once on this machine, and data that only looks random."""
 
+import os
 import random
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.debian import apt, program
@@ -12,6 +14,13 @@ from lab.errors import LabError, Unavailable
 from lab.state import folder, lock
 
 _MIB = 1 << 20
+_GOLDEN = (
+    *("systemd-sysv", "linux-image-cloud-amd64", "openssh-server", "cloud-init"),
+    *("ca-certificates", "curl", "vim-tiny", "sudo", "iproute2"),
+)
+_ADDED = ("htop", "tmux", "git", "rsync", "less")
+_INSTALLED = ("nginx", "python3-pip", "postgresql-client")
+_GENERATION_MIB = 3072
 
 
 def random_bytes(size: int, seed: int = 0) -> bytes:
@@ -66,6 +75,45 @@ def debian_disk(*packages: str, name: str = "debian", mebibytes: int = 512) -> P
         )
 
     return _cached(f"{name}.raw", make)
+
+
+def generations() -> tuple[Path, Path, Path]:
+    """Return three raw disks of 3 GiB as a cloud sees them, with about 0.5 GiB of data each.
+
+    A golden image; the snapshot of a server that ran from it, where more was installed; the next
+    build of the golden image, made afresh. The second needs root and loop devices.
+    """
+    golden = debian_disk(*_GOLDEN, name="golden", mebibytes=_GENERATION_MIB)
+    rebuilt = debian_disk(*_GOLDEN, *_ADDED, name="rebuilt", mebibytes=_GENERATION_MIB)
+    return golden, _snapshot(golden), rebuilt
+
+
+def _snapshot(golden: Path) -> Path:
+    """Return a copy of a Debian disk in which packages were installed in place."""
+
+    def make(draft: Path, work: Path) -> None:
+        if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
+            raise Unavailable("a disk that is changed in place: needs root and loop devices")
+        _run("cp", "--sparse=always", golden, draft)
+        with _mounted(draft, work / "tree") as tree:
+            shutil.copy("/etc/resolv.conf", tree / "etc/resolv.conf")
+            # At runlevel 1 Debian's packages start none of their services.
+            quiet = "export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1"
+            install = f"apt-get install -y -q --no-install-recommends {' '.join(_INSTALLED)}"
+            _run("chroot", tree, "sh", "-ec", f"{quiet}; apt-get update -q; {install}")
+
+    return _cached("snapshot.raw", make)
+
+
+@contextmanager
+def _mounted(disk: Path, tree: Path) -> Iterator[Path]:
+    """Mount a disk's partition."""
+    tree.mkdir()
+    _run("mount", "-o", f"loop,offset={_MIB}", disk, tree)
+    try:
+        yield tree
+    finally:
+        _run("umount", tree)
 
 
 def as_qcow2(raw: Path, *, compressed: bool = False) -> Path:

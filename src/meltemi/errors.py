@@ -20,6 +20,10 @@
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
     ├── GuardError                 7    409   more deletions than allowed
     ├── ArchiveError               8    422   an archive that is damaged or not to be trusted
+    ├── StoreError                 9    500   a chunk store, its backend or its index failed
+        ├── MissingError           9    500   an object that should be there is not
+        ├── DamageError            9    500   what is stored is not what was stored
+        └── SessionLostError       9    503   a put was taken for dead, and must be made again
     └── OutputError               74    500   what was found or done cannot be printed
         └── ClosedOutputError    141    500   nobody reads stdout any more
 
@@ -38,17 +42,21 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "CorruptionError",
+    "DamageError",
     "ForbiddenError",
     "GuardError",
     "ImageError",
     "InterruptedTransfer",
     "MeltemiError",
+    "MissingError",
     "NotALibraryError",
     "OutputError",
     "QuotaError",
     "RefusedError",
+    "SessionLostError",
     "SilentError",
     "StalePlanError",
+    "StoreError",
     "UnreachableError",
     "UntrustedError",
     "UsageError",
@@ -193,6 +201,26 @@ class ArchiveError(MeltemiError):
 
     exit_code = 8
     http_status = 422
+
+
+class StoreError(MeltemiError):
+    """A chunk store cannot be used: its backend or its index failed."""
+
+    exit_code = 9
+
+
+class MissingError(StoreError):
+    """An object that should be there is not."""
+
+
+class DamageError(StoreError):
+    """What is stored is not what was stored; it is never served."""
+
+
+class SessionLostError(StoreError):
+    """A put was taken for dead, or lost what it relied on; made again, it may succeed."""
+
+    http_status = 503
 
 
 class OutputError(MeltemiError):

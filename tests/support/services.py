@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab import Cloud, Glance, Postgres, Unavailable
+from lab import Cloud, Glance, Postgres, Radosgw, Unavailable
 from tests.support.glance import Service
 
 _NAMES = ("source", "one", "two", "three")
@@ -24,7 +24,7 @@ Fresh = Callable[..., Service]
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Mark the tests that need services."""
-    if {"postgres", "cloud"} & set(getattr(item, "fixturenames", ())):
+    if {"postgres", "cloud", "radosgw"} & set(getattr(item, "fixturenames", ())):
         item.add_marker(pytest.mark.services)
 
 
@@ -51,6 +51,13 @@ def _skip_by_name() -> Generator[None]:
 def postgres() -> Iterator[Postgres]:
     """Give a PostgreSQL server."""
     with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def radosgw() -> Iterator[Radosgw]:
+    """Give an S3; it keeps the buckets that tests make in it."""
+    with Radosgw() as server:
         yield server
 
 

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "plan": "Show what `sync` would do, or save it for `apply`.",
     "sync": "Carry out the routes of meltemi.yaml.",
     "apply": "Carry out a saved plan.",
+    "store": "Keep the data of images, every distinct piece once.",
     "completion": "Print the completion script of a shell.",
 }
 DEFECT: Final = 70

@@ -23,7 +23,7 @@ class Counter:
 @contextmanager
 def capped(url: str, rate: float | None) -> Iterator[Counter]:
     """Run a proxy in a process of its own; `rate` in bytes a second, None for no limit."""
-    command = [sys.executable, "-m", "bench.capped", url, str(rate or 0)]
+    command = [sys.executable, "-m", "bench.replicator.capped", url, str(rate or 0)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -4,7 +4,6 @@ import asyncio
 import json
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,20 +12,8 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from bench.services import create
+from bench.replicator.services import create
 from lab import venvs
-
-
-def timed(command: Sequence[str]) -> float:
-    """Run a command; give its seconds."""
-    begun = time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - begun
-
-
-def meltemi(*words: str) -> float:
-    """Run the command as a user does; give its seconds, the start of the interpreter included."""
-    return timed([sys.executable, "-m", "meltemi", *words])
 
 
 def curl_pipe(source: str, image_id: str, target: str) -> None:

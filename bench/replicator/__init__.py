@@ -1,0 +1,1 @@
+"""The replicator, against pipes of curl and the `openstack` client."""

@@ -1,0 +1,1 @@
+"""The chunk store, against borg, casync and restic."""

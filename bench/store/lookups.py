@@ -1,0 +1,144 @@
+"""The index: how fast blobs are found among millions, and what each takes up."""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import log10
+from pathlib import Path
+from statistics import median
+from uuid import uuid4
+
+from blake3 import blake3
+
+from bench.figures import GIB, Result, Table, at_least, for_reference
+from bench.store.scale import Bench
+from lab import Postgres
+from meltemi.chunks.blob import BlobId
+from meltemi.chunks.index.blobs import Blobs
+from meltemi.chunks.index.database import Database
+from meltemi.chunks.index.sessions import Sessions
+from meltemi.chunks.pack import Place
+
+_PACK = 512
+"""Chunks of 64 KiB in a pack."""
+
+_BATCHES = (128, 512)
+"""Ids asked for at once: those of 8 MiB, as a put does, and those of a pack."""
+
+_FAR = 100_000_000
+
+
+@dataclass(frozen=True)
+class _State:
+    """An index of so many rows: its bytes, seconds for a look-up by batch."""
+
+    rows: int
+    size: int
+    looks: dict[int, float]
+
+
+def index(bench: Bench) -> Iterator[Result]:
+    """Fill an index in SQLite and in PostgreSQL; look up ids, half of which are known."""
+    with bench.fresh() as folder:
+        path = folder / "index.sqlite"
+        yield from _measure(bench, "SQLite", f"sqlite:///{path}", lambda: _sqlite_size(path))
+    with Postgres() as server:
+        server.create_database("bench")
+
+        def size() -> int:
+            server.execute("ANALYZE blobs", "bench")
+            return int(server.execute("SELECT pg_total_relation_size('blobs')", "bench"))
+
+        yield from _measure(bench, "PostgreSQL", f"{server.url}/bench", size)
+
+
+def _measure(bench: Bench, label: str, url: str, size: Callable[[], int]) -> Iterator[Result]:
+    database = Database(url)
+    try:
+        blobs, session = Blobs(database), Sessions(database).begin()
+        states, before = [], 0
+        for rows in bench.scale.rows:
+            taken = _fill(blobs, session, before, rows)
+            speed = (rows - before) / taken
+            yield for_reference(f"{label}: rows entered a second, up to {rows:,}", speed, "/s", {})
+            before = rows
+            runs = _looks(blobs, rows, bench)
+            for batch, times in runs.items():
+                name = f"{label}: look-ups a second among {rows:,}, {batch} at once"
+                speeds = {"runs": [1 / taken for taken in times]}
+                speed = median(speeds["runs"])
+                yield at_least(name, 100_000, speed, "/s", speeds)
+            found = {batch: median(times) for batch, times in runs.items()}
+            states.append(_State(rows, size(), found))
+        yield _table(label, states)
+    finally:
+        database.close()
+
+
+def _fill(blobs: Blobs, session: int, begin: int, end: int) -> float:
+    begun = time.perf_counter()
+    for first in range(begin, end, _PACK):
+        pack = uuid4().hex
+        numbers = range(first, min(end, first + _PACK))
+        places = [Place(_id(n), (n - first) * 30_000, 30_000, 65_536, 1) for n in numbers]
+        blobs.announce(session, pack)
+        blobs.record(session, pack, 32 * 2**20, places)
+    return time.perf_counter() - begun
+
+
+def _looks(blobs: Blobs, rows: int, bench: Bench) -> dict[int, list[float]]:
+    chance = random.Random(4)  # noqa: S311 - not a secret
+    times: dict[int, list[float]] = {batch: [] for batch in _BATCHES}
+    for _ in range(bench.scale.runs):
+        for batch, taken in times.items():
+            ids = [_id(chance.randrange(2 * rows)) for _ in range(bench.scale.looked_up)]
+            taken.append(_look(blobs, ids, batch) / len(ids))
+    return times
+
+
+def _look(blobs: Blobs, ids: Sequence[BlobId], batch: int) -> float:
+    begun = time.perf_counter()
+    found = 0
+    for begin in range(0, len(ids), batch):
+        found += len(blobs.hits(ids[begin : begin + batch]))
+    assert 0.4 < found / len(ids) < 0.6
+    return time.perf_counter() - begun
+
+
+def _table(label: str, states: Sequence[_State]) -> Table:
+    """Add what 100 million rows would be: bytes grow with rows, times with their logarithm."""
+    first, last = states[0], states[-1]
+    decades = log10(last.rows / first.rows)
+    further = log10(_FAR / last.rows)
+    grown = {
+        batch: last.looks[batch]
+        + max(0.0, last.looks[batch] - first.looks[batch]) / decades * further
+        for batch in _BATCHES
+    }
+    far = _State(_FAR, last.size * _FAR // last.rows, grown)
+    rows = [
+        [
+            f"{state.rows:,}" + (", extrapolated" if state is far else ""),
+            f"{state.size / state.rows:.0f}",
+            f"{state.size / GIB:.2f}",
+            *(f"{1 / state.looks[batch]:,.0f}" for batch in _BATCHES),
+        ]
+        for state in (*states, far)
+    ]
+    speeds = [f"look-ups a second, {batch} at once" for batch in _BATCHES]
+    about = (
+        "Bytes grow with the rows, times by the same step for each tenfold; all of it in memory."
+    )
+    return Table(f"Index in {label}", ["rows", "bytes a row", "GiB", *speeds], rows, about)
+
+
+def _sqlite_size(path: Path) -> int:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.stat().st_size
+
+
+def _id(number: int) -> BlobId:
+    return BlobId(b"\x01" + blake3(number.to_bytes(8, "little")).digest())

@@ -1,0 +1,259 @@
+"""Garbage collection: what no head leads to goes, while uploads run (docs/chunk-store.md)."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from meltemi.chunks.blob import BlobId
+from meltemi.chunks.fetching import record_damage, stretches, unpacked
+from meltemi.chunks.footers import places_of
+from meltemi.chunks.head import object_of
+from meltemi.chunks.index.blobs import Location
+from meltemi.chunks.index.collection import CollectionIndex, PackRow
+from meltemi.chunks.index.schema import State
+from meltemi.chunks.marks import Marks, mark_head
+from meltemi.chunks.pack import HEADER_BYTES, Place, footer_bytes, pack_object
+from meltemi.chunks.packing import Packer
+from meltemi.chunks.reconcile import adopt_unknown, settle_orphans
+from meltemi.chunks.session import Session, bury_the_dead, lease
+from meltemi.chunks.store import Store
+from meltemi.errors import DamageError, MissingError, StoreError
+
+_SLACK: Final = 1.05
+"""Times the living bytes that may be stored before packs are rewritten."""
+
+_ROUND: Final = 16
+"""Packs that are rewritten at once."""
+
+
+@dataclass
+class Collected:
+    """What a collection found and did, or would do; sizes in bytes."""
+
+    images: int = 0
+    live: int = 0
+    stored: int = 0
+    dead_packs: int = 0
+    rewritten_packs: int = 0
+    freed: int = 0
+    waiting: int = 0
+    damaged: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Yield:
+    """A pack: the bytes of blobs that something needs, and what could go without the others."""
+
+    row: PackRow
+    live: int
+    dead: int
+
+
+def collect(store: Store, *, dry_run: bool = False) -> Collected:
+    """Delete what nothing needs; give what was done. With `dry_run`, only say what would be.
+
+    Raise BusyError where another collector is at work, DamageError where it cannot be known what
+    an image needs, StoreError where the index tells of packs that are not there.
+    """
+    with Session(store.sessions) as session, Marks() as marks:
+        lease(store.sessions, session.number)
+        return _Collector(store, session, marks, dry_run=dry_run).run()
+
+
+class _Collector:
+    def __init__(self, store: Store, session: Session, marks: Marks, *, dry_run: bool) -> None:
+        self._store = store
+        self._session = session
+        self._marks = marks
+        self._dry_run = dry_run
+        self._index = CollectionIndex(store.database, session.number)
+        self._published = -1
+        self._marked: set[str] = set()
+        self._done = Collected()
+
+    def run(self) -> Collected:
+        if not self._dry_run:
+            bury_the_dead(self._store.sessions)
+            settle_orphans(self._store, self._index)
+        adopt_unknown(self._store, self._index, dry_run=self._dry_run)
+        self._mark()
+        self._doubt()
+        yields = self._yields()
+        self._done.live = sum(part.live for part in yields)
+        self._done.stored = sum(part.row.size for part in yields)
+        dead = [part for part in yields if not part.live]
+        poor = _poor([part for part in yields if part.live])
+        self._done.dead_packs, self._done.rewritten_packs = len(dead), len(poor)
+        if self._dry_run:
+            self._done.freed = sum(part.dead for part in [*dead, *poor])
+            return self._done
+        if dead:
+            self._retire_dead([part.row for part in dead])
+        # What is dead makes room before anything is written.
+        self._delete()
+        for begin in range(0, len(poor), _ROUND):
+            self._rewrite([part.row for part in poor[begin : begin + _ROUND]])
+            self._delete()
+        return self._done
+
+    def _mark(self) -> None:
+        """Mark what the heads need that are not marked yet."""
+        published = self._index.published()
+        for head in self._store.heads.all(coming=True):
+            if head.id not in self._marked:
+                mark_head(head, self._store.fetcher, self._marks)
+                self._marked.add(head.id)
+        self._published = published
+        self._done.images = len(self._marked)
+
+    def _doubt(self) -> None:
+        """Raise DamageError where the index says of a pack that it may go, and something needs it.
+
+        No collector ever left it like that.
+        """
+        for row in self._index.packs():
+            if row.state is not State.GONE:
+                continue
+            with suppress(MissingError, DamageError):
+                if self._needed(row, places_of(self._store.backend, row.id))[0]:
+                    raise StoreError(
+                        f"{self._store.database.label}: the index is damaged: pack {row.id} is to "
+                        "go, but images need it; nothing was deleted: name a new index and "
+                        "rebuild it (meltemi store reindex)"
+                    )
+
+    def _yields(self) -> list[_Yield]:
+        """Say of each pack that nobody is writing how much of it something needs."""
+        busy = self._index.living_sessions() | {self._session.number}
+        found = []
+        for row in self._index.packs():
+            if row.state is not State.LIVE or row.session in busy:
+                continue
+            self._session.check()
+            try:
+                places = places_of(self._store.backend, row.id)
+            except DamageError as error:
+                self._done.damaged.append(str(error))
+                continue
+            home, bad = self._needed(row, places)
+            if not bad:
+                live = sum(place.stored for place in home)
+                kept = HEADER_BYTES + live + footer_bytes(len(home)) if home else 0
+                found.append(_Yield(row, live, row.size - kept))
+        return found
+
+    def _needed(self, row: PackRow, places: Sequence[Place]) -> tuple[list[Place], bool]:
+        """Give what is needed of a pack and nowhere else; say whether some of it is damaged."""
+        marked = self._marks.known(place.blob for place in places)
+        at_home = self._index.at_home(row.number, list(marked))
+        return [place for place in places if place.blob in at_home], any(at_home.values())
+
+    def _rewrite(self, rows: Sequence[PackRow]) -> None:
+        """Move what is needed of some packs to new ones, and retire them."""
+        packer = Packer(self._store.backend, self._store.blobs, self._session.number)
+        try:
+            moved: set[BlobId] = set()
+            going = list(rows)
+            while True:
+                for row in list(going):
+                    places, bad = self._needed(row, places_of(self._store.backend, row.id))
+                    new = [place for place in places if place.blob not in moved]
+                    if bad or not self._move(row, new, packer):
+                        going.remove(row)
+                    moved.update(place.blob for place in new)
+                packer.flush()
+                numbers = [row.number for row in going]
+                if self._index.retire(numbers, packer.packs.items(), self._published):
+                    self._done.freed -= packer.stored
+                    return
+                self._mark()
+        finally:
+            packer.close()
+
+    def _move(self, row: PackRow, places: Sequence[Place], packer: Packer) -> bool:
+        """Copy blobs to new packs as they are; False where one of them is damaged."""
+        self._session.check()
+        backend = self._store.backend
+        for stretch in stretches(Location(row.id, place, bad=False) for place in places):
+            length = stretch.end - stretch.begin
+            data = memoryview(backend.read(pack_object(row.id), stretch.begin, length))
+            if len(data) < length:
+                raise StoreError(
+                    f"{backend.label}: pack {row.id}: only {len(data)} bytes of {length} can be "
+                    f"read at {stretch.begin}; try again"
+                )
+            for place in stretch.places:
+                begin = place.offset - stretch.begin
+                stored = data[begin : begin + place.stored]
+                if unpacked(place, stored) is None:
+                    record_damage(backend, self._store.blobs, row.id, [place.blob])
+                    self._done.damaged.append(f"pack {row.id}: blob {place.blob.hex()}")
+                    return False
+                packer.add(place.blob, place.coding, stored, place.length)
+        return True
+
+    def _retire_dead(self, rows: Sequence[PackRow]) -> None:
+        numbers = [row.number for row in rows]
+        while not self._index.retire(numbers, (), self._published):
+            self._mark()
+
+    def _delete(self) -> None:
+        self._dismiss()
+        self._sweep()
+
+    def _dismiss(self) -> None:
+        """Let go of the retiring packs that nothing needs and no session may rely on."""
+        self._done.waiting = 0
+        for row in self._index.packs():
+            if row.state is not State.RETIRING:
+                continue
+            self._session.check()
+            if self._index.published() != self._published:
+                self._mark()
+            places: list[Place] | None
+            try:
+                places = places_of(self._store.backend, row.id)
+            except (DamageError, MissingError):
+                places = None
+                needed = bool(self._marks.known(self._index.inhabitants(row.number)))
+            else:
+                needed = bool(self._needed(row, places)[0])
+            if needed:
+                self._index.revive(row.number)
+            elif self._index.dismiss(row.number, places, self._published):
+                self._done.freed += row.size
+            else:
+                self._done.waiting += 1
+
+    def _sweep(self) -> None:
+        """Delete the objects of what is gone, and what broken writes left behind."""
+        backend = self._store.backend
+        rows = self._index.packs()
+        for row in rows:
+            if row.state is State.GONE and self._index.condemned(row.number):
+                backend.delete(pack_object(row.id))
+                self._index.erase(row.number)
+        for head_id in self._store.heads.withdrawn():
+            self._session.check()
+            backend.delete(object_of(head_id))
+            self._store.heads.erase(head_id)
+        known = {row.id for row in rows if row.state is not State.GONE}
+        for name, _ in list(backend.names("bad")):
+            pack = name.removeprefix("bad/").partition("-")[0]
+            if pack not in known and backend.size(pack_object(pack)) is None:
+                backend.delete(name)
+        backend.tidy()
+
+
+def _poor(yields: Sequence[_Yield]) -> list[_Yield]:
+    """Choose the packs to rewrite: those with the most dead bytes, until little is left."""
+    stored = sum(part.row.size for part in yields)
+    live = stored - sum(part.dead for part in yields)
+    chosen = []
+    for part in sorted(yields, key=lambda part: part.dead / part.row.size, reverse=True):
+        if stored <= _SLACK * live or not part.dead:
+            break
+        chosen.append(part)
+        stored -= part.dead
+    return chosen

@@ -1,0 +1,1 @@
+"""The index: where each blob lies, and where writers and collectors meet."""

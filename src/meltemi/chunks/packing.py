@@ -1,0 +1,67 @@
+"""Filling packs and bringing them to the backend, one on its way while the next is filled."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from meltemi.chunks.backends.base import Backend
+from meltemi.chunks.blob import BlobId, Buffer
+from meltemi.chunks.index.blobs import Blobs
+from meltemi.chunks.pack import PackBuilder, Place, pack_object
+
+
+class Packer:
+    """Stores blobs for one session.
+
+    `here` holds what was taken in and may not be in the index yet; `packs` are those that have
+    come, with what they hold.
+    """
+
+    def __init__(self, backend: Backend, index: Blobs, session: int) -> None:
+        self._backend = backend
+        self._index = index
+        self._session = session
+        self._pack = PackBuilder()
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="pack")
+        self._sending: Future[None] | None = None
+        self._leaving: list[Place] = []
+        self.here: set[BlobId] = set()
+        self.packs: dict[str, list[Place]] = {}
+        self.stored = 0
+
+    def add(self, blob: BlobId, coding: int, stored: Buffer, length: int) -> None:
+        """Take in a blob that is neither known to the index nor here."""
+        self.here.add(blob)
+        self._pack.add(blob, coding, stored, length)
+        if self._pack.is_full:
+            self._send()
+
+    def flush(self) -> None:
+        """See that everything is stored and known to the index."""
+        if self._pack.places:
+            self._send()
+        self._wait()
+
+    def close(self) -> None:
+        """Let go, whether everything was stored or not."""
+        self._sender.shutdown(wait=True)
+
+    def _send(self) -> None:
+        self._wait()
+        pack, self._pack = self._pack, PackBuilder()
+        self._leaving = pack.places
+        self._sending = self._sender.submit(self._bring, pack)
+
+    def _wait(self) -> None:
+        if self._sending is None:
+            return
+        sending, self._sending = self._sending, None
+        sending.result()
+        self.here.difference_update(place.blob for place in self._leaving)
+        self._leaving = []
+
+    def _bring(self, pack: PackBuilder) -> None:
+        self._index.announce(self._session, pack.pack_id)
+        data = pack.close()
+        self._backend.write(pack_object(pack.pack_id), data)
+        self._index.record(self._session, pack.pack_id, len(data), pack.places)
+        self.packs[pack.pack_id] = pack.places
+        self.stored += len(data)

@@ -1,0 +1,124 @@
+"""Reading data out of a store: by range, in order, ahead of who reads, every chunk verified."""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final
+
+from meltemi.chunks.blob import BlobId, Buffer
+from meltemi.chunks.fetching import Fetcher
+from meltemi.chunks.manifest import Entry, FormatError, decode_root
+from meltemi.chunks.tree import entries_from
+from meltemi.errors import DamageError
+
+FIRST_WINDOW: Final = 2**20
+"""Bytes that are fetched at first, so that the first comes soon."""
+
+WINDOW: Final = 16 * 2**20
+"""Bytes that are fetched at once later."""
+
+_AHEAD: Final = 2
+"""Windows on their way."""
+
+_ZEROS: Final = bytes(2**20)
+_REMEMBERED: Final = 64
+
+
+class Segments:
+    """Verified segments, the last few remembered."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+        self._known: OrderedDict[BlobId, bytes] = OrderedDict()
+
+    def fetch(self, blob: BlobId) -> bytes:
+        """Give a segment's bytes."""
+        data = self._known.pop(blob, None)
+        if data is None:
+            data = self._fetcher.fetch(blob)
+        self._known[blob] = data
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return data
+
+
+class Reader:
+    """Reads the data of one manifest."""
+
+    def __init__(self, label: str, root_id: BlobId, fetcher: Fetcher) -> None:
+        self._label = label
+        self._fetcher = fetcher
+        self._segments = Segments(fetcher)
+        with self._telling():
+            self._root = decode_root(self._segments.fetch(root_id))
+
+    @property
+    def size(self) -> int:
+        """Give the length of the data."""
+        return self._root.size
+
+    def read(self, offset: int = 0, length: int | None = None) -> Iterator[Buffer]:
+        """Give a range of the data in pieces; what lies behind its end is left out.
+
+        Raise DamageError before the first piece that cannot be had as it was stored.
+        """
+        end = self.size if length is None else min(self.size, offset + length)
+        windows = self._windows(offset, end)
+        ahead: deque[tuple[list[Entry], Future[dict[BlobId, Buffer]]]] = deque()
+        # Not the pool that reads: who waits for reads must not keep them from starting.
+        with ThreadPoolExecutor(_AHEAD, thread_name_prefix="ahead") as pool:
+            try:
+                while True:
+                    while len(ahead) < _AHEAD and (window := next(windows, None)) is not None:
+                        chunks = [entry.chunk for entry in window if entry.chunk is not None]
+                        ahead.append((window, pool.submit(self._fetcher.fetch_all, chunks)))
+                    if not ahead:
+                        return
+                    window, fetched = ahead.popleft()
+                    yield from self._pieces(window, fetched)
+            finally:
+                for _, fetched in ahead:
+                    fetched.cancel()
+
+    def _windows(self, offset: int, end: int) -> Iterator[list[Entry]]:
+        """Gather entries whose chunks are fetched together."""
+        window: list[Entry] = []
+        size, full = 0, FIRST_WINDOW
+        with self._telling():
+            for entry in entries_from(self._root, self._segments.fetch, offset):
+                if offset >= end:
+                    break
+                used = min(entry.length, end - offset)
+                offset += used
+                window.append(entry._replace(length=used))
+                size += 0 if entry.chunk is None else used
+                if size >= full:
+                    yield window
+                    window, size, full = [], 0, WINDOW
+        if window:
+            yield window
+
+    def _pieces(
+        self, window: list[Entry], fetched: Future[dict[BlobId, Buffer]]
+    ) -> Iterator[Buffer]:
+        with self._telling():
+            chunks = fetched.result()
+        for length, chunk, offset in window:
+            if chunk is None:
+                for begin in range(0, length, len(_ZEROS)):
+                    yield memoryview(_ZEROS)[: length - begin]
+            else:
+                data = memoryview(chunks[chunk])[offset : offset + length]
+                if len(data) != length:
+                    raise DamageError(f"{self._label}: an entry is longer than its chunk")
+                yield data
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except FormatError as error:
+            raise DamageError(f"{self._label}: its manifest: {error}") from error
+        except DamageError as error:
+            raise DamageError(f"{self._label}: {error}") from error

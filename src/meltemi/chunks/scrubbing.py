@@ -1,0 +1,98 @@
+"""Scrubbing: reading every pack, and holding every blob against its name."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import select, update
+
+from meltemi.chunks.fetching import record_damage, unpacked
+from meltemi.chunks.footers import places_of
+from meltemi.chunks.index.collection import PackRow, pack_rows
+from meltemi.chunks.index.schema import State, facts, packs
+from meltemi.chunks.pack import pack_object
+from meltemi.chunks.store import Store
+from meltemi.errors import DamageError, MissingError
+
+
+@dataclass
+class Scrubbed:
+    """What was read, in packs and bytes, and a line for each thing that is wrong."""
+
+    packs: int = 0
+    bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def scrub(
+    store: Store,
+    *,
+    rate: int | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Scrubbed:
+    """Read what has not been read in this round; one that was interrupted is gone on with.
+
+    `rate` is how many bytes a second are read at most. Where a round is complete, a new one begins.
+    `tell` hears how many bytes have been read, and how many there are to read.
+    """
+    done = Scrubbed()
+    current = _round(store)
+    begun = time.monotonic()
+    rows = [
+        row
+        for row in pack_rows(store.database)
+        if row.scrubbed < current and row.state in (State.LIVE, State.RETIRING)
+    ]
+    total = sum(row.size for row in rows)
+    for row in rows:
+        tell(done.bytes, total)
+        if rate is not None:
+            sleep(max(0.0, begun + done.bytes / rate - time.monotonic()))
+        _scrub_pack(store, row, done)
+        with store.database.exclusive() as connection:
+            change = update(packs).where(packs.c.number == row.number)
+            connection.execute(change.values(scrubbed=current))
+    return done
+
+
+def _scrub_pack(store: Store, row: PackRow, done: Scrubbed) -> None:
+    try:
+        places = places_of(store.backend, row.id, whole_header=True)
+        size = store.backend.size(pack_object(row.id)) or 0
+        data = memoryview(store.backend.read(pack_object(row.id), 0, size))
+    except MissingError as error:
+        states = {other.number: other.state for other in pack_rows(store.database)}
+        if states.get(row.number) in (State.LIVE, State.RETIRING):
+            done.problems.append(str(error))
+        return  # otherwise it was collected meanwhile
+    except DamageError as error:
+        done.problems.append(str(error))
+        return
+    if len(data) < size:
+        done.problems.append(f"pack {row.id}: only {len(data)} of its {size} bytes can be read")
+        return
+    done.packs += 1
+    done.bytes += len(data)
+    damaged = [
+        place.blob
+        for place in places
+        if unpacked(place, data[place.offset : place.offset + place.stored]) is None
+    ]
+    if damaged:
+        record_damage(store.backend, store.blobs, row.id, damaged)
+    done.problems += [f"pack {row.id}: blob {blob.hex()} is damaged" for blob in damaged]
+
+
+def _round(store: Store) -> int:
+    """Give the number of the round that is under way; begin another one after it."""
+    with store.database.exclusive() as connection:
+        mine = facts.c.name == "scrub"
+        current = connection.scalar(select(facts.c.value).where(mine)) or 1
+        left = select(packs.c.number).where(
+            packs.c.scrubbed < current, packs.c.state.in_([State.LIVE, State.RETIRING])
+        )
+        if connection.scalar(left.limit(1)) is None:
+            current += 1
+            connection.execute(update(facts).where(mine).values(value=current))
+        return current

@@ -1,0 +1,180 @@
+"""Putting data into a store: cut, name, look up, compress, pack, publish."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from meltemi.chunks.backends.base import Backend
+from meltemi.chunks.blob import BlobId, Buffer, chunk_id
+from meltemi.chunks.coding import encode
+from meltemi.chunks.cut import Cut, Cutter, Piece
+from meltemi.chunks.digests import Digests
+from meltemi.chunks.head import Head
+from meltemi.chunks.index.blobs import Blobs
+from meltemi.chunks.index.heads import Heads
+from meltemi.chunks.manifest import Entry
+from meltemi.chunks.pack import pack_object
+from meltemi.chunks.packing import Packer
+from meltemi.chunks.session import Session
+from meltemi.chunks.tree import TreeBuilder
+from meltemi.errors import SessionLostError
+
+PIECE: Final = 2**20
+"""Bytes that are hashed and cut at once: larger buffers would go back to the system each time."""
+
+_BATCH: Final = 8 * 2**20
+"""Bytes of chunks that are named, looked up and compressed at once."""
+
+_T = TypeVar("_T")
+_MOST_PIECES: Final = 1024
+_AT_ONCE: Final = 16
+"""Chunks that one task names or compresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What a put did: the head, and the bytes that were new in the store."""
+
+    head: Head
+    stored: int
+
+
+class Writer:
+    """One upload: takes in data in order, then gives it a name.
+
+    Nothing of it can be seen before `finish` returns; after `close`, nothing of one that was not
+    finished is left for long.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        blobs: Blobs,
+        heads: Heads,
+        session: Session,
+        pool: ThreadPoolExecutor,
+        *,
+        cut: Cut,
+        hashes: Sequence[str],
+    ) -> None:
+        self._backend = backend
+        self._blobs = blobs
+        self._heads = heads
+        self._session = session
+        self._pool = pool
+        self._cut = cut
+        self._cutter = Cutter(cut)
+        self._digests = Digests(hashes)
+        self._packer = Packer(backend, blobs, session.number)
+        self._segments: dict[BlobId, bytes] = {}
+        self._tree = TreeBuilder(cut, self._keep_segment)
+        self._relied: set[str] = set()
+        self._waiting: list[bytes] = []
+        self._held = 0
+        self._pieces: list[Piece] = []
+        self._cut_bytes = 0
+        self._forgotten = False
+
+    def write(self, data: bytes) -> None:
+        """Take in more data, in pieces of any size."""
+        self._waiting.append(data)
+        self._held += len(data)
+        if self._held >= PIECE:
+            self._take()
+
+    def finish(self, name: str) -> Put:
+        """Publish what was written under a name; only then is it stored.
+
+        Raise ConflictError where the name is taken, SessionLostError where it has to be put again.
+        """
+        self._take()
+        self._gather(self._cutter.finish())
+        self._store()
+        hashes = self._digests.finish()
+        root = self._tree.finish()
+        self._store_segments()
+        self._packer.flush()
+        self._relied.update(self._packer.packs)
+        head = Head(name, root, self._digests.size, self._cut.label, hashes)
+        for pack in self._relied:
+            # The index may be older, or newer, than what it tells of.
+            if self._backend.size(pack_object(pack)) is None:
+                raise SessionLostError(
+                    f"image {name}: pack {pack}, which the index knows, is not in "
+                    f"{self._backend.label}: rebuild the index (meltemi store reindex), put again"
+                )
+        self._heads.publish(self._session.number, head, self._relied)
+        self._backend.write(head.object, head.encode().encode())
+        try:
+            self._heads.complete(self._session.number, head)
+        except SessionLostError:
+            # It must not look like one that the index has lost.
+            self._heads.condemn(head)
+            self._backend.delete(head.object)
+            self._heads.erase(head.id)
+            raise
+        self._forgotten = True
+        return Put(head, self._packer.stored)
+
+    def close(self) -> None:
+        """Let go of the session; give up what is not finished."""
+        self._packer.close()
+        self._digests.close()
+        self._session.close(forgotten=self._forgotten)
+
+    def _take(self) -> None:
+        data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
+        self._waiting, self._held = [], 0
+        self._session.check()
+        self._digests.update(data)
+        self._gather(self._cutter.feed(data))
+
+    def _gather(self, pieces: Sequence[Piece]) -> None:
+        self._pieces += pieces
+        self._cut_bytes += sum(piece.length for piece in pieces if piece.data is not None)
+        if self._cut_bytes >= _BATCH or len(self._pieces) >= _MOST_PIECES:
+            self._store()
+
+    def _store(self) -> None:
+        """Store the pieces that have been gathered, the unknown ones really."""
+        pieces, self._pieces, self._cut_bytes = self._pieces, [], 0
+        chunks = [piece.data for piece in pieces if piece.data is not None]
+        names = self._in_pool(_name, chunks)
+        self._keep(dict(zip(names, chunks, strict=True)))
+        named = iter(names)
+        for piece in pieces:
+            chunk = None if piece.data is None else next(named)
+            self._tree.add(Entry(piece.length, chunk))
+        if self._segments:
+            self._store_segments()
+
+    def _keep_segment(self, blob: BlobId, data: bytes) -> None:
+        self._segments[blob] = data
+
+    def _store_segments(self) -> None:
+        segments, self._segments = self._segments, {}
+        self._keep(segments)
+
+    def _keep(self, blobs: Mapping[BlobId, Buffer]) -> None:
+        here = self._packer.here
+        hits = self._blobs.hits(blob for blob in blobs if blob not in here)
+        self._relied.update(hits.values())
+        new = [blob for blob in blobs if blob not in hits and blob not in here]
+        coded = self._in_pool(_encode, [blobs[blob] for blob in new])
+        for blob, (coding, stored) in zip(new, coded, strict=True):
+            self._packer.add(blob, coding, stored, len(blobs[blob]))
+
+    def _in_pool(
+        self, work: Callable[[Sequence[Buffer]], list[_T]], items: Sequence[Buffer]
+    ) -> list[_T]:
+        groups = [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]
+        return [result for group in self._pool.map(work, groups) for result in group]
+
+
+def _name(chunks: Sequence[Buffer]) -> list[BlobId]:
+    return [chunk_id(chunk) for chunk in chunks]
+
+
+def _encode(blobs: Sequence[Buffer]) -> list[tuple[int, Buffer]]:
+    return [encode(blob) for blob in blobs]

@@ -1,0 +1,110 @@
+"""What the store's commands do alike: opening, ending, telling which image went wrong."""
+
+import logging
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+
+from meltemi.chunks.digests import KNOWN
+from meltemi.chunks.head import Head
+from meltemi.chunks.opening import open_store
+from meltemi.chunks.store import Store
+from meltemi.cli.output import print_rows
+from meltemi.errors import DamageError, MeltemiError, StoreError
+
+INTERRUPTED: Final = 130
+
+
+@contextmanager
+def working(
+    address: str,
+    options: Mapping[str, Any],
+    *,
+    create: bool = False,
+    rebuild: bool = False,
+    leaves: str = "nothing was changed",
+) -> Iterator[Store]:
+    """Open a store for a command's work.
+
+    Ctrl-C and SIGTERM end the work; `leaves` says what they leave. Refuse a new index unless it is
+    to be rebuilt: it would say that the store is empty.
+    """
+    _log_as(options)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        store = open_store(address, options["index"], create=create)
+        try:
+            if not (create or rebuild or store.is_indexed):
+                raise StoreError(
+                    f"{store.backend.label}: {store.database.label} is not its index, or not "
+                    "wholly rebuilt: name the right one (--index), or rebuild it "
+                    f"(meltemi store reindex {address})"
+                )
+            yield store
+        finally:
+            store.close()
+    except KeyboardInterrupt:
+        click.echo(f"meltemi: interrupted: {leaves}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """Let every error say which image it is about."""
+    label = f"image {name}"
+    try:
+        yield
+    except MeltemiError as error:
+        if label in str(error):
+            raise
+        raise type(error)(f"{label}: {error}") from error
+
+
+def facts(head: Head) -> dict[str, Any]:
+    """Give the columns of an image."""
+    return {
+        "Name": head.name,
+        "Bytes": head.size,
+        "Created": head.created,
+        "Cut": head.cut,
+        "Manifest": head.manifest.hex(),
+        **{name.upper(): head.hashes.get(name, "") for name in KNOWN},
+    }
+
+
+def print_one(row: Mapping[str, Any], columns: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Print one row; in a table, which a person reads, a line for each column."""
+    if options["format"] != "table":
+        print_rows([row], columns, options)
+        return
+    wanted = {name.lower() for name in options["column"] or columns}
+    fields = [{"Field": name, "Value": row[name]} for name in columns if name.lower() in wanted]
+    print_rows(fields, ("Field", "Value"), {**options, "column": ()})
+
+
+def complain(problems: Sequence[str]) -> None:
+    """Tell problems, a line each."""
+    for problem in problems:
+        click.echo(f"meltemi: {MeltemiError(problem)}", err=True)
+
+
+def verdict(problems: Sequence[str], advice: str) -> int:
+    """Give the exit code of having looked for damage; say what to do where there is some."""
+    if not problems:
+        return 0
+    count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
+    complain([f"{count}; {advice}"])
+    return DamageError.exit_code
+
+
+def _log_as(options: Mapping[str, Any]) -> None:
+    level = logging.DEBUG if options["debug"] else logging.INFO
+    logging.basicConfig(
+        level=level if options["debug"] or options["verbose"] else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )

@@ -1,0 +1,489 @@
+"""Writers, readers and collectors at work at once, each meeting forced at its exact moment.
+
+What happens in between is done by the test's own thread, within a method of the other one: every
+step of the index is one transaction, so this is what several processes could do to each other.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from meltemi.chunks import session as sessions_module
+from meltemi.chunks.backends.folder import FolderBackend
+from meltemi.chunks.checking import check
+from meltemi.chunks.collector import collect
+from meltemi.chunks.cut import Cut
+from meltemi.chunks.index.blobs import Blobs
+from meltemi.chunks.index.collection import CollectionIndex
+from meltemi.chunks.index.heads import Heads
+from meltemi.chunks.index.schema import State
+from meltemi.chunks.reconcile import reindex
+from meltemi.chunks.scrubbing import scrub
+from meltemi.errors import BusyError, MeltemiError, SessionLostError
+from tests.chunks.faults.rig import (
+    Hooks,
+    Rig,
+    block,
+    blocks,
+    of_heads,
+    of_packs,
+    see_nothing_behind,
+)
+
+
+def test_a_hit_before_retirement_and_publication_after_it(rig: Rig, hooks: Hooks) -> None:
+    rig.put("old", 1, 2, 3)
+    pack = rig.pack_of(block(1))
+
+    def collect_all() -> None:
+        rig.remove("old")
+        assert rig.collect().waiting == 1
+        assert [row.id for row in rig.rows(State.RETIRING)] == [pack]
+
+    hooks.before(Heads, "publish", collect_all)
+    rig.put("new", 1, 4)
+    assert hooks.happened
+    assert pack in {row.id for row in rig.rows(State.LIVE)}, "it was not revived"
+    rig.see_all()
+    rig.see_clean()
+
+
+def test_a_pack_being_retired_takes_no_hits(rig: Rig) -> None:
+    rig.put("old", 1, 2, 3)
+    pack = rig.pack_of(block(1))
+    with rig.store.writing() as elder:
+        elder.write(b"x")
+        rig.remove("old")
+        rig.collect()
+        rig.put("new", 1, 2)
+        assert rig.pack_of(block(1)) != pack
+    rig.collect()
+    assert not rig.exists(pack)
+    rig.see_clean()
+
+
+@pytest.mark.parametrize("moment", ["retire", "dismiss", "erase"])
+def test_publication_while_a_collector_is_between_two_steps(
+    moment: str, rig: Rig, hooks: Hooks
+) -> None:
+    rig.put("old", 1, 2, 3)
+    rig.remove("old")
+    hooks.before(CollectionIndex, moment, lambda: rig.put("new", 1, 2))
+    rig.collect()
+    assert hooks.happened
+    rig.see_all()
+    rig.see_clean()
+
+
+@pytest.mark.parametrize("moment", ["packs", "retire", "dismiss", "erase"])
+def test_an_open_upload_with_hits_is_published_between_two_steps(
+    moment: str, rig: Rig, hooks: Hooks
+) -> None:
+    rig.put("old", 1, 2, 3)
+    with rig.store.writing(cut=Cut.FIXED) as writer:
+        writer.write(blocks(1, 2, 4))
+        rig.remove("old")
+
+        def publish() -> None:
+            rig.finish(writer, "new", blocks(1, 2, 4))
+
+        hooks.before(CollectionIndex, moment, publish)
+        rig.collect()
+        if not hooks.happened:
+            publish()
+    rig.see_all()
+    rig.see_clean()
+
+
+def moved_then_unneeded(rig: Rig) -> None:
+    """Bring a blob from one pack to another, and take away the last image that needs it."""
+    rig.remove("old")
+    rig.collect()
+    rig.remove("kept")
+
+
+def test_a_moved_blob_whose_new_pack_is_retired_while_a_session_relies_on_the_old(
+    rig: Rig,
+) -> None:
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    old = rig.pack_of(block(1))
+    with rig.store.writing(cut=Cut.FIXED) as writer:
+        writer.write(blocks(1, 9))
+        moved_then_unneeded(rig)
+        new = rig.pack_of(block(1))
+        assert new != old
+        rig.collect()
+        rig.collect()
+        assert {row.id for row in rig.rows(State.RETIRING)} >= {old, new}
+        rig.finish(writer, "late", blocks(1, 9))
+    rig.see_all()
+    rig.see_clean()
+
+
+def test_that_moved_blob_published_just_before_its_new_pack_is_dismissed(
+    rig: Rig, hooks: Hooks
+) -> None:
+    """The marks do not know the new image, no session is left: only the count of heads tells."""
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    with rig.store.writing(cut=Cut.FIXED) as writer:
+        writer.write(blocks(1, 9))
+        moved_then_unneeded(rig)
+        new = rig.pack_of(block(1))
+        rig.collect()  # retires the new pack
+        number = {row.id: row.number for row in rig.rows(State.RETIRING)}[new]
+        hooks.before(
+            CollectionIndex,
+            "dismiss",
+            lambda: rig.finish(writer, "late", blocks(1, 9)),
+            when=lambda arguments: bool(arguments[0] == number),
+        )
+        rig.collect()
+    assert hooks.happened
+    rig.see_all()
+    rig.see_clean()
+
+
+def test_that_moved_blob_with_a_damaged_footer_where_it_is(rig: Rig) -> None:
+    """What nobody can say of a pack any more, the index still knows."""
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    with rig.store.writing(cut=Cut.FIXED) as writer:
+        writer.write(blocks(1, 9))
+        moved_then_unneeded(rig)
+        new = rig.pack_of(block(1))
+        rig.collect()
+        rig.finish(writer, "late", blocks(1, 9))
+    backend = rig.store.backend
+    assert isinstance(backend, FolderBackend)
+    path = backend._folder / "packs" / new[:2] / new
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    rig.collect()
+    rig.collect()
+    assert rig.exists(new)
+    rig.see_all()
+
+
+def test_a_name_removed_under_an_upload_with_hits_and_two_collections_in_a_row(
+    rig: Rig, hooks: Hooks
+) -> None:
+    rig.put("old", 1, 2, 3)
+    rig.put("other", 4, 5)
+
+    def collect_twice() -> None:
+        rig.remove("old")
+        rig.collect()
+        rig.remove("other")
+        rig.collect()
+        rig.collect()
+
+    hooks.before(Heads, "publish", collect_twice)
+    rig.put("new", 5, 1, 6)
+    rig.see_all()
+    rig.see_clean()
+
+
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [(Blobs, "announce"), (FolderBackend, "write"), (Blobs, "record"), (Heads, "publish")],
+)
+def test_a_collection_in_the_middle_of_a_put(
+    owner: type, step: str, rig: Rig, hooks: Hooks
+) -> None:
+    rig.put("kept", 1, 2)
+
+    def look() -> None:
+        rig.collect()
+        assert check(rig.store).problems == []
+        assert scrub(rig.store).problems == []
+
+    hooks.before(owner, step, look)
+    hooks.after(owner, step, look)
+    rig.put("new", 2, 3)
+    assert len(hooks.happened) == 2
+    rig.see_clean()
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_a_collection_while_the_head_is_written(step: str, rig: Rig, hooks: Hooks) -> None:
+    rig.put("old", 1, 2)
+    rig.remove("old")
+    at = hooks.before if step == "before" else hooks.after
+    at(FolderBackend, "write", lambda: collect(rig.store), when=of_heads)
+    rig.put("new", 2, 3)
+    assert hooks.happened
+    rig.see_clean()
+
+
+def dead_and_collected(rig: Rig) -> None:
+    """Take everybody for dead, as a collector does, and collect."""
+    rig.bury_all()
+    rig.collect()
+    rig.collect()
+
+
+@pytest.mark.parametrize(
+    ("owner", "step", "when"),
+    [
+        (Blobs, "announce", None),
+        (FolderBackend, "write", of_packs),
+        (Blobs, "record", None),
+        (FolderBackend, "size", of_packs),
+        (Heads, "publish", None),
+        (FolderBackend, "write", of_heads),
+    ],
+)
+def test_a_writer_taken_for_dead_wakes_up(
+    owner: type,
+    step: str,
+    when: Callable[..., bool] | None,
+    rig: Rig,
+    hooks: Hooks,
+) -> None:
+    rig.put("old", 1, 2)
+    hits = rig.store.blobs.hits
+
+    def die() -> None:
+        rig.remove("old")
+        dead_and_collected(rig)
+
+    if when is None:
+        hooks.before(owner, step, die)
+    else:
+        hooks.before(owner, step, die, when=when)
+    with pytest.raises(SessionLostError):
+        rig.put("new", 1, 2, 3)
+    assert hooks.happened
+    assert hits([]) == {}
+    rig.see_all()
+    rig.see_clean()
+    rig.put("new", 1, 2, 3)
+    rig.see_clean()
+
+
+def test_a_writer_taken_for_dead_after_its_head_is_written_has_succeeded(
+    rig: Rig, hooks: Hooks
+) -> None:
+    """What the head's object says is true: packs and heads are all there is to an image."""
+
+    def die() -> None:
+        rig.bury_all()
+        collect(rig.store)
+        collect(rig.store)
+
+    hooks.before(Heads, "complete", die)
+    rig.put("new", 1, 2, 3)
+    assert hooks.happened
+    rig.see_clean()
+
+
+def test_a_head_written_too_late_is_taken_back_though_it_was_adopted(
+    rig: Rig, hooks: Hooks
+) -> None:
+    hooks.before(FolderBackend, "write", lambda: dead_and_collected(rig), when=of_heads)
+
+    def adopt() -> None:
+        with suppress(MeltemiError):  # its data is gone
+            collect(rig.store)
+        with rig.sql() as connection:
+            connection.exec_driver_sql("UPDATE heads SET state = 3, name = NULL")
+
+    hooks.before(Heads, "complete", adopt)
+    with pytest.raises(SessionLostError):
+        rig.put("new", 1, 2)
+    assert len(hooks.happened) == 2
+    rig.see_clean()
+
+
+def test_two_collectors(rig: Rig, hooks: Hooks) -> None:
+    rig.put("old", 1)
+    rig.remove("old")
+
+    def second() -> None:
+        with pytest.raises(BusyError, match=str(rig.store.database.label)):
+            collect(rig.store)
+        with pytest.raises(BusyError):
+            reindex(rig.store)
+        with pytest.raises(BusyError):
+            collect(rig.store, dry_run=True)
+
+    hooks.before(CollectionIndex, "retire", second)
+    rig.collect()
+    assert hooks.happened
+    rig.see_clean()
+
+
+@pytest.mark.parametrize("step", ["adopt", "retire", "dismiss", "condemned", "erase", "revive"])
+def test_a_collector_taken_for_dead_deletes_nothing_when_it_wakes_up(
+    step: str, rig: Rig, hooks: Hooks
+) -> None:
+    rig.put("old", 1, 2, 3, 4)
+    rig.put("kept", 1)
+    rig.put("dead", 5)
+    if step == "adopt":
+        with rig.sql() as connection:
+            connection.exec_driver_sql("DELETE FROM packs")
+    rig.remove("dead")
+    if step == "revive":
+        with rig.sql() as connection:
+            connection.exec_driver_sql("UPDATE packs SET state = 2, noted = 0")
+    else:
+        rig.remove("old")
+    there: list[str] = []
+
+    def objects() -> list[str]:
+        return sorted(name for name, _ in rig.store.backend.names("packs"))
+
+    def meanwhile() -> None:
+        rig.bury_all()
+        rig.collect()
+        rig.put("new", 5, 2)
+        rig.collect()
+        there.extend(objects())
+
+    hooks.before(CollectionIndex, step, meanwhile)
+    with pytest.raises(SessionLostError):
+        collect(rig.store)
+    assert hooks.happened
+    assert objects() == there
+    rig.see_clean()
+
+
+def test_a_collector_that_died_does_not_keep_others_out(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions_module, "BEAT_SECONDS", 0.01)
+    rig.put("old", 1)
+    rig.remove("old")
+    for act in (collect, reindex):
+        dead = rig.store.sessions.begin()
+        rig.store.sessions.lease(dead)
+        with pytest.raises(BusyError):
+            act(rig.store)
+        with rig.sql() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET seen = 0")
+        act(rig.store)
+        assert rig.store.sessions.count() == 0
+    rig.see_clean()
+
+
+def test_a_reader_goes_on_while_its_packs_are_moved(rig: Rig, hooks: Hooks) -> None:
+    rig.put("old", *range(1, 12))
+    rig.put("kept", 2, 4)
+    old = rig.pack_of(block(2))
+
+    def move() -> None:
+        rig.remove("old")
+        rig.collect()
+        assert not rig.exists(old)
+
+    hooks.before(FolderBackend, "read", move, when=of_packs)
+    assert rig.read("kept") == blocks(2, 4)
+    assert hooks.happened
+    rig.see_clean()
+
+
+def test_a_reader_of_an_image_that_is_removed_and_collected_tells_no_lie(
+    rig: Rig, hooks: Hooks
+) -> None:
+    rig.put("gone", *range(1, 12))
+    reader = rig.store.reader(rig.store.head("gone"))
+
+    def vanish() -> None:
+        rig.remove("gone")
+        rig.collect()
+
+    hooks.before(FolderBackend, "read", vanish, when=of_packs)
+    with pytest.raises(MeltemiError, match="gone"):
+        list(reader.read())
+    assert list(rig.store.backend.names("bad")) == []
+    rig.see_clean()
+
+
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [
+        (Blobs, "announce"),
+        (FolderBackend, "write"),
+        (Blobs, "record"),
+        (Heads, "publish"),
+        (Heads, "complete"),
+    ],
+)
+def test_reindexing_while_a_writer_works(owner: type, step: str, rig: Rig, hooks: Hooks) -> None:
+    rig.put("old", 1, 2)
+    rig.remove("old")
+    rig.put("kept", 2, 5)
+
+    def both() -> None:
+        reindex(rig.store)
+        rig.collect()
+
+    hooks.before(owner, step, lambda: reindex(rig.store))
+    if step != "complete":
+        hooks.after(owner, step, both)
+    rig.put("new", 1, 2, 3)
+    assert hooks.happened
+    rig.see_clean()
+
+
+@pytest.mark.parametrize("step", ["adopt", "adopt_head"])
+def test_a_put_and_a_removal_while_reindexing(step: str, rig: Rig, hooks: Hooks) -> None:
+    rig.put("old", 1, 2)
+    rig.put("kept", 2, 5)
+
+    def meanwhile() -> None:
+        rig.put("new", 1, 7)
+        rig.remove("old")
+
+    hooks.before(CollectionIndex, step, meanwhile)
+    reindex(rig.store)
+    assert hooks.happened
+    # A head that was read before its removal comes back no more.
+    rig.see_all()
+    rig.see_clean()
+
+
+def test_a_removal_while_a_collector_looks_for_unknown_heads(rig: Rig, hooks: Hooks) -> None:
+    rig.put("old", 1, 2)
+    rig.put("kept", 3)
+    hooks.before(Heads, "known", lambda: rig.remove("old"))
+    rig.collect()
+    assert hooks.happened
+    rig.see_clean()
+
+
+@pytest.mark.parametrize("action", ["put", "remove", "collect"])
+@pytest.mark.parametrize(("owner", "step"), [(Heads, "known"), (Heads, "named"), (Blobs, "locate")])
+def test_a_check_tells_only_of_what_is_wrong(
+    owner: type, step: str, action: str, rig: Rig, hooks: Hooks
+) -> None:
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    if action == "collect":
+        rig.remove("old")
+
+    def meanwhile() -> None:
+        if action == "put":
+            rig.put("new", 7, 8)
+        elif action == "remove":
+            rig.remove("old")
+        collect(rig.store)
+
+    hooks.before(owner, step, meanwhile)
+    assert check(rig.store).problems == []
+    assert hooks.happened
+    rig.see_clean()
+
+
+def test_collecting_twice_moves_nothing_the_second_time(rig: Rig) -> None:
+    for number in range(5):
+        rig.put(f"tiny {number}")
+        rig.put(f"small {number}", number)
+    rig.collect()
+    before = {row.id for row in rig.rows(State.LIVE)}
+    assert rig.collect().rewritten_packs == 0
+    assert {row.id for row in rig.rows(State.LIVE)} == before
+    see_nothing_behind(rig.store)
