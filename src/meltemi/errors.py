@@ -21,9 +21,9 @@
     ├── GuardError                 7    409   more deletions than allowed
     ├── ArchiveError               8    422   an archive that is damaged or not to be trusted
     ├── StoreError                 9    500   a chunk store, its backend or its index failed
-        ├── MissingError           9    500   an object that should be there is not
-        ├── DamageError            9    500   what is stored is not what was stored
-        └── SessionLostError       9    503   a put was taken for dead, and must be made again
+    │   ├── MissingError           9    500   an object that should be there is not
+    │   ├── DamageError            9    500   what is stored is not what was stored
+    │   └── SessionLostError       9    503   a put was taken for dead, and must be made again
     └── OutputError               74    500   what was found or done cannot be printed
         └── ClosedOutputError    141    500   nobody reads stdout any more
 
