@@ -50,14 +50,9 @@ def reindex(store: Store) -> Reindexed:
             done.blobs += len(places)
         for head_id in listed_heads(store.backend):
             try:
-                head = read_head(store.backend, head_id)
-            except MissingError:
-                continue
+                done.images += _adopt_head(store.backend, index, head_id)
             except DamageError as error:
                 done.damaged.append(str(error))
-                continue
-            done.images += 1
-            index.adopt_head(head)
         store.indexed()
         return done
 
@@ -111,12 +106,7 @@ def adopt_unknown(store: Store, index: CollectionIndex, *, dry_run: bool) -> Non
     for pack in strangers:
         _adopt(backend, index, pack, listed[pack], bad.get(pack, set()))
     for head_id in unknown:
-        try:
-            index.adopt_head(read_head(backend, head_id))
-        except MissingError:
-            continue
-        if backend.size(object_of(head_id)) is None:
-            index.drop_head(head_id)
+        _adopt_head(backend, index, head_id)
 
 
 def _adopt(
@@ -130,6 +120,18 @@ def _adopt(
     except DamageError:
         places = []
     index.adopt(pack, size, places, bad)
+
+
+def _adopt_head(backend: Backend, index: CollectionIndex, head_id: str) -> bool:
+    """Take up a head; say whether it was there, and still is."""
+    try:
+        index.adopt_head(read_head(backend, head_id))
+    except MissingError:
+        return False
+    if backend.size(object_of(head_id)) is None:  # removed a moment ago
+        index.drop_head(head_id)
+        return False
+    return True
 
 
 def read_head(backend: Backend, head_id: str) -> Head:

@@ -163,7 +163,7 @@ def _states(connection: Connection, wanted: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for batch in batches(wanted):
         query = select(packs.c.id, packs.c.state).where(packs.c.id.in_(batch))
-        found.update(connection.execute(query).tuples().all())
+        found.update((pack, state) for pack, state in connection.execute(query))
     return found
 
 
