@@ -11,7 +11,7 @@ from meltemi.chunks.head import Head, object_of
 from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.index.schema import State
 from meltemi.chunks.pack import pack_object
-from meltemi.chunks.session import Session, lease
+from meltemi.chunks.session import Session, bury_the_dead, lease
 from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MissingError, StoreError, UsageError
 
@@ -34,6 +34,8 @@ def reindex(store: Store) -> Reindexed:
         lease(store.sessions, session.number)
         index = CollectionIndex(store.database, session.number)
         done = Reindexed()
+        bury_the_dead(store.sessions)
+        settle_orphans(store, index)
         _drop_missing(store, index, done)
         bad = _known_bad(store.backend)
         for pack, size in listed_packs(store.backend):

@@ -85,6 +85,7 @@ class Heads:
         with self._database.exclusive() as connection:
             mine = heads.c.id == head.id
             if connection.scalar(select(heads.c.state).where(mine)) == State.LIVE:
+                forget(connection, session)
                 return
             must_live(connection, session)
             values = update(heads).where(mine).values(state=State.LIVE, session=None)
