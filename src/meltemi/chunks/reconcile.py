@@ -11,7 +11,7 @@ from meltemi.chunks.head import Head, object_of
 from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.index.schema import State
 from meltemi.chunks.pack import pack_object
-from meltemi.chunks.session import Session, lease
+from meltemi.chunks.session import Session, bury_the_dead, lease
 from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MissingError, StoreError, UsageError
 
@@ -34,6 +34,8 @@ def reindex(store: Store) -> Reindexed:
         lease(store.sessions, session.number)
         index = CollectionIndex(store.database, session.number)
         done = Reindexed()
+        bury_the_dead(store.sessions)
+        settle_orphans(store, index)
         _drop_missing(store, index, done)
         bad = _known_bad(store.backend)
         for pack, size in listed_packs(store.backend):
@@ -50,14 +52,9 @@ def reindex(store: Store) -> Reindexed:
             done.blobs += len(places)
         for head_id in listed_heads(store.backend):
             try:
-                head = read_head(store.backend, head_id)
-            except MissingError:
-                continue
+                done.images += _adopt_head(store.backend, index, head_id)
             except DamageError as error:
                 done.damaged.append(str(error))
-                continue
-            done.images += 1
-            index.adopt_head(head)
         store.indexed()
         return done
 
@@ -111,12 +108,7 @@ def adopt_unknown(store: Store, index: CollectionIndex, *, dry_run: bool) -> Non
     for pack in strangers:
         _adopt(backend, index, pack, listed[pack], bad.get(pack, set()))
     for head_id in unknown:
-        try:
-            index.adopt_head(read_head(backend, head_id))
-        except MissingError:
-            continue
-        if backend.size(object_of(head_id)) is None:
-            index.drop_head(head_id)
+        _adopt_head(backend, index, head_id)
 
 
 def _adopt(
@@ -130,6 +122,18 @@ def _adopt(
     except DamageError:
         places = []
     index.adopt(pack, size, places, bad)
+
+
+def _adopt_head(backend: Backend, index: CollectionIndex, head_id: str) -> bool:
+    """Take up a head; say whether it was there, and still is."""
+    try:
+        index.adopt_head(read_head(backend, head_id))
+    except MissingError:
+        return False
+    if backend.size(object_of(head_id)) is None:  # removed a moment ago
+        index.drop_head(head_id)
+        return False
+    return True
 
 
 def read_head(backend: Backend, head_id: str) -> Head:

@@ -96,7 +96,7 @@ class Rig:
         """Take all sessions for dead, as after a long silence."""
         with self.store.database.reading() as connection:
             rows = connection.execute(text("SELECT number, beats FROM sessions")).all()
-        self.store.sessions.bury({number: beats for number, beats in rows})
+        self.store.sessions.bury({row[0]: row[1] for row in rows})
 
     @contextmanager
     def sql(self) -> Iterator[Connection]:

@@ -76,7 +76,7 @@ def test_publication_while_a_collector_is_between_two_steps(
     rig.see_clean()
 
 
-@pytest.mark.parametrize("moment", ["packs", "retire", "dismiss", "erase"])
+@pytest.mark.parametrize("moment", ["packs", "retire", "dismiss"])
 def test_an_open_upload_with_hits_is_published_between_two_steps(
     moment: str, rig: Rig, hooks: Hooks
 ) -> None:
@@ -302,7 +302,7 @@ def test_two_collectors(rig: Rig, hooks: Hooks) -> None:
     rig.remove("old")
 
     def second() -> None:
-        with pytest.raises(BusyError, match=str(rig.store.database.label)):
+        with pytest.raises(BusyError, match="is at work on it"):
             collect(rig.store)
         with pytest.raises(BusyError):
             reindex(rig.store)

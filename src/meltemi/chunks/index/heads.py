@@ -85,6 +85,7 @@ class Heads:
         with self._database.exclusive() as connection:
             mine = heads.c.id == head.id
             if connection.scalar(select(heads.c.state).where(mine)) == State.LIVE:
+                forget(connection, session)
                 return
             must_live(connection, session)
             values = update(heads).where(mine).values(state=State.LIVE, session=None)
@@ -163,7 +164,7 @@ def _states(connection: Connection, wanted: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for batch in batches(wanted):
         query = select(packs.c.id, packs.c.state).where(packs.c.id.in_(batch))
-        found.update(connection.execute(query).tuples().all())
+        found.update((pack, state) for pack, state in connection.execute(query))
     return found
 
 
