@@ -335,7 +335,7 @@ def test_who_no_longer_reads_ends_a_get(keeper: Keeper) -> None:
         process.stdout.close()
         assert process.stderr
         assert b"Traceback" not in process.stderr.read()
-    assert process.returncode != 0
+    assert process.returncode == 141
 
 
 def test_a_disk_that_is_full_is_told_and_nothing_kept(keeper: Keeper) -> None:

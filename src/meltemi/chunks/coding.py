@@ -11,7 +11,6 @@ PLAIN: Final = 0
 ZSTD: Final = 1
 LEVEL: Final = 3
 
-_SAMPLE: Final = 4096
 _LARGEST_BLOB: Final = 2**20
 _UNTOLD: Final = -1
 _local = threading.local()

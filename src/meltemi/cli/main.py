@@ -1,16 +1,15 @@
 """The `meltemi` command."""
 
-import importlib
 import logging
 import os
 import sys
 from collections.abc import Iterator
-from difflib import get_close_matches
 from typing import Any, Final
 
 import click
 
 from meltemi import __version__
+from meltemi.cli.lazy import LazyGroup
 from meltemi.cli.streams import guarded
 from meltemi.errors import ClosedOutputError, MeltemiError, OutputError, printable
 
@@ -30,50 +29,13 @@ DEFECT: Final = 70
 INTERRUPTED: Final = 130
 
 
-class _Commands(click.Group):
-    """Commands imported only when they run, so that the rest starts at once."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Name the commands in the order of the help."""
-        return list(_COMMANDS)
-
-    def get_command(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        cmd_name: str,
-    ) -> click.Command | None:
-        """Import one command."""
-        if cmd_name not in _COMMANDS:
-            return None
-        command = importlib.import_module(f"meltemi.cli.{cmd_name}").command
-        assert isinstance(command, click.Command)  # noqa: S101 - told to the type checker
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command that is asked for; of one there is not, name the nearest."""
-        name = args[0]
-        if name not in _COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            near = get_close_matches(name, _COMMANDS, n=1)
-            ctx.fail(f"no command {name!r}" + (f" (did you mean {near[0]}?)" if near else ""))
-        return super().resolve_command(ctx, args)
-
-    def format_commands(
-        self,
-        ctx: click.Context,  # noqa: ARG002 - click's signature
-        formatter: click.HelpFormatter,
-    ) -> None:
-        """List the commands without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
-
-
 @click.command(
-    cls=_Commands,
+    cls=LazyGroup,
+    lines={name: (f"meltemi.cli.{name}", line) for name, line in _COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 in sync, 1 differences, 2 usage, 3 some images failed, 4 stale plan, "
-    "5 authentication, 6 unreachable, 7 guard stopped, 8 archive damaged, 74 no output.",
+    "5 authentication, 6 unreachable, 7 guard stopped, 8 archive damaged, 9 store damaged, "
+    "74 no output.",
 )
 @click.version_option(__version__, prog_name="meltemi")
 def meltemi() -> None:
