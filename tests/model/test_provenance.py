@@ -92,6 +92,7 @@ def test_nonsense_is_no_mark(properties: dict[str, str]) -> None:
 @example({"attributes": {}, "tags": [], "gone": "9999-12-31T23:59:59-23:59"})
 @example({"attributes": {}, "tags": [], "gone": "0001-01-01T00:00:00+23:59"})
 @example({"attributes": {"a": [1]}, "tags": "abc"})
+@example({"attributes": [[None, None]], "tags": []})
 def test_a_mark_made_by_hand_never_breaks_anything(body: dict[str, Any]) -> None:
     text = json.dumps({**body, "id": short("x")})
     image = Image("x", properties={SOURCE: "library/source", WRITTEN: text})

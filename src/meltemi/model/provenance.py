@@ -130,7 +130,7 @@ def _read(
             source_id=source_id,
             source_hash=source_hash,
             written=Written(
-                dict(body["attributes"]),
+                {str(name): str(value) for name, value in body["attributes"].items()},
                 frozenset(map(str, body["tags"])),
                 frozenset(map(str, body.get("members", ()))),
             ),
@@ -138,7 +138,7 @@ def _read(
             route=str(body.get("route", "")),
             gone_since=datetime.fromisoformat(gone).astimezone(UTC) if gone else None,
         )
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (AttributeError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
