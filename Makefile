@@ -31,7 +31,7 @@ lint: $(STAMP) ## Run the linters and the type checker
 unit: $(STAMP) ## Run the tests that need no services
 	$(BIN)/python -m pytest -m "not services"
 
-bench: $(STAMP) ## Measure against plain pipes of curl; writes docs/benchmarks/
+bench: $(STAMP) ## Measure against peers in the same run; writes docs/benchmarks/
 	$(BIN)/python -m lab prepare
 	$(BIN)/python -m bench
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from bench.children import Run, meltemi
 from bench.figures import MIB, Figure, Result, at_most, for_reference
 from bench.store.scale import Bench
+from bench.store.shares import shares
 from bench.store.synthetic import making
 from meltemi.chunks.blob import chunk_id
+from meltemi.chunks.collector import collect
 from meltemi.chunks.manifest import Entry
 from meltemi.chunks.opening import open_store
 
@@ -29,10 +31,22 @@ def collection(bench: Bench) -> Iterator[Result]:
             stored = sum(path.stat().st_size for path in (folder / "store/packs").rglob("*/*"))
         yield from _figures(count, runs[count], stored)
     few, many = bench.scale.chunks
+    with bench.fresh() as folder:
+        _make(folder / "store", few)
+        meltemi("store", "delete", folder / "store", "dead")
+        yield shares(f"gc of {few:,} chunks", lambda: _collect(folder / "store"))
     peaks = {f"{count:,} chunks": [run.peak / MIB] for count, run in runs.items()}
     share = runs[many].peak / runs[few].peak
     name = f"gc: peak memory with {many:,} chunks against {few:,}"
     yield at_most(name, 1.2, share, "x", peaks)
+
+
+def _collect(address: Path) -> None:
+    store = open_store(str(address))
+    try:
+        collect(store)
+    finally:
+        store.close()
 
 
 def _figures(count: int, run: Run, stored: int) -> Iterator[Result]:

@@ -14,6 +14,7 @@ from blake3 import blake3
 
 from bench.figures import GIB, Result, Table, at_least, for_reference
 from bench.store.scale import Bench
+from bench.store.shares import shares
 from lab import Postgres
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.index.blobs import Blobs
@@ -73,6 +74,10 @@ def _measure(bench: Bench, label: str, url: str, size: Callable[[], int]) -> Ite
             found = {batch: median(times) for batch, times in runs.items()}
             states.append(_State(rows, size(), found))
         yield _table(label, states)
+        rows, batch = bench.scale.rows[-1], _BATCHES[0]
+        ids = _sample(rows, bench.scale.looked_up, 5)
+        title = f"Look-ups in {label} among {rows:,}, {batch} at once"
+        yield shares(title, lambda: _look(blobs, ids, batch))
     finally:
         database.close()
 
@@ -89,13 +94,18 @@ def _fill(blobs: Blobs, session: int, begin: int, end: int) -> float:
 
 
 def _looks(blobs: Blobs, rows: int, bench: Bench) -> dict[int, list[float]]:
-    chance = random.Random(4)  # noqa: S311 - not a secret
     times: dict[int, list[float]] = {batch: [] for batch in _BATCHES}
-    for _ in range(bench.scale.runs):
+    for run in range(bench.scale.runs):
         for batch, taken in times.items():
-            ids = [_id(chance.randrange(2 * rows)) for _ in range(bench.scale.looked_up)]
+            ids = _sample(rows, bench.scale.looked_up, run * batch)
             taken.append(_look(blobs, ids, batch) / len(ids))
     return times
+
+
+def _sample(rows: int, count: int, seed: int) -> list[BlobId]:
+    """Choose ids, of which half are known."""
+    chance = random.Random(seed)  # noqa: S311 - not a secret
+    return [_id(chance.randrange(2 * rows)) for _ in range(count)]
 
 
 def _look(blobs: Blobs, ids: Sequence[BlobId], batch: int) -> float:

@@ -23,7 +23,7 @@ def profile(bench: Bench) -> Iterator[Result]:
                 out.write(os.urandom(MIB))
         warm(noise)
         for title, file in (("the golden image", image), ("random data", noise)):
-            address = folder / file.stem
+            address = folder / f"store of {file.stem}"
             meltemi("store", "init", address)
             taken = meltemi("store", "put", address, "one", file)
             yield _table(f"Put of {title}", _put(folder / "stages" / file.stem, file), taken, file)

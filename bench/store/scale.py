@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.figures import GIB, MIB
 from lab import images
 
-_NAMES = ("golden image", "its snapshot", "next build")
+_NAMES = ("golden image", "snapshot", "next build")
 
 
 @dataclass(frozen=True)

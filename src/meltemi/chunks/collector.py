@@ -1,10 +1,11 @@
 """Garbage collection: what no head leads to goes, while uploads run (docs/chunk-store.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from meltemi.chunks.backends.base import Backend
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.fetching import record_damage, stretches, unpacked
 from meltemi.chunks.footers import places_of
@@ -83,7 +84,8 @@ class _Collector:
         self._done.live = sum(part.live for part in yields)
         self._done.stored = sum(part.row.size for part in yields)
         dead = [part for part in yields if not part.live]
-        poor = _poor([part for part in yields if part.live])
+        scarred = {pack for pack, _ in _known_damage(self._store.backend)}
+        poor = _poor([part for part in yields if part.live], scarred)
         self._done.dead_packs, self._done.rewritten_packs = len(dead), len(poor)
         if self._dry_run:
             self._done.freed = sum(part.dead for part in [*dead, *poor])
@@ -239,19 +241,28 @@ class _Collector:
             backend.delete(object_of(head_id))
             self._store.heads.erase(head_id)
         known = {row.id for row in rows if row.state is not State.GONE}
-        for name, _ in list(backend.names("bad")):
-            pack = name.removeprefix("bad/").partition("-")[0]
+        for pack, name in list(_known_damage(backend)):
             if pack not in known and backend.size(pack_object(pack)) is None:
                 backend.delete(name)
         backend.tidy()
 
 
-def _poor(yields: Sequence[_Yield]) -> list[_Yield]:
-    """Choose the packs to rewrite: those with the most dead bytes, until little is left."""
-    stored = sum(part.row.size for part in yields)
-    live = stored - sum(part.dead for part in yields)
-    chosen = []
-    for part in sorted(yields, key=lambda part: part.dead / part.row.size, reverse=True):
+def _known_damage(backend: Backend) -> Iterator[tuple[str, str]]:
+    """Give the packs in which damage was found, and the objects that say so."""
+    for name, _ in backend.names("bad"):
+        yield name.removeprefix("bad/").partition("-")[0], name
+
+
+def _poor(yields: Sequence[_Yield], scarred: Collection[str]) -> list[_Yield]:
+    """Choose the packs to rewrite: those with the most dead bytes, until little is left.
+
+    And those that hold damaged blobs, now that nothing needs these any more.
+    """
+    chosen = [part for part in yields if part.row.id in scarred]
+    stored = sum(part.row.size for part in yields) - sum(part.dead for part in chosen)
+    live = sum(part.row.size - part.dead for part in yields)
+    others = [part for part in yields if part.row.id not in scarred]
+    for part in sorted(others, key=lambda part: part.dead / part.row.size, reverse=True):
         if stored <= _SLACK * live or not part.dead:
             break
         chosen.append(part)
