@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from meltemi.chunks.backends.base import Backend
+from meltemi.chunks.blob import BlobId
 from meltemi.chunks.fetching import record_damage, stretches, unpacked
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.head import object_of
@@ -150,7 +151,25 @@ class _Collector:
         """Give what is needed of a pack and nowhere else; say whether some of it is damaged."""
         marked = self._marks.known(place.blob for place in places)
         at_home = self._index.at_home(row.number, list(marked))
+        if away := marked - at_home.keys():
+            self._see_elsewhere(row, away)
         return [place for place in places if place.blob in at_home], any(at_home.values())
+
+    def _see_elsewhere(self, row: PackRow, away: set[BlobId]) -> None:
+        """See that what images need of a pack, and the index knows elsewhere, really is there."""
+        located = self._store.blobs.locate(away)
+        there: set[BlobId] = set()
+        for pack in {location.pack for location in located.values()}:
+            try:
+                there.update(place.blob for place in places_of(self._store.backend, pack))
+            except DamageError:  # then nobody knows better than the index
+                there.update(blob for blob, known in located.items() if known.pack == pack)
+        if lost := away - (located.keys() & there):
+            raise StoreError(
+                f"{self._store.database.label}: the index is damaged: blob {min(lost).hex()}, "
+                f"which images need, is in pack {row.id}, and the index does not say so; nothing "
+                "was deleted for that: rebuild it (meltemi store reindex)"
+            )
 
     def _rewrite(self, rows: Sequence[PackRow]) -> None:
         """Move what is needed of some packs to new ones, and retire them."""
@@ -261,7 +280,7 @@ def _poor(yields: Sequence[_Yield], scarred: Collection[str]) -> list[_Yield]:
     stored = sum(part.row.size for part in yields) - sum(part.dead for part in chosen)
     live = sum(part.row.size - part.dead for part in yields)
     others = [part for part in yields if part.row.id not in scarred]
-    for part in sorted(others, key=lambda part: part.dead / part.row.size, reverse=True):
+    for part in sorted(others, key=lambda part: part.dead / max(part.row.size, 1), reverse=True):
         if stored <= _SLACK * live or not part.dead:
             break
         chosen.append(part)
