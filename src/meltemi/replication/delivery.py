@@ -223,7 +223,7 @@ class Delivery:
             self.refused = True
             self.moved(-sent)
             raise InterruptedTransfer(str(error)) from error
-        except Exception:
+        except BaseException:
             self.moved(-sent)
             raise
 
