@@ -20,7 +20,7 @@ test: lint ## Run everything: linters, types, and all tests against real service
 	$(BIN)/python -m lab prepare
 	$(BIN)/python -m pytest
 
-check: lint unit ## Run what takes a minute: linters, types, tests without services
+check: lint unit ## Run what takes some minutes: linters, types, tests without services
 
 lint: $(STAMP) ## Run the linters and the type checker
 	$(BIN)/ruff format --check $(SOURCES)

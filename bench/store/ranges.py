@@ -38,7 +38,9 @@ def ranges(bench: Bench) -> Iterator[Result]:
 def _wide(store: Store, real: Head, size: int) -> Head:
     """Make a large image of stretches of a real one's chunks, in no order."""
     root = decode_root(store.fetch(real.manifest))
-    entries = [entry for entry in entries_from(root, store.fetch) if entry.chunk is not None]
+    entries = [
+        entry for entry in entries_from(root, store.fetcher.fetch_all) if entry.chunk is not None
+    ]
     chance = random.Random(1)  # noqa: S311 - not a secret
     with making(store) as image:
         while size > 0:

@@ -131,7 +131,7 @@ def get_stages(store: Store, head: Head) -> Stages:
     """Read an image as a reader does, but one step after another."""
     stages = Stages()
     of = stages.of
-    entries = entries_from(decode_root(store.fetch(head.manifest)), store.fetch)
+    entries = entries_from(decode_root(store.fetch(head.manifest)), store.fetcher.fetch_all)
     with Path("/dev/null").open("wb", 0) as nowhere:
         while True:
             with of("manifest"):

@@ -1,11 +1,11 @@
 """Data, entries and trees for tests of the chunk store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from blake3 import blake3
 
-from meltemi.chunks.blob import BlobId, chunk_id
+from meltemi.chunks.blob import BlobId, Buffer, chunk_id
 from meltemi.chunks.cut import BLOCK, Cut
 from meltemi.chunks.manifest import Entry, Root, decode_root
 from meltemi.chunks.tree import TreeBuilder
@@ -64,10 +64,10 @@ class Tree:
         """Give its root."""
         return decode_root(self.blobs[self.root_id])
 
-    def fetch(self, blob: BlobId) -> bytes:
-        """Give a segment, and remember that it was read."""
-        self.reads.append(blob)
-        return self.blobs[blob]
+    def fetch(self, blobs: Sequence[BlobId]) -> dict[BlobId, Buffer]:
+        """Give segments, and remember that they were read."""
+        self.reads += blobs
+        return {blob: self.blobs[blob] for blob in blobs}
 
 
 def names_of(pieces: Iterable[bytes]) -> set[BlobId]:

@@ -43,7 +43,7 @@ def test_a_second_pack_takes_a_blob_from_a_retiring_one(database: Database) -> N
     Sessions(database).lease(session)
     collector = CollectionIndex(database, session)
     bring(database, session, OLD, b"moved")
-    assert collector.retire([collector.packs()[0].number], (), collector.published())
+    collector.retire([collector.packs()[0].number])
     bring(database, session, NEW, b"moved", b"other")
     assert Blobs(database).hits([MOVED, OTHER]) == {MOVED: NEW, OTHER: NEW}
 
@@ -56,6 +56,6 @@ def test_a_rewritten_pack_takes_its_blobs_along(database: Database) -> None:
     old = collector.packs()[0].number
     places = bring(database, session, NEW, b"moved")
     assert Blobs(database).hits([MOVED]) == {MOVED: OLD}
-    assert collector.retire([old], [(NEW, places)], collector.published())
+    collector.retire([old], [(NEW, places)])
     assert Blobs(database).hits([MOVED, OTHER]) == {MOVED: NEW}
     assert collector.at_home(old, [MOVED, OTHER]) == {OTHER: False}

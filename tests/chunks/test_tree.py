@@ -25,16 +25,17 @@ from tests.chunks.making import KIB, MIB, Tree, some_chunk, some_entries
 TIB = 2**40
 
 
-def sliced(entries: list[Entry], offset: int) -> list[Entry]:
-    """Give what a list of entries has from an offset on."""
+def sliced(entries: list[Entry], offset: int, end: int = 2**62) -> list[Entry]:
+    """Give what a list of entries has from an offset to an end."""
     found = []
     for entry in entries:
         if offset >= entry.length:
             offset -= entry.length
-        else:
+        elif offset < end:
             within = entry.offset + offset if entry.chunk else 0
-            found.append(Entry(entry.length - offset, entry.chunk, within))
+            found.append(Entry(min(entry.length, end) - offset, entry.chunk, within))
             offset = 0
+        end -= entry.length
     return found
 
 
@@ -86,7 +87,9 @@ def test_any_list_of_entries_comes_back(
     ]
     made = Tree(entries)
     offset = data.draw(st.integers(0, sum(lengths) + 1))
+    end = data.draw(st.integers(offset, sum(lengths) + 1))
     assert list(entries_from(made.root, made.fetch, offset)) == sliced(entries, offset)
+    assert list(entries_from(made.root, made.fetch, offset, end)) == sliced(entries, offset, end)
 
 
 def test_every_segment_has_its_name_and_ends_where_it_should() -> None:
@@ -123,13 +126,13 @@ def test_a_range_of_two_tebibytes_is_found_through_few_segments() -> None:
     for _ in range(50):
         made.reads.clear()
         offset = chance.randrange(2 * TIB)
-        entry = next(entries_from(root, made.fetch, offset))
+        [entry] = entries_from(root, made.fetch, offset, offset + 1)
         assert len(made.reads) == root.top.level
         number, within = divmod(offset, unit)
         if within < 64 * KIB:
-            assert entry == Entry(64 * KIB - within, some_chunk(number), within)
+            assert entry == Entry(1, some_chunk(number), within)
         else:
-            assert entry == Entry(unit - within)
+            assert entry == Entry(1)
     assert max(len(data) for data in made.blobs.values()) < 128 * KIB
 
 
@@ -146,7 +149,8 @@ def test_the_second_level_is_reached_and_read_like_the_first() -> None:
     made.blobs = blobs
     assert made.root.top.level == 2
     made.reads.clear()
-    next(entries_from(made.root, made.fetch, made.root.size // 2))
+    half = made.root.size // 2
+    assert list(entries_from(made.root, made.fetch, half, half + 1))
     assert len(made.reads) == 2
     assert len(blobs[made.root_id]) < 64 * KIB
 
@@ -208,7 +212,7 @@ def test_a_segment_that_does_not_fit_in_is_refused(
     child = Child(stands_for, name_blob(SEGMENT, below))
     root = Root(Cut.CONTENT, stands_for, Segment(level, children=[child]))
     with pytest.raises(FormatError):
-        list(entries_from(root, lambda _blob: below))
+        list(entries_from(root, lambda blobs: dict.fromkeys(blobs, below)))
 
 
 def test_the_highest_tree_there_can_be_is_walked() -> None:
@@ -219,4 +223,5 @@ def test_the_highest_tree_there_can_be_is_walked() -> None:
         blobs[name] = data
         top = Segment(level, children=[Child(5, name)])
         data = encode_segment(top)
-    assert list(entries_from(Root(Cut.CONTENT, 5, top), blobs.__getitem__, 2)) == [Entry(3)]
+    root = Root(Cut.CONTENT, 5, top)
+    assert list(entries_from(root, lambda names: {n: blobs[n] for n in names}, 2)) == [Entry(3)]

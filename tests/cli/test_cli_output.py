@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,29 @@ def test_lines(capsys: pytest.CaptureFixture[str], result: Result) -> None:
     assert result in last
     assert "because" in last
     assert "\x1b" not in captured.err
+
+
+def test_a_narrow_terminal_cuts_names_never_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    main, side = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    subject = replace(ACTION.subject, name="a golden image of the longest of names " * 3)
+    action = replace(ACTION, subject=subject, bytes=123 * 2**30)
+    with os.fdopen(side, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with progress() as reporter:
+            assert isinstance(reporter, Bars)
+            reporter.expect(Plan((action,)))
+            reporter.started(action)
+            reporter.moved(action, 45 * 2**30)
+            reporter._progress.refresh()
+            shown = ""
+            while "45.0/123.0 GiB" not in shown:
+                shown += os.read(main, 1 << 16).decode()
+    os.close(main)
+    name = shown.partition("45.0/123.0 GiB")[0].rpartition("a golden")[2]
+    assert "…" in name
+    assert "\n" not in name
 
 
 def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,7 +64,7 @@ def test_a_plan_is_no_folder(tmp_path: Path, out: str) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "span"),
     [
-        *(("--transfers", value, "from 1 to 64") for value in ("abc", "0", "65", "1.5", "²", "")),
+        *(("--transfers", value, "from 1 to 256") for value in ("abc", "0", "257", "1.5", "²", "")),
         *(("--max-delete", value, "of 0 or more") for value in ("x", "-1", "--1")),
     ],
 )

@@ -14,7 +14,7 @@ from tests.support.proxy import FILE, Fault, Proxy
 
 MIB = 2**20
 LARGE = images.random_bytes(8 * MIB, 2)
-INTERRUPTED = "meltemi: interrupted: the next run goes on from here"
+INTERRUPTED = "meltemi: interrupted: what is complete stays, the next run does the rest"
 
 
 def fill(source: Service) -> dict[str, bytes]:

@@ -24,6 +24,9 @@ from meltemi.errors import DamageError, MissingError, StoreError
 _SLACK: Final = 1.05
 """Times the living bytes that may be stored before packs are rewritten."""
 
+_ATTEMPTS: Final = 3
+"""Times that it is looked whether a pack can go, while others publish images."""
+
 _ROUND: Final = 16
 """Packs that are rewritten at once."""
 
@@ -91,7 +94,7 @@ class _Collector:
             self._done.freed = sum(part.dead for part in [*dead, *poor])
             return self._done
         if dead:
-            self._retire_dead([part.row for part in dead])
+            self._index.retire([part.row.number for part in dead])
         # What is dead makes room before anything is written.
         self._delete()
         for begin in range(0, len(poor), _ROUND):
@@ -102,10 +105,9 @@ class _Collector:
     def _mark(self) -> None:
         """Mark what the heads need that are not marked yet."""
         published = self._index.published()
-        for head in self._store.heads.all(coming=True):
-            if head.id not in self._marked:
-                mark_head(head, self._store.fetcher, self._marks)
-                self._marked.add(head.id)
+        for head in self._store.heads.all(coming=True, but=self._marked):
+            mark_head(head, self._store.fetcher, self._marks)
+            self._marked.add(head.id)
         self._published = published
         self._done.images = len(self._marked)
 
@@ -149,27 +151,39 @@ class _Collector:
         """Give what is needed of a pack and nowhere else; say whether some of it is damaged."""
         marked = self._marks.known(place.blob for place in places)
         at_home = self._index.at_home(row.number, list(marked))
+        if away := marked - at_home.keys():
+            self._see_elsewhere(row, away)
         return [place for place in places if place.blob in at_home], any(at_home.values())
+
+    def _see_elsewhere(self, row: PackRow, away: set[BlobId]) -> None:
+        """See that what images need of a pack, and the index knows elsewhere, really is there."""
+        located = self._store.blobs.locate(away)
+        there: set[BlobId] = set()
+        for pack in {location.pack for location in located.values()}:
+            try:
+                there.update(place.blob for place in places_of(self._store.backend, pack))
+            except DamageError:  # then nobody knows better than the index
+                there.update(blob for blob, known in located.items() if known.pack == pack)
+        if lost := away - (located.keys() & there):
+            raise StoreError(
+                f"{self._store.database.label}: the index is damaged: blob {min(lost).hex()}, "
+                f"which images need, is in pack {row.id}, and the index does not say so; nothing "
+                "was deleted for that: rebuild it (meltemi store reindex)"
+            )
 
     def _rewrite(self, rows: Sequence[PackRow]) -> None:
         """Move what is needed of some packs to new ones, and retire them."""
         packer = Packer(self._store.backend, self._store.blobs, self._session.number)
         try:
-            moved: set[BlobId] = set()
-            going = list(rows)
-            while True:
-                for row in list(going):
-                    places, bad = self._needed(row, places_of(self._store.backend, row.id))
-                    new = [place for place in places if place.blob not in moved]
-                    if bad or not self._move(row, new, packer):
-                        going.remove(row)
-                    moved.update(place.blob for place in new)
-                packer.flush()
-                numbers = [row.number for row in going]
-                if self._index.retire(numbers, packer.packs.items(), self._published):
-                    self._done.freed -= packer.stored
-                    return
-                self._mark()
+            going = []
+            for row in rows:
+                places, bad = self._needed(row, places_of(self._store.backend, row.id))
+                if not bad and self._move(row, places, packer):
+                    going.append(row.number)
+            packer.flush()
+            # What was published since the marks were made is looked at before a pack goes.
+            self._index.retire(going, packer.packs.items())
+            self._done.freed -= packer.stored
         finally:
             packer.close()
 
@@ -195,11 +209,6 @@ class _Collector:
                 packer.add(place.blob, place.coding, stored, place.length)
         return True
 
-    def _retire_dead(self, rows: Sequence[PackRow]) -> None:
-        numbers = [row.number for row in rows]
-        while not self._index.retire(numbers, (), self._published):
-            self._mark()
-
     def _delete(self) -> None:
         self._dismiss()
         self._sweep()
@@ -211,22 +220,31 @@ class _Collector:
             if row.state is not State.RETIRING:
                 continue
             self._session.check()
-            if self._index.published() != self._published:
-                self._mark()
-            places: list[Place] | None
-            try:
-                places = places_of(self._store.backend, row.id)
-            except (DamageError, MissingError):
-                places = None
-                needed = bool(self._marks.known(self._index.inhabitants(row.number)))
-            else:
-                needed = bool(self._needed(row, places)[0])
-            if needed:
-                self._index.revive(row.number)
-            elif self._index.dismiss(row.number, places, self._published):
-                self._done.freed += row.size
-            else:
-                self._done.waiting += 1
+            gone = None
+            for attempt in range(_ATTEMPTS):
+                if self._index.published() != self._published:
+                    self._mark()
+                elif attempt:
+                    break
+                if (gone := self._dismiss_one(row)) is not None:
+                    break
+            self._done.freed += row.size if gone else 0
+            self._done.waiting += gone is None
+
+    def _dismiss_one(self, row: PackRow) -> bool | None:
+        """Say whether a pack went; None where that cannot be decided yet."""
+        places: list[Place] | None
+        try:
+            places = places_of(self._store.backend, row.id)
+        except (DamageError, MissingError):
+            places = None
+            needed = bool(self._marks.known(self._index.inhabitants(row.number)))
+        else:
+            needed = bool(self._needed(row, places)[0])
+        if needed:
+            self._index.revive(row.number)
+            return False
+        return self._index.dismiss(row.number, places, self._published) or None
 
     def _sweep(self) -> None:
         """Delete the objects of what is gone, and what broken writes left behind."""
@@ -262,7 +280,7 @@ def _poor(yields: Sequence[_Yield], scarred: Collection[str]) -> list[_Yield]:
     stored = sum(part.row.size for part in yields) - sum(part.dead for part in chosen)
     live = sum(part.row.size - part.dead for part in yields)
     others = [part for part in yields if part.row.id not in scarred]
-    for part in sorted(others, key=lambda part: part.dead / part.row.size, reverse=True):
+    for part in sorted(others, key=lambda part: part.dead / max(part.row.size, 1), reverse=True):
         if stored <= _SLACK * live or not part.dead:
             break
         chosen.append(part)

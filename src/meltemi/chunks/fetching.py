@@ -12,7 +12,7 @@ from meltemi.chunks.index.blobs import Blobs, Location
 from meltemi.chunks.pack import Place, pack_object
 from meltemi.errors import DamageError, MissingError, StoreError
 
-GAP: Final = 512 * 2**10
+GAP: Final = 2**20
 """Bytes that are rather read in vain than asked around."""
 
 LARGEST_READ: Final = 8 * 2**20

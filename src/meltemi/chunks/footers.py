@@ -11,7 +11,7 @@ from meltemi.chunks.pack import (
     pack_object,
     read_footer,
 )
-from meltemi.errors import DamageError, MissingError
+from meltemi.errors import DamageError, MissingError, StoreError
 
 _TAIL: Final = 128 * 2**10
 """Bytes that are read at first: the footer of a pack of chunks of average size fits in."""
@@ -28,8 +28,8 @@ def places_of(backend: Backend, pack: str, *, whole_header: bool = False) -> lis
     try:
         while True:
             tail = backend.read(name, size - wanted, wanted)
-            if len(tail) != wanted:
-                raise DamageError(f"{where}: it ends before its {size} bytes do")
+            if len(tail) < wanted:
+                raise StoreError(f"{where}: only {len(tail)} of {wanted} bytes came; try again")
             found = read_footer(pack, tail, size)
             if not isinstance(found, int):
                 break

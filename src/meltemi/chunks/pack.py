@@ -1,6 +1,7 @@
 """Packs: many blobs in one object, with a footer that says what they are (docs/chunk-store.md)."""
 
 import struct
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 from uuid import uuid4
 
@@ -52,6 +53,12 @@ class PackBuilder:
         """Append a blob of `length` bytes in its coded form."""
         self.places.append(Place(blob, len(self._out), len(stored), length, coding))
         self._out += stored
+
+    def blobs(self) -> Iterator[tuple[Place, Buffer]]:
+        """Give what was gathered, each with its bytes as they are stored."""
+        with memoryview(self._out) as view:
+            for place in self.places:
+                yield place, view[place.offset : place.offset + place.stored]
 
     def close(self) -> bytearray:
         """Append the footer and give the whole pack."""

@@ -3,7 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from meltemi.chunks.backends.base import Backend
-from meltemi.chunks.blob import BlobId, Buffer
+from meltemi.chunks.blob import CHUNK, BlobId, Buffer
 from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.pack import PackBuilder, Place, pack_object
 
@@ -19,7 +19,8 @@ class Packer:
         self._backend = backend
         self._index = index
         self._session = session
-        self._pack = PackBuilder()
+        self._chunks = PackBuilder()
+        self._segments = PackBuilder()
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="pack")
         self._sending: Future[None] | None = None
         self._leaving: list[Place] = []
@@ -28,25 +29,35 @@ class Packer:
         self.stored = 0
 
     def add(self, blob: BlobId, coding: int, stored: Buffer, length: int) -> None:
-        """Take in a blob that is neither known to the index nor here."""
+        """Take in a blob that is neither known to the index nor here.
+
+        The segments of a manifest are kept together, so that following it takes few reads.
+        """
         self.here.add(blob)
-        self._pack.add(blob, coding, stored, length)
-        if self._pack.is_full:
-            self._send()
+        pack = self._chunks if blob[0] == CHUNK else self._segments
+        pack.add(blob, coding, stored, length)
+        if pack.is_full:
+            self._send(pack)
 
     def flush(self) -> None:
         """See that everything is stored and known to the index."""
-        if self._pack.places:
-            self._send()
+        for place, stored in self._segments.blobs():
+            self._chunks.add(place.blob, place.coding, stored, place.length)
+        self._segments = PackBuilder()
+        if self._chunks.places:
+            self._send(self._chunks)
         self._wait()
 
     def close(self) -> None:
         """Let go, whether everything was stored or not."""
         self._sender.shutdown(wait=True)
 
-    def _send(self) -> None:
+    def _send(self, pack: PackBuilder) -> None:
         self._wait()
-        pack, self._pack = self._pack, PackBuilder()
+        if pack is self._chunks:
+            self._chunks = PackBuilder()
+        else:
+            self._segments = PackBuilder()
         self._leaving = pack.places
         self._sending = self._sender.submit(self._bring, pack)
 

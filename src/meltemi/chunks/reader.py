@@ -1,7 +1,7 @@
 """Reading data out of a store: by range, in order, ahead of who reads, every chunk verified."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -15,7 +15,7 @@ from meltemi.errors import DamageError
 FIRST_WINDOW: Final = 2**20
 """Bytes that are fetched at first, so that the first comes soon."""
 
-WINDOW: Final = 16 * 2**20
+WINDOW: Final = 32 * 2**20
 """Bytes that are fetched at once later."""
 
 _AHEAD: Final = 2
@@ -30,17 +30,17 @@ class Segments:
 
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
-        self._known: OrderedDict[BlobId, bytes] = OrderedDict()
+        self._known: OrderedDict[BlobId, Buffer] = OrderedDict()
 
-    def fetch(self, blob: BlobId) -> bytes:
-        """Give a segment's bytes."""
-        data = self._known.pop(blob, None)
-        if data is None:
-            data = self._fetcher.fetch(blob)
-        self._known[blob] = data
-        if len(self._known) > _REMEMBERED:
+    def fetch(self, blobs: Sequence[BlobId]) -> dict[BlobId, Buffer]:
+        """Give segments' bytes."""
+        found = {blob: self._known.pop(blob) for blob in set(blobs) & self._known.keys()}
+        if missing := [blob for blob in blobs if blob not in found]:
+            found |= self._fetcher.fetch_all(missing)
+        self._known.update(found)
+        while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return data
+        return found
 
 
 class Reader:
@@ -51,7 +51,7 @@ class Reader:
         self._fetcher = fetcher
         self._segments = Segments(fetcher)
         with self._telling():
-            self._root = decode_root(self._segments.fetch(root_id))
+            self._root = decode_root(fetcher.fetch(root_id))
 
     @property
     def size(self) -> int:
@@ -86,13 +86,9 @@ class Reader:
         window: list[Entry] = []
         size, full = 0, FIRST_WINDOW
         with self._telling():
-            for entry in entries_from(self._root, self._segments.fetch, offset):
-                if offset >= end:
-                    break
-                used = min(entry.length, end - offset)
-                offset += used
-                window.append(entry._replace(length=used))
-                size += 0 if entry.chunk is None else used
+            for entry in entries_from(self._root, self._segments.fetch, offset, end):
+                window.append(entry)
+                size += 0 if entry.chunk is None else entry.length
                 if size >= full:
                     yield window
                     window, size, full = [], 0, WINDOW

@@ -142,8 +142,13 @@ def read_head(backend: Backend, head_id: str) -> Head:
     size = backend.size(name)
     if size is None:
         raise MissingError(f"{backend.label}: {name} is not there")
+    data = backend.read(name, 0, size)
+    if len(data) < size:
+        raise StoreError(
+            f"{backend.label}: {name}: only {len(data)} of {size} bytes came; try again"
+        )
     try:
-        return Head.decode(head_id, backend.read(name, 0, size).decode())
+        return Head.decode(head_id, data.decode())
     except (ValueError, json.JSONDecodeError) as error:
         raise DamageError(f"{backend.label}: {name}: {error}") from error
 

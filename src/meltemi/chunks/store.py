@@ -136,8 +136,11 @@ def _identity(backend: Backend) -> str:
     size = backend.size(_FACTS)
     if size is None:
         raise UsageError(f"{backend.label}: there is no chunk store: make one (meltemi store init)")
+    line = backend.read(_FACTS, 0, size)
+    if len(line) < size:
+        raise StoreError(f"{backend.label}: {_FACTS}: only {len(line)} of {size} bytes came")
     try:
-        facts = json.loads(backend.read(_FACTS, 0, size))
+        facts = json.loads(line)
         known, identity = facts["format"], str(facts["id"])
     except (ValueError, KeyError, TypeError) as error:
         raise DamageError(

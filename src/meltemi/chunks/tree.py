@@ -1,9 +1,9 @@
 """Building a manifest from its entries, and finding one's way in it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from meltemi.chunks.blob import ROOT, SEGMENT, BlobId, name_blob
+from meltemi.chunks.blob import ROOT, SEGMENT, BlobId, Buffer, name_blob
 from meltemi.chunks.cut import Cut
 from meltemi.chunks.manifest import (
     MOST_ENTRIES,
@@ -19,12 +19,14 @@ from meltemi.chunks.manifest import (
 
 _LEAST_ENTRIES: Final = 64
 _AVERAGE_ENTRIES: Final = 512
+_TOGETHER: Final = 16
+"""Segments of one level that are fetched at once; a leaf stands for about 32 MiB."""
 
 Keep = Callable[[BlobId, bytes], None]
 """Takes in a blob: its id and its bytes."""
 
-Fetch = Callable[[BlobId], bytes]
-"""Gives the verified bytes of a blob."""
+Fetch = Callable[[Sequence[BlobId]], Mapping[BlobId, Buffer]]
+"""Gives the verified bytes of blobs."""
 
 
 class TreeBuilder:
@@ -90,30 +92,39 @@ def _ends(count: int, last: BlobId | None) -> bool:
     return int.from_bytes(last[1:5], "little") % _AVERAGE_ENTRIES == 0
 
 
-def entries_from(root: Root, fetch: Fetch, offset: int = 0) -> Iterator[Entry]:
-    """Give the entries of the data from an offset on, the first cut to begin there.
+def entries_from(
+    root: Root, fetch: Fetch, offset: int = 0, end: int | None = None
+) -> Iterator[Entry]:
+    """Give the entries of a range of the data, the first and the last cut to fit.
 
-    Only the segments on the way are read. Raise FormatError where one does not fit in.
+    Only the segments on the way are read, neighbours together. Raise FormatError where one does
+    not fit in.
     """
-    yield from _descend(root.top, offset, fetch)
+    yield from _descend(root.top, offset, root.size if end is None else end, fetch)
 
 
-def _descend(segment: Segment, offset: int, fetch: Fetch) -> Iterator[Entry]:
-    for length, segment_id in segment.children:
-        if offset >= length:
-            offset -= length
-            continue
-        below = decode_segment(fetch(segment_id), length=length)
-        if below.level != segment.level - 1:
-            raise FormatError("a segment on the wrong level")
-        yield from _descend(below, offset, fetch)
-        offset = 0
+def _descend(segment: Segment, offset: int, end: int, fetch: Fetch) -> Iterator[Entry]:
+    at = 0
+    wanted: list[tuple[int, Child]] = []
+    for child in segment.children:
+        if at < end and at + child.length > offset:
+            wanted.append((at, child))
+        at += child.length
+    for begin in range(0, len(wanted), _TOGETHER):
+        group = wanted[begin : begin + _TOGETHER]
+        found = fetch([child.segment for _, child in group])
+        for at, child in group:
+            below = decode_segment(bytes(found[child.segment]), length=child.length)
+            if below.level != segment.level - 1:
+                raise FormatError("a segment on the wrong level")
+            yield from _descend(below, max(0, offset - at), end - at, fetch)
+    at = 0
     for entry in segment.entries:
-        if offset >= entry.length:
-            offset -= entry.length
-        elif offset:
-            within = 0 if entry.chunk is None else entry.offset + offset
-            yield Entry(entry.length - offset, entry.chunk, within)
-            offset = 0
-        else:
-            yield entry
+        if at >= end:
+            return
+        skipped = max(0, offset - at)
+        used = min(entry.length, end - at) - skipped
+        if used > 0:
+            within = 0 if entry.chunk is None else entry.offset + skipped
+            yield Entry(used, entry.chunk, within)
+        at += entry.length

@@ -52,5 +52,5 @@ async def _compare(route: Route, connections: Connections, options: dict[str, An
     async with opened(library_names([route]), connections.open) as libraries:
         [(_, plan)] = await plan_all([route], libraries)
     plan = plan.without_marks()  # what was copied by other means is no different for that
-    print_plan([plan], options)
+    print_plan([(route, plan)], options)
     return worst_error([plan]) or (DIFFERENCES if plan.differs else 0)

@@ -199,7 +199,12 @@ selection_options = together(
         "disk_format, container_format, status, min_size, max_size, min_age, max_age. "
         "Values of one key are alternatives; different keys must all fit.",
     ),
-    option("--exclude", multiple=True, metavar="KEY=VALUE", help="Leave these out; keys as above."),
+    option(
+        "--exclude",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Leave out what fits any of these; keys as above.",
+    ),
     option("--where", metavar="CEL", help="Carry only images of which this expression is true."),
 )
 
@@ -261,10 +266,10 @@ policy_options = together(
 engine_options = together(
     option(
         "--transfers",
-        type=whole(1, 64),
+        type=whole(1, 256),
         default=Limits().transfers,
         show_default=True,
-        help="Images under way to each target at once, 1 to 64.",
+        help="Images under way to each target at once, 1 to 256.",
     ),
     option(
         "--bwlimit",

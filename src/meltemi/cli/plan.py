@@ -53,6 +53,6 @@ async def _plan(routes: list[Route], connections: Connections, options: dict[str
         )
         save_plan(options["out"], header, {route.name: plan for route, plan in plans})
     found = [plan for _, plan in plans]
-    print_plan(found, options)
+    print_plan(plans, options)
     differs = options["check"] and any(plan.differs for plan in found)
     return worst_error(found) or (DIFFERENCES if differs else 0)

@@ -8,6 +8,7 @@ from typing import Final, Self
 
 import click
 
+from meltemi.errors import printable
 from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.units import format_size
 from meltemi.replication.report import Outcome, Reporter, Result
@@ -73,15 +74,19 @@ class Bars(Progress):
     def __init__(self) -> None:
         from rich import progress  # noqa: PLC0415 - slow to import
         from rich.console import Console  # noqa: PLC0415
+        from rich.table import Column  # noqa: PLC0415
 
+        # Where a terminal is narrow, names give way, never numbers.
+        named = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._progress = progress.Progress(
-            progress.TextColumn("{task.description}", markup=False),
-            progress.BarColumn(),
-            progress.DownloadColumn(binary_units=True),
-            progress.TransferSpeedColumn(),
-            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.description}", markup=False, table_column=named),
+            progress.BarColumn(10),
+            progress.DownloadColumn(binary_units=True, table_column=Column(no_wrap=True)),
+            progress.TransferSpeedColumn(table_column=Column(no_wrap=True)),
+            progress.TimeRemainingColumn(table_column=Column(no_wrap=True)),
             console=Console(stderr=True),
             transient=True,
+            expand=True,
         )
         self._total = self._progress.add_task("in total", total=0)
         self._tasks: dict[int, progress.TaskID] = {}
@@ -100,14 +105,17 @@ class Bars(Progress):
 
     def started(self, action: Action) -> None:
         """Show a bar for a copy."""
-        if action.kind is Kind.COPY:
-            task = self._progress.add_task(_line(action), total=action.bytes)
+        if action.kind is Kind.COPY and action.bytes:
+            subject = action.subject
+            told = printable(f"{subject.name or subject.source_id} -> {subject.target}")
+            task = self._progress.add_task(told, total=action.bytes)
             self._tasks[id(action)] = task
 
     def moved(self, action: Action, count: int) -> None:
         """Move the image's bar and that of all."""
-        self._progress.advance(self._tasks[id(action)], count)
-        self._progress.advance(self._total, count)
+        if (task := self._tasks.get(id(action))) is not None:
+            self._progress.advance(task, count)
+            self._progress.advance(self._total, count)
 
     def finished(self, outcome: Outcome) -> None:
         """Take the bar away; say what went wrong, where it did."""

@@ -20,6 +20,7 @@ from meltemi.model.address import LibraryAddress, parse_address
 from meltemi.model.plan import Action, Plan, Standing
 from meltemi.model.route import Route
 from meltemi.model.units import format_size
+from meltemi.replication.engine import is_removal
 from meltemi.replication.report import Outcome, Reporter, Result
 from meltemi.replication.run import Libraries, opened, plan_route, run_plan
 
@@ -160,7 +161,7 @@ async def show_plan(
     """Print what routes would do; the exit code is 0 even where they would do something."""
     async with opened(library_names(routes), connections.open) as libraries:
         plans = await plan_all(routes, libraries)
-    print_plan([plan for _, plan in plans], options)
+    print_plan(plans, options)
     return worst_error([plan for _, plan in plans])
 
 
@@ -191,6 +192,8 @@ async def replicate(
                 outcomes += done
                 rows += [*map(outcome_row, done), *note_rows(plan, RESULT_COLUMNS)]
     print_rows(rows, RESULT_COLUMNS, options)
+    if not rows:
+        _summarize(list(zip(routes, plans, strict=True)))
     return exit_code(outcomes, plans)
 
 
@@ -216,23 +219,35 @@ def library_names(routes: Sequence[Route]) -> list[str]:
     return list(dict.fromkeys(n for route in routes for n in (route.source, *route.targets)))
 
 
-def print_plan(plans: Sequence[Plan], options: Mapping[str, Any]) -> None:
-    """Print plans as rows."""
+def print_plan(plans: Sequence[tuple[Route, Plan]], options: Mapping[str, Any]) -> None:
+    """Print the plans of routes as rows."""
     rows: list[dict[str, Any]] = []
-    for plan in plans:
+    for _, plan in plans:
         rows += [_action_row(action) for action in plan.actions]
         rows += note_rows(plan, PLAN_COLUMNS)
     print_rows(rows, PLAN_COLUMNS, options)
     _summarize(plans)
 
 
-def _summarize(plans: Sequence[Plan]) -> None:
+def _summarize(planned: Sequence[tuple[Route, Plan]]) -> None:
+    """Count on stderr; say what an operator would otherwise find out too late."""
+    plans = [plan for _, plan in planned]
     in_sync = sum(count for plan in plans for count in plan.in_sync.values())
     actions = sum(len(plan.actions) for plan in plans)
     size = format_size(sum(plan.bytes for plan in plans))
     notes = Counter(str(note.standing) for plan in plans for note in plan.notes)
     others = "".join(f", {count} {standing}" for standing, count in sorted(notes.items()))
     click.echo(f"{in_sync} in sync, {actions} to do ({size}){others}", err=True)
+    for route, plan in planned:
+        most, removals = route.policy.max_delete, sum(map(is_removal, plan.actions))
+        if removals > most:
+            click.echo(
+                f"meltemi: {removals} replicas would be hidden or deleted, more than max_delete "
+                f"({most}) allows: none would be",
+                err=True,
+            )
+        if not (plan.actions or plan.notes or plan.errors or sum(plan.in_sync.values())):
+            click.echo(f"meltemi: no image of {route.source} is selected", err=True)
 
 
 def note_rows(plan: Plan, columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -223,7 +223,7 @@ class Delivery:
             self.refused = True
             self.moved(-sent)
             raise InterruptedTransfer(str(error)) from error
-        except BaseException:
+        except Exception:
             self.moved(-sent)
             raise
 

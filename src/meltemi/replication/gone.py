@@ -3,16 +3,17 @@
 from dataclasses import replace
 
 from meltemi.model.image import Image, state_digest
-from meltemi.model.plan import Action, Kind
+from meltemi.model.plan import Action, Kind, Note, Standing
 from meltemi.model.provenance import Provenance, short
 from meltemi.model.route import OnSourceDeletion
 from meltemi.replication.context import Context
 
 
-def settle_gone(replica: Image, origin: Provenance, context: Context) -> Action | None:
+def settle_gone(replica: Image, origin: Provenance, context: Context) -> Action | Note | None:
     """Decide what becomes of a replica whose source the source's listing no longer has.
 
     A route answers only for what it has written itself: another one may want to keep its own.
+    In its time of grace a replica is left as it is, with a note of when that ends.
     """
     policy = context.policy
     # One that was hidden before is hidden still, or was shown again by the target's operator.
@@ -32,7 +33,12 @@ def settle_gone(replica: Image, origin: Provenance, context: Context) -> Action 
         origin=replace(origin, gone_since=since),
     )
     if context.now - since < policy.grace:
-        return None if origin.gone_since else action
+        if origin.gone_since is None:
+            return action
+        ends = (since + policy.grace).strftime("%Y-%m-%d %H:%M UTC")
+        verb = "hidden" if policy.on_source_deletion is OnSourceDeletion.HIDE else "deleted"
+        reason = f"its source is gone; to be {verb} after {ends}"
+        return Note(action.subject, Standing.LEFT_OUT, reason)
     if policy.on_source_deletion is OnSourceDeletion.DELETE:
         ours = origin.written.attributes.get("protected") == short(replica.protected)
         unprotect = {"protected": False} if replica.protected and ours else {}

@@ -121,7 +121,8 @@ def _read(adapter: TypeAdapter[Any], line: bytes, path: Path, number: int) -> An
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         what = "no plan of this version" if number == 1 else "not as `meltemi plan` writes it"
-        raise UsageError(f"{path}:{number}: {what}: {place}: {first['msg']}") from error
+        where = f"{place}: " if place else ""
+        raise UsageError(f"{path}:{number}: {what}: {where}{first['msg']}") from error
 
 
 def _nothing(path: Path, number: int) -> Action:

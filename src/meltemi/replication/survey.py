@@ -221,8 +221,9 @@ class _Survey:
                     continue
                 if (origin := replica_of(image, target.context)) is not None:
                     target.orphans.append((image, origin))
-            gone = (settle_gone(*orphan, target.context) for orphan in target.orphans)
-            self._actions += [action for action in gone if action is not None]
+            gone = [settle_gone(*orphan, target.context) for orphan in target.orphans]
+            self._actions += [item for item in gone if isinstance(item, Action)]
+            self._notes += [item for item in gone if isinstance(item, Note)]
 
     async def _tell_of_surplus(self, target: Learnt) -> None:
         """Note where a source has several replicas, of which only one is kept up to date."""

@@ -4,8 +4,9 @@ What happens in between is done by the test's own thread, within a method of the
 step of the index is one transaction, so this is what several processes could do to each other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from meltemi.chunks.backends.folder import FolderBackend
 from meltemi.chunks.checking import check
 from meltemi.chunks.collector import collect
 from meltemi.chunks.cut import Cut
+from meltemi.chunks.head import Head
 from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.index.heads import Heads
@@ -217,6 +219,33 @@ def test_a_collection_while_the_head_is_written(step: str, rig: Rig, hooks: Hook
     rig.see_clean()
 
 
+def test_a_put_that_is_completed_between_the_marks_and_the_dismissal(
+    rig: Rig, hooks: Hooks
+) -> None:
+    """It was published before the marks were made, and is in nobody's way any more after them."""
+    rig.put("old", 1, 2)
+    rig.remove("old")
+    told: list[tuple[int, Head]] = []
+
+    def remember(arguments: Sequence[Any]) -> bool:
+        told.append((arguments[0], arguments[1]))
+        return True
+
+    def complete() -> None:
+        session, head = told[0]
+        rig.store.backend.write(head.object, head.encode().encode())
+        rig.store.heads.complete(session, head)
+
+    def collect_now() -> None:
+        hooks.before(CollectionIndex, "dismiss", complete)
+        collect(rig.store)
+
+    hooks.after(Heads, "publish", collect_now, when=remember)
+    rig.put("new", 1, 2)
+    rig.see_all()
+    rig.see_clean()
+
+
 def dead_and_collected(rig: Rig) -> None:
     """Take everybody for dead, as a collector does, and collect."""
     rig.bury_all()
@@ -261,6 +290,36 @@ def test_a_writer_taken_for_dead_wakes_up(
     rig.see_clean()
     rig.put("new", 1, 2, 3)
     rig.see_clean()
+
+
+def test_a_writer_taken_for_dead_publishes_nothing_even_for_a_moment(
+    rig: Rig, hooks: Hooks
+) -> None:
+    hooks.before(Heads, "publish", rig.bury_all)
+    hooks.before(FolderBackend, "write", lambda: None, when=of_heads)
+    with pytest.raises(SessionLostError):
+        rig.put("new", 1, 2)
+    assert hooks.happened == ["Heads.publish"]
+    rig.see_clean()
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE packs SET state = 3", "UPDATE packs SET state = 0", "DELETE FROM packs"]
+)
+def test_nothing_is_published_that_relies_on_what_the_index_does_not_stand_for(
+    statement: str, rig: Rig, hooks: Hooks
+) -> None:
+    """Even though the session lives, and the packs are there."""
+
+    def spoil() -> None:
+        with rig.sql() as connection:
+            connection.exec_driver_sql(statement)
+
+    hooks.before(Heads, "publish", spoil)
+    hooks.before(FolderBackend, "write", lambda: None, when=of_heads)
+    with pytest.raises(SessionLostError, match="relies on"):
+        rig.put("new", 1, 2)
+    assert hooks.happened == ["Heads.publish"]
 
 
 def test_a_writer_taken_for_dead_after_its_head_is_written_has_succeeded(

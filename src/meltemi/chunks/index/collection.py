@@ -60,17 +60,10 @@ class CollectionIndex:
                 found.update({BlobId(bytes(b)): bad for b, bad in connection.execute(query)})
         return found
 
-    def retire(
-        self, old: Collection[int], new: Iterable[tuple[str, Sequence[Place]]], published: int
-    ) -> bool:
-        """Let nobody have hits in the old packs any more; point to the new ones instead.
-
-        Do nothing and give False where heads were published that the marks do not know.
-        """
+    def retire(self, old: Collection[int], new: Iterable[tuple[str, Sequence[Place]]] = ()) -> None:
+        """Let nobody have hits in the old packs any more; point to the new ones instead."""
         with self._database.exclusive() as connection:
             must_live(connection, self._session, leased=True)
-            if _published(connection) != published:
-                return False
             connection.execute(
                 update(packs)
                 .where(packs.c.number.in_(old), packs.c.state == State.LIVE)
@@ -80,7 +73,6 @@ class CollectionIndex:
                 number = connection.scalar(select(packs.c.number).where(packs.c.id == pack))
                 if number is not None:
                     enter(self._database, connection, number, places)
-            return True
 
     def revive(self, number: int) -> None:
         """Take a pack back that was to go, since something needs it after all."""

@@ -32,8 +32,8 @@ class Heads:
             row = connection.execute(query).first()
         return None if row is None else self._head(*row)
 
-    def all(self, *, coming: bool = False) -> list[Head]:
-        """Give all images, by name; with `coming`, those that are being published, too."""
+    def all(self, *, coming: bool = False, but: Collection[str] = ()) -> list[Head]:
+        """Give all images, by name, but some; with `coming`, those being published, too."""
         wanted = [State.LIVE, State.COMING] if coming else [State.LIVE]
         query = (
             select(heads.c.id, heads.c.name, heads.c.record)
@@ -42,7 +42,7 @@ class Heads:
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return [self._head(*row) for row in rows]
+        return [self._head(*row) for row in rows if row[0] not in but]
 
     def publish(self, session: int, head: Head, relied: Collection[str]) -> None:
         """Give a manifest its name, if all packs that it relies on still stand.

@@ -203,7 +203,8 @@ class GlanceHttp:
             ) from error
         except aiohttp.ClientConnectorError as error:
             raise UnreachableError(
-                f"{self._name}: {self._endpoint.url}: {error}", library=self._name
+                f"{self._name}: {self._endpoint.url}: {error.strerror or error.os_error}",
+                library=self._name,
             ) from error
         except aiohttp.ServerTimeoutError as error:
             raise SilentError(

@@ -1,0 +1,280 @@
+"""Flipped bits, everywhere: what they hit is named with what to do, and never served as data."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from meltemi.chunks.blob import chunk_id
+from meltemi.chunks.checking import check
+from meltemi.chunks.collector import collect
+from meltemi.chunks.opening import open_store
+from meltemi.chunks.pack import HEADER_BYTES, pack_object
+from meltemi.chunks.reconcile import reindex
+from meltemi.chunks.scrubbing import scrub
+from meltemi.errors import DamageError, MeltemiError, SessionLostError, StoreError
+from tests.chunks.faults.rig import Rig, block
+
+IMAGES = {"one": (1, 2, 3), "two": (3, 4), "three": (5,), "empty": ()}
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Rig]:
+    """Give a store of a few images with an index of its own."""
+    rig = Rig(open_store(str(tmp_path / "store"), create=True))
+    for name, numbers in IMAGES.items():
+        rig.put(name, *numbers)
+    yield rig
+    rig.store.close()
+
+
+def flip(path: Path, chance: Random, begin: int, end: int) -> None:
+    """Flip one bit somewhere in a part of a file."""
+    data = bytearray(path.read_bytes())
+    data[chance.randrange(begin, end)] ^= 1 << chance.randrange(8)
+    path.write_bytes(data)
+
+
+def path_of(tmp_path: Path, pack: str) -> Path:
+    """Say where a pack's file is."""
+    return tmp_path / "store" / pack_object(pack)
+
+
+def complaint(act: Callable[[], object]) -> str:
+    """Do something; give the line that it ends with where it fails."""
+    try:
+        act()
+    except MeltemiError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - it may fail or not
+        return str(error)
+    return ""
+
+
+def read_all(rig: Rig) -> dict[str, str]:
+    """Read every image: each is exact, or said to be damaged; give those lines by name."""
+    told = {}
+    for name, data in rig.truth.items():
+        found: list[bytes] = []
+        if line := complaint(lambda name=name, found=found: found.append(rig.read(name))):  # type: ignore[misc]
+            told[name] = line
+        else:
+            assert found == [data]
+    return told
+
+
+def put_again(rig: Rig) -> None:
+    """Bring all data once more, as images of other names that are taken away again."""
+    for name, numbers in IMAGES.items():
+        rig.put(f"{name} again", *numbers)
+    for name in IMAGES:
+        rig.remove(f"{name} again")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_flipped_bit_in_a_blob(seed: int, filled: Rig, tmp_path: Path) -> None:
+    pack = filled.pack_of(block(3))
+    path = path_of(tmp_path, pack)
+    # The third of its blocks, which two images have.
+    begin = HEADER_BYTES + 2 * len(block(3))
+    flip(path, Random(seed), begin, begin + len(block(3)))
+    blob = chunk_id(block(3))
+    for name in ("one", "two"):
+        with pytest.raises(DamageError, match=f"image {name}: .*{pack}.*{blob.hex()}.*again heals"):
+            filled.read(name)
+    assert filled.read("three") == block(5)
+    told = "\n".join(check(filled.store).problems)
+    assert all(f"image {name}: blob {blob.hex()}" in told for name in ("one", "two"))
+    assert "image three" not in told
+    assert any(blob.hex() in problem for problem in scrub(filled.store).problems)
+    collect(filled.store)
+    # No hit any more, also after the index was rebuilt.
+    reindex(filled.store)
+    put_again(filled)
+    filled.see_clean()
+    assert scrub(filled.store).problems == scrub(filled.store).problems == []
+    assert list(filled.store.backend.names("bad")) == []
+
+
+def test_a_flipped_bit_in_a_manifest(filled: Rig, tmp_path: Path) -> None:
+    head = filled.store.head("one")
+    location = filled.store.blobs.locate([head.manifest])[head.manifest]
+    begin = location.place.offset
+    flip(path_of(tmp_path, location.pack), Random(1), begin, begin + location.place.stored)
+    with pytest.raises(DamageError, match=f"image one: .*{head.manifest.hex()}"):
+        filled.read("one")
+    assert filled.read("two") == filled.truth["two"]
+    # Nobody knows what it needs: nothing is deleted.
+    filled.remove("three")
+    with pytest.raises(DamageError, match="image one: its manifest"):
+        collect(filled.store)
+    assert any("image one: " in problem for problem in check(filled.store).problems)
+    put_again(filled)
+    filled.see_clean()
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("part", ["footer", "trailer", "header"])
+def test_a_flipped_bit_around_the_blobs(seed: int, part: str, filled: Rig, tmp_path: Path) -> None:
+    pack = filled.pack_of(block(1))
+    path = path_of(tmp_path, pack)
+    size = path.stat().st_size
+    ends = {
+        "footer": (size - 44 - 4 * 42, size - 44),
+        "trailer": (size - 44, size),
+        "header": (0, HEADER_BYTES),
+    }
+    flip(path, Random(seed), *ends[part])
+    # The index still says where everything is, and every blob is verified.
+    filled.see_all()
+    assert any(f"pack {pack}: " in problem for problem in check(filled.store).problems)
+    assert any(f"pack {pack}: " in problem for problem in scrub(filled.store).problems)
+    done = collect(filled.store)
+    filled.see_all()
+    if part != "header":
+        assert any(f"pack {pack}: " in problem for problem in done.damaged)
+        assert any(f"pack {pack}: " in problem for problem in reindex(filled.store).damaged)
+        filled.see_all()
+        for file in (tmp_path / "store").glob("index.sqlite*"):
+            file.unlink()
+        filled.store.close()
+        rebuilt = Rig(open_store(str(tmp_path / "store")))
+        rebuilt.truth = filled.truth
+        reindex(rebuilt.store)
+        # Without the footer nobody knows what the pack holds, but what lacks it is named.
+        assert "image one: " in read_all(rebuilt)["one"]
+        assert any("image one: " in line for line in check(rebuilt.store).problems)
+        with pytest.raises(DamageError):
+            collect(rebuilt.store)
+        put_again(rebuilt)
+        rebuilt.see_all()
+        rebuilt.store.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_flipped_bit_in_a_head(seed: int, filled: Rig, tmp_path: Path) -> None:
+    head = filled.store.head("one")
+    path = tmp_path / "store" / head.object
+    flip(path, Random(seed), 0, path.stat().st_size)
+    assert any("image one: " in problem for problem in check(filled.store).problems)
+    filled.see_all()
+    assert head.id in "\n".join(reindex(filled.store).damaged)
+    collect(filled.store)
+    filled.see_all()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_flipped_bit_in_what_says_that_it_is_a_store(
+    seed: int, filled: Rig, tmp_path: Path
+) -> None:
+    path = tmp_path / "store" / "store.json"
+    before = json.loads(path.read_text())
+    flip(path, Random(seed), 0, path.stat().st_size)
+    filled.store.close()
+    if not complaint(lambda: open_store(str(tmp_path / "store")).close()):
+        assert json.loads(path.read_text()) == before
+
+
+def test_a_lost_pack(filled: Rig, tmp_path: Path) -> None:
+    pack = filled.pack_of(block(4))
+    path_of(tmp_path, pack).unlink()
+    with pytest.raises(DamageError, match=f"image two: .*{pack}.*reindex"):
+        filled.read("two")
+    told = "\n".join(check(filled.store).problems)
+    assert f"pack {pack}" in told
+    assert "image two: " in told
+    assert any(pack in problem for problem in scrub(filled.store).problems)
+    with pytest.raises(StoreError, match=f"{pack}.*reindex"):
+        collect(filled.store)
+    with pytest.raises(SessionLostError, match=f"{pack}.*reindex"):
+        filled.put("new", 4)
+    assert reindex(filled.store).dropped_packs == [pack]
+    with pytest.raises(DamageError, match=r"image two: .*put the same data again"):
+        filled.read("two")
+    put_again(filled)
+    filled.see_clean()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE blobs SET offset = offset + 1",
+        "UPDATE blobs SET offset = -5",
+        "UPDATE blobs SET offset = 'far'",
+        "UPDATE blobs SET stored = stored - 1",
+        "UPDATE blobs SET stored = 1 << 60",
+        "UPDATE blobs SET stored = -1",
+        "UPDATE blobs SET length = length + 64",
+        "UPDATE blobs SET length = 1 << 40",
+        "UPDATE blobs SET coding = 1 - coding",
+        "UPDATE blobs SET coding = 77",
+        "UPDATE blobs SET pack = (SELECT max(number) FROM packs)",
+        "UPDATE blobs SET pack = 1000",
+        "UPDATE blobs SET bad = 1",
+        "DELETE FROM blobs",
+        "DELETE FROM packs",
+        "UPDATE packs SET state = 0",
+        "UPDATE packs SET state = 2, noted = 0",
+        "UPDATE packs SET size = size + 1024",
+        "UPDATE packs SET size = 0",
+        "DELETE FROM blobs WHERE hex(id) LIKE '01%'",
+        "UPDATE blobs SET pack = (SELECT max(number) FROM packs) WHERE hex(id) LIKE '01%'",
+        "UPDATE blobs SET pack = 1000 WHERE hex(id) LIKE '01%'",
+        "UPDATE blobs SET id = CAST(substr(id, 1, 32) || x'2f' AS BLOB) WHERE hex(id) LIKE '01%'",
+        "DELETE FROM heads",
+        "UPDATE heads SET state = 0",
+        "UPDATE heads SET name = name || '?'",
+        "UPDATE heads SET record = replace(record, 'a', 'b')",
+        "UPDATE facts SET value = value + 8 WHERE name = 'published'",
+        "UPDATE facts SET value = value + 8 WHERE name = 'scrub'",
+    ],
+)
+def test_a_row_of_the_index_that_is_wrong(statement: str, filled: Rig) -> None:
+    """Whatever the index says, data is right or missing, and reindexing makes all good again."""
+    with filled.sql() as connection:
+        connection.exec_driver_sql(statement)
+    for name, line in read_all(filled).items():
+        assert name in line
+    complaint(lambda: check(filled.store))
+    complaint(lambda: scrub(filled.store))
+    complaint(lambda: collect(filled.store))
+    reindex(filled.store)
+    filled.see_clean()
+
+
+def test_an_index_that_lets_a_needed_pack_go(filled: Rig) -> None:
+    with filled.sql() as connection:
+        connection.exec_driver_sql("UPDATE packs SET state = 3")
+    with pytest.raises(StoreError, match=r"index is damaged: .*new index.*reindex"):
+        collect(filled.store)
+    filled.see_all()
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_flipped_bit_in_the_file_of_the_index(seed: int, filled: Rig, tmp_path: Path) -> None:
+    """It may be a row or the database's own structure: a new index is always the way out."""
+    path = tmp_path / "store" / "index.sqlite"
+    filled.store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    chance = Random(seed)
+    for _ in range(3):
+        flip(path, chance, 0, path.stat().st_size)
+    opened: list[Rig] = []
+    complaint(lambda: opened.append(Rig(open_store(str(tmp_path / "store")))))
+    for rig in opened:
+        rig.truth = filled.truth
+        read_all(rig)
+        for act in (check, scrub, collect):
+            complaint(lambda act=act, rig=rig: act(rig.store))  # type: ignore[misc]
+        rig.store.close()
+    for file in (tmp_path / "store").glob("index.sqlite*"):
+        file.unlink()
+    rig = Rig(open_store(str(tmp_path / "store")))
+    rig.truth = filled.truth
+    reindex(rig.store)
+    rig.see_clean()
+    rig.store.close()
