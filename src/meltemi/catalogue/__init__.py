@@ -1,0 +1,1 @@
+"""Image metadata of a region: one contract, kept in SQLite or PostgreSQL."""

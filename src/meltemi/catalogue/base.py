@@ -1,0 +1,72 @@
+"""The contract that a catalogue keeps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from meltemi.model.image import Member
+from meltemi.model.listing import Listing, Viewer
+from meltemi.model.record import Content, Record
+
+
+class Catalogue(Protocol):
+    """Image metadata of one region.
+
+    Every call is one transaction: when it returns, what it changed is on disk, and when it raises,
+    nothing has changed. Calls come from any number of tasks and processes at once. Times are ISO
+    8601 in UTC with microseconds, as `2026-11-25T22:04:07.123456Z`. Where an image, a member or a
+    content is not there, VanishedError is raised; that somebody may not see an image is told in
+    the same way. A database that fails is a CatalogueError.
+    """
+
+    async def add(self, record: Record) -> Record:
+        """Take in a new image; ConflictError where its id is or ever was in use."""
+
+    async def get(self, image: str, viewer: Viewer) -> Record:
+        """Give an image that the viewer may see: own, public, community, or shared with it."""
+
+    async def page(self, listing: Listing) -> Sequence[Record]:
+        """Give a page of images; VanishedError where the marker is not to be seen."""
+
+    async def change(self, record: Record) -> Record:
+        """Replace an image's metadata, on condition that its version is still the record's.
+
+        Status and content are not changed. Give the record with its new version and time of
+        update; raise StaleRecordError where it has changed since.
+        """
+
+    async def move(
+        self, image: str, *, expected: Sequence[str], status: str, content: Content | None = None
+    ) -> Record:
+        """Change an image's status, on condition that it is one of those expected.
+
+        With `content`, the image gets that data, its size and hashes. `queued` takes data away.
+        Raise ConflictError where the status is another.
+        """
+
+    async def remove(self, image: str) -> Content | None:
+        """Delete an image, its members and tags; remember its id for ever.
+
+        Give its content where no other image has it, so that its data can be let go.
+        ForbiddenError where it is protected.
+        """
+
+    async def clone(self, image: str, record: Record) -> Record:
+        """Take in a new image that has the content of another, which must have data."""
+
+    async def members(self, image: str) -> Sequence[Member]:
+        """Give those whom an image is offered to, by project."""
+
+    async def offer(self, image: str, member: Member) -> Member:
+        """Offer an image to a project; ConflictError where it is offered to it already."""
+
+    async def answer(self, image: str, member: Member) -> Member:
+        """Set what a project says to an image that is offered to it."""
+
+    async def withdraw(self, image: str, project: str) -> None:
+        """Offer an image to a project no longer."""
+
+    async def usage(self, project: str) -> Mapping[str, int]:
+        """Sum what a project has: `images`, `bytes` of active ones, `uploading`, `staged_bytes`."""
+
+    async def close(self) -> None:
+        """Let go of the database."""

@@ -1,0 +1,30 @@
+"""What a region records of an image beyond what the API shows."""
+
+from dataclasses import dataclass
+
+from meltemi.model.image import Hashes, Image
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Data that images have: the name of its head in the chunk store, and what was computed of it.
+
+    Images share one content where one was cloned from the other. `size` is in bytes.
+    """
+
+    id: str
+    size: int
+    hashes: Hashes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An image as its region holds it.
+
+    `content` is the id of its data, where it has any. `version` grows with every change, so that a
+    change can be refused that was decided on an older state.
+    """
+
+    image: Image
+    content: str | None = None
+    version: int = 0
