@@ -8,6 +8,9 @@
     │   ├── ForbiddenError         3    403   the library does not allow it
     │   ├── ConflictError          3    409   the id is taken, or the image is in another state
     │   ├── RefusedError           3    400   the library does not accept what it was sent
+    │   │   ├── MediaTypeError     3    415   data that is not what it should be, or of another type
+    │   │   └── RangeError         3    416   a range that is not within the data
+    │   ├── GoneError              3    410   the image was deleted while it was filled
     │   ├── QuotaError             3    413   over quota, or full
     │   ├── CorruptionError        3    502   bytes and their recorded hash disagree
     │   ├── BusyError              3    409   another replicator is at work on the image
@@ -44,14 +47,17 @@ __all__ = [
     "CorruptionError",
     "DamageError",
     "ForbiddenError",
+    "GoneError",
     "GuardError",
     "ImageError",
     "InterruptedTransfer",
+    "MediaTypeError",
     "MeltemiError",
     "MissingError",
     "NotALibraryError",
     "OutputError",
     "QuotaError",
+    "RangeError",
     "RefusedError",
     "SessionLostError",
     "SilentError",
@@ -124,6 +130,24 @@ class RefusedError(ImageError):
     """The library does not accept what it was sent."""
 
     http_status = 400
+
+
+class MediaTypeError(RefusedError):
+    """Data is not of the type that was announced, or not safe to have."""
+
+    http_status = 415
+
+
+class RangeError(RefusedError):
+    """A range is not within the data."""
+
+    http_status = 416
+
+
+class GoneError(ImageError):
+    """The image was deleted while its data came."""
+
+    http_status = 410
 
 
 class QuotaError(ImageError):
