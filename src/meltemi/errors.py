@@ -13,6 +13,7 @@
     │   ├── GoneError              3    410   the image was deleted while it was filled
     │   ├── QuotaError             3    413   over quota, or full
     │   ├── CorruptionError        3    502   bytes and their recorded hash disagree
+    │   ├── StaleRecordError       3    409   the image changed since it was read
     │   ├── BusyError              3    409   another replicator is at work on the image
     │   └── InterruptedTransfer    3    503   a connection broke, or a server failed; worth a retry
     ├── StalePlanError             4    412   the image changed since the plan was made
@@ -27,6 +28,7 @@
     │   ├── MissingError           9    500   an object that should be there is not
     │   ├── DamageError            9    500   what is stored is not what was stored
     │   └── SessionLostError       9    503   a put was taken for dead, and must be made again
+    ├── CatalogueError             9    503   a region's database failed, or is not ready
     └── OutputError               74    500   what was found or done cannot be printed
         └── ClosedOutputError    141    500   nobody reads stdout any more
 
@@ -41,6 +43,7 @@ __all__ = [
     "ArchiveError",
     "AuthenticationError",
     "BusyError",
+    "CatalogueError",
     "ClosedOutputError",
     "ConfigurationError",
     "ConflictError",
@@ -62,6 +65,7 @@ __all__ = [
     "SessionLostError",
     "SilentError",
     "StalePlanError",
+    "StaleRecordError",
     "StoreError",
     "UnreachableError",
     "UntrustedError",
@@ -160,6 +164,12 @@ class CorruptionError(ImageError):
     """Bytes do not have the hash that is recorded for them."""
 
 
+class StaleRecordError(ImageError):
+    """The image has changed since it was read; what was to be changed must be decided anew."""
+
+    http_status = 409
+
+
 class BusyError(ImageError):
     """Another replicator holds a claim on the image, or is sending it."""
 
@@ -244,6 +254,13 @@ class DamageError(StoreError):
 class SessionLostError(StoreError):
     """A put was taken for dead, or lost what it relied on; made again, it may succeed."""
 
+    http_status = 503
+
+
+class CatalogueError(MeltemiError):
+    """A region's catalogue cannot be used: its database failed, or does not have its tables."""
+
+    exit_code = 9
     http_status = 503
 
 
