@@ -18,7 +18,9 @@
     │   └── InterruptedTransfer    3    503   a connection broke, or a server failed; worth a retry
     ├── StalePlanError             4    412   the image changed since the plan was made
     ├── AuthenticationError        5    401   no token, or one that is not accepted
+    │   └── UnauthorizedError      5    401   the same, of a request that came in
     ├── UnreachableError           6    504   nothing listens there
+    │   ├── IdentityError          6    503   nobody can say at the moment whose a token is
     │   ├── SilentError            6    504   no answer in the time that was given
     │   ├── UntrustedError         6    502   a certificate that is not accepted
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
@@ -52,6 +54,7 @@ __all__ = [
     "ForbiddenError",
     "GoneError",
     "GuardError",
+    "IdentityError",
     "ImageError",
     "InterruptedTransfer",
     "MediaTypeError",
@@ -67,6 +70,7 @@ __all__ = [
     "StalePlanError",
     "StaleRecordError",
     "StoreError",
+    "UnauthorizedError",
     "UnreachableError",
     "UntrustedError",
     "UsageError",
@@ -200,11 +204,32 @@ class AuthenticationError(MeltemiError):
     http_status = 401
 
 
+class UnauthorizedError(AuthenticationError):
+    """A request came in without a token, or with one that is not accepted.
+
+    `challenge` tells its sender how to authenticate: the header WWW-Authenticate of the answer.
+    """
+
+    def __init__(self, message: str, *, challenge: str) -> None:
+        super().__init__(message)
+        self.challenge = challenge
+
+
 class UnreachableError(MeltemiError):
     """Nothing answers at the address."""
 
     exit_code = 6
     http_status = 504
+
+
+class IdentityError(UnreachableError):
+    """The identity service is away, or does not do its part: nobody can say whose a token is.
+
+    `retry_after` is in how many seconds it is worth asking again.
+    """
+
+    http_status = 503
+    retry_after = 5
 
 
 class SilentError(UnreachableError):

@@ -41,8 +41,8 @@ def selection_from(options: Mapping[str, Any]) -> Selection:
 def _rules(words: Iterable[str], hint: str) -> Rules:
     from pydantic import ValidationError  # noqa: PLC0415 - slow to import, and seldom needed
 
-    from meltemi.config.problems import plain  # noqa: PLC0415
     from meltemi.config.schema import RuleEntry  # noqa: PLC0415
+    from meltemi.documents.problems import plain  # noqa: PLC0415
 
     tests: dict[str, Any] = {}
     for word in words:

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from meltemi.config.document import Problem, fail, read_document
-from meltemi.config.problems import explain
 from meltemi.config.schema import FileEntry, RouteEntry, RouteSettings
+from meltemi.documents.document import Problem, fail, read_versioned
+from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
 from meltemi.model.route import Limits, Policy, Route, Selection
 
@@ -31,20 +31,11 @@ def load(file: Path) -> Configuration:
     The message is one line: the file, the line, the key, what is wrong with it, and how many
     more problems there are.
     """
-    document = read_document(file)
-    data = document.data
-    if not isinstance(data, dict):
-        raise fail(file, [Problem(1, "has to be a mapping that begins with 'version: 1'")])
-    version = data.get("version")
-    if version is None:
-        raise fail(file, [Problem(1, f"version: missing; begin with 'version: {VERSION}'")])
-    if version != VERSION or isinstance(version, bool):
-        problem = f"version: this Meltemi reads version {VERSION} only"
-        raise fail(file, [Problem(document.line(("version",)), problem)])
+    document = read_versioned(file, VERSION)
     try:
-        entry = FileEntry.model_validate(data)
+        entry = FileEntry.model_validate(document.data)
     except ValidationError as error:
-        raise fail(file, explain(error, document)) from None
+        raise fail(file, explain(error, document, FileEntry)) from None
     folder = file.absolute().parent
     libraries = {name: library.address(folder) for name, library in entry.libraries.items()}
     problems = [

@@ -1,47 +1,30 @@
 """What each key of meltemi.yaml may hold; what it means is told in docs/configuration.md."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
+from meltemi.documents.fields import (
+    Duration,
+    Entry,
+    File,
+    Listed,
+    Size,
+    Text,
+    Texts,
+    checked_by,
+    read_with,
+)
 from meltemi.errors import UsageError
-from meltemi.model.address import LibraryAddress, parse_path, parse_url
+from meltemi.model.address import LibraryAddress, parse_url
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
-from meltemi.model.units import parse_bandwidth, parse_duration, parse_size
+from meltemi.model.units import parse_bandwidth
 from meltemi.replication.where import Where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-def _read_with(parse: Callable[[str | int], object]) -> BeforeValidator:
-    def read(value: object) -> object:
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ValueError("has to be text or a whole number")  # noqa: TRY004 - as pydantic wants
-        return parse(value)
-
-    return BeforeValidator(read)
-
-
-def _checked_by(parse: Callable[[str], object]) -> BeforeValidator:
-    def check(value: object) -> object:
-        try:
-            return parse(value) if isinstance(value, str) else value
-        except UsageError as error:
-            raise ValueError(str(error)) from None
-
-    return BeforeValidator(check)
 
 
 def _check_where(text: str) -> str:
@@ -58,19 +41,9 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _as_tuple(value: object) -> tuple[object, ...]:
-    return tuple(value) if isinstance(value, list) else (value,)
-
-
-Text = Annotated[str, StringConstraints(min_length=1)]
 Name = Annotated[str, AfterValidator(_check_name)]
-Listed = BeforeValidator(_as_tuple)
-Texts = Annotated[tuple[Text, ...], Listed, Field(min_length=1)]
-Size = Annotated[int, _read_with(parse_size)]
-Duration = Annotated[timedelta, _read_with(parse_duration)]
-Bandwidth = Annotated[tuple[tuple[int, int | None], ...], _read_with(parse_bandwidth)]
-Condition = Annotated[str, _checked_by(_check_where)]
-File = Annotated[Path, _checked_by(parse_path)]
+Bandwidth = Annotated[tuple[tuple[int, int | None], ...], read_with(parse_bandwidth)]
+Condition = Annotated[str, checked_by(_check_where)]
 Visibility = Literal["private", "shared", "community", "public"]
 Status = Literal[
     "queued", "saving", "uploading", "importing", "active", "deactivated", "killed", "deleted",
@@ -78,18 +51,12 @@ Status = Literal[
 ]  # fmt: skip
 
 
-class Entry(BaseModel):
-    """The base of all: immutable, without conversions, without unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
 class LibraryEntry(Entry):
     """One of `libraries`."""
 
     cloud: Text | None = None
     region: Text | None = None
-    url: Annotated[str, _checked_by(parse_url)] | None = None
+    url: Annotated[str, checked_by(parse_url)] | None = None
     path: File | None = None
     cacert: File | None = None
     insecure: bool = False
@@ -119,7 +86,7 @@ class RuleEntry(Entry):
     visibility: Annotated[tuple[Visibility, ...], Listed, Field(min_length=1)] = ()
     owner: Texts = ()
     tag: Texts = ()
-    property: Annotated[dict[Text, Texts], Field(min_length=1)] = {}
+    property: Annotated[dict[Text, Texts], Field(min_length=1)] = Field(default_factory=dict)
     disk_format: Texts = ()
     container_format: Texts = ()
     status: Annotated[tuple[Status, ...], Listed, Field(min_length=1)] = ()
@@ -170,8 +137,8 @@ class RouteSettings(Entry):
     match: RuleList = ()
     exclude: RuleList = ()
     where: Condition | None = None
-    owners: dict[Text, Text] = {}
-    values: dict[Text, dict[Text, Text]] = {}
+    owners: dict[Text, Text] = Field(default_factory=dict)
+    values: dict[Text, dict[Text, Text]] = Field(default_factory=dict)
     drop: Annotated[frozenset[Text], Listed, Field(strict=False)] = frozenset()
     visibility: Visibility | None = None
     members: bool = False
@@ -198,4 +165,4 @@ class FileEntry(Entry):
     version: int
     libraries: dict[Name, LibraryEntry]
     defaults: RouteSettings = RouteSettings()
-    routes: dict[Name, RouteEntry] = {}
+    routes: dict[Name, RouteEntry] = Field(default_factory=dict)

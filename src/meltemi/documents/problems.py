@@ -2,20 +2,13 @@
 
 from collections.abc import Collection
 from difflib import get_close_matches
-from typing import Final
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from meltemi.config.document import Document, Place, Problem, dotted
-from meltemi.config.schema import (
-    Entry,
-    FileEntry,
-    LibraryEntry,
-    RouteEntry,
-    RouteSettings,
-    RuleEntry,
-)
+from meltemi.documents.document import Document, Place, Problem, dotted
+from meltemi.documents.fields import Entry
 
 _MESSAGES: Final = {
     "missing": "missing",
@@ -33,14 +26,19 @@ _MESSAGES: Final = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> list[Problem]:
-    """Give one problem for each of pydantic's; a misspelt key is not missing as well."""
+def explain(error: ValidationError, document: Document, root: type[Entry]) -> list[Problem]:
+    """Give one problem for each of pydantic's; a misspelt key is not missing as well.
+
+    `root` is what the document as a whole was held against.
+    """
     found = [(_place(one["loc"], document), one) for one in error.errors(include_url=False)]
     misspelt = {
-        (*place[:-1], _nearest(place)) for place, one in found if one["type"] == "extra_forbidden"
+        (*place[:-1], _nearest(place, root))
+        for place, one in found
+        if one["type"] == "extra_forbidden"
     }
     return [
-        Problem(document.line(place), f"{dotted(place)}: {_message(one, place)}")
+        Problem(document.line(place), f"{dotted(place)}: {_message(one, place, root)}")
         for place, one in found
         if one["type"] != "missing" or place not in misspelt
     ]
@@ -58,10 +56,10 @@ def _place(location: Place, document: Document) -> Place:
     return place
 
 
-def _message(details: ErrorDetails, place: Place) -> str:
+def _message(details: ErrorDetails, place: Place, root: type[Entry]) -> str:
     kind = details["type"]
     if kind == "extra_forbidden":
-        nearest = _nearest(place)
+        nearest = _nearest(place, root)
         return f"unknown key; did you mean {nearest}?" if nearest else "unknown key"
     if kind in ("string_type", "path_type", "is_instance_of"):
         unquoted = isinstance(details["input"], int)
@@ -77,20 +75,27 @@ def plain(details: ErrorDetails) -> str:
     return message.format(**details.get("ctx", {}))
 
 
-def _nearest(place: Place) -> str | None:
-    near = get_close_matches(str(place[-1]), _keys(place), n=1)
+def _nearest(place: Place, root: type[Entry]) -> str | None:
+    near = get_close_matches(str(place[-1]), _keys(place, root), n=1)
     return near[0] if near else None
 
 
-def _keys(place: Place) -> Collection[str]:
+def _keys(place: Place, root: type[Entry]) -> Collection[str]:
     """Give the keys that are known where a key is not."""
-    kinds: dict[str | int, tuple[type[Entry], ...]] = {
-        "libraries": (LibraryEntry,),
-        "defaults": (RouteSettings, RuleEntry),
-        "routes": (RouteEntry, RuleEntry),
-    }
-    entry: type[Entry] = FileEntry
-    if len(place) > 1:
-        inside = len(place) - (2 if place[0] == "defaults" else 3)
-        entry = kinds[place[0]][min(inside, 1)]
-    return [field.alias or name for name, field in entry.model_fields.items()]
+    kind: Any = root
+    for step in place[:-1]:
+        inside = isinstance(step, int) or get_origin(kind) is dict
+        kind = _entry_in(kind) if inside else _fields(_entry_in(kind))[str(step)]
+    return _fields(_entry_in(kind))
+
+
+def _fields(entry: type[Entry]) -> dict[str, Any]:
+    fields = entry.model_fields.items()
+    return {field.alias or name: field.annotation for name, field in fields}
+
+
+def _entry_in(kind: Any) -> Any:
+    """Give the entry that a key's value, or each of its values, is."""
+    if isinstance(kind, type) and issubclass(kind, Entry):
+        return kind
+    return next(filter(None, map(_entry_in, get_args(kind))), None)

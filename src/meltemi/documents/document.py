@@ -60,13 +60,14 @@ def fail(file: Path, problems: list[Problem]) -> ConfigurationError:
 
 
 def read_document(file: Path) -> Document:
-    """Read a file; raise ConfigurationError where it is not one document of sound YAML."""
+    """Read a file; raise ConfigurationError where it is not one document of sound YAML.
+
+    The data of an empty one is None.
+    """
     text = _read_text(file)
     try:
         root = yaml.compose(text, _Loader)
-        if root is None:
-            raise fail(file, [Problem(None, "empty; it has to begin with 'version: 1'")])
-        document = _Builder().build(root)
+        document = _Builder().build(root) if root else Document()
     except yaml.MarkedYAMLError as error:
         raise fail(file, [_explain(error)]) from None
     except yaml.reader.ReaderError as error:
@@ -76,6 +77,24 @@ def read_document(file: Path) -> Document:
         raise fail(file, [Problem(None, "nested too deeply")]) from None
     if document.problems:
         raise fail(file, document.problems)
+    return document
+
+
+def read_versioned(file: Path, version: int) -> Document:
+    """Read a file whose document is a mapping that bears this version of its format."""
+    document = read_document(file)
+    data = document.data
+    if data is None:
+        raise fail(file, [Problem(None, f"empty; it has to begin with 'version: {version}'")])
+    if not isinstance(data, dict):
+        problem = f"has to be a mapping that begins with 'version: {version}'"
+        raise fail(file, [Problem(1, problem)])
+    found = data.get("version")
+    if found is None:
+        raise fail(file, [Problem(1, f"version: missing; begin with 'version: {version}'")])
+    if found != version or isinstance(found, bool):
+        problem = f"version: this Meltemi reads version {version} only"
+        raise fail(file, [Problem(document.line(("version",)), problem)])
     return document
 
 

@@ -1,0 +1,1 @@
+"""How a region learns who asks."""

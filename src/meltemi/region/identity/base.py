@@ -1,0 +1,20 @@
+"""The contract of everything that tells a region who asks."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from meltemi.region.context import Context
+
+
+class Identity(Protocol):
+    """Tells who sends a request."""
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Context:
+        """Give the sender of a request, by its headers, which are looked up in any case of letters.
+
+        Raise UnauthorizedError for a request that does not say it, or says it wrongly, and
+        IdentityError where that cannot be found out at the moment.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections; nothing is asked afterwards."""
