@@ -8,7 +8,7 @@ from aiohttp import web
 
 from meltemi.errors import MeltemiError
 from meltemi.region.answers import of_error, refusal
-from meltemi.region.api import actions, data, images, tags, versions
+from meltemi.region.api import actions, data, images, members, tags, versions
 from meltemi.region.service import Call, Service
 
 _log: Final = logging.getLogger(__name__)
@@ -32,6 +32,11 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", f"{_IMAGE}/file", data.download),
     ("PUT", f"{_IMAGE}/tags/{{tag}}", tags.add),
     ("DELETE", f"{_IMAGE}/tags/{{tag}}", tags.remove),
+    ("GET", f"{_IMAGE}/members", members.listing),
+    ("POST", f"{_IMAGE}/members", members.offer),
+    ("GET", f"{_IMAGE}/members/{{member_id}}", members.show),
+    ("PUT", f"{_IMAGE}/members/{{member_id}}", members.answer),
+    ("DELETE", f"{_IMAGE}/members/{{member_id}}", members.withdraw),
     ("POST", f"{_IMAGE}/actions/deactivate", actions.deactivate),
     ("POST", f"{_IMAGE}/actions/reactivate", actions.reactivate),
     ("POST", f"{_IMAGE}/actions/clone", actions.clone),
@@ -55,6 +60,7 @@ def _known(service: Service, handler: Handler) -> RequestHandler:
     """Find out who asks before anything is answered."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        service.policy.refresh()
         context = await service.identity.authenticate(request.headers)
         request[REQUEST_ID] = context.request_id
         return await handler(Call(service, context, request))

@@ -21,7 +21,7 @@ from aiohttp import web
 from meltemi.errors import UsageError
 from meltemi.region.app import application
 from meltemi.region.settings import Settings
-from meltemi.region.wiring import close, open_service
+from meltemi.region.wiring import close_service, open_service
 
 _log: Final = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
         await stop.wait()
         await runner.cleanup()
     finally:
-        await close(service)
+        await close_service(service)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
@@ -78,7 +78,9 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(settings.tls.certificate, settings.tls.key)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{settings.tls.certificate}: no certificate with its key: {error}") from error
+        raise UsageError(
+            f"{settings.tls.certificate}: no certificate with its key: {error}"
+        ) from error
     return context
 
 

@@ -18,6 +18,7 @@ from meltemi.region.data.contents import Contents
 from meltemi.region.identity.base import Identity
 from meltemi.region.policy import Policy
 from meltemi.region.settings import Settings
+from meltemi.region.targets import of_image
 
 _TRIES: Final = 10
 """How often a change is made anew when another got in between."""
@@ -78,11 +79,11 @@ class Call:
 
     def may(self, rule: str, image: Image) -> bool:
         """Say whether a rule allows something about an image."""
-        return self.service.policy.allows_of_image(self.context, rule, image)
+        return self.service.policy.allows(self.context, rule, of_image(self.context, image))
 
     def demand(self, rule: str, image: Image) -> None:
         """Raise ForbiddenError where a rule does not allow something about an image."""
-        self.service.policy.demand_of_image(self.context, rule, image)
+        self.service.policy.demand_of_image(self.context, rule, of_image(self.context, image))
 
     async def json(self) -> Any:
         """Read the body as JSON."""

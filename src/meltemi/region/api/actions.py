@@ -1,5 +1,6 @@
 """Actions on an image: deactivate, reactivate, clone."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ from aiohttp import web
 from meltemi.errors import ForbiddenError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
+from meltemi.region.api.data import downloadable
 from meltemi.region.api.editing import FORMATS, drafted
 from meltemi.region.api.images import now_in_utc
 from meltemi.region.api.wire import href, shown
@@ -29,14 +31,14 @@ async def clone(call: Call) -> web.Response:
 
     The body may say how the new image differs: any attribute that a new image can be given.
     """
-    record = await call.image("download_image")
+    record = await downloadable(call)
     body = await call.json() if call.request.body_exists else {}
     wanted = {**_inherited(record.image), **call.service.image_checker.check(body)}
     if any(wanted[name] != getattr(record.image, name) for name in FORMATS):
         raise ForbiddenError("A clone has the formats of the image whose data it has.")
     image = drafted(wanted.get("id") or str(uuid4()), wanted, call.context.project, now_in_utc())
-    call.demand("add_image", image)
-    made = await call.catalogue.clone(record.image.id, Record(image))
+    call.service.policy.demand_new_image(call.context, wanted)
+    made = await call.catalogue.clone(record.image.id, Record(replace(image, status="active")))
     return web.json_response(shown(made), status=201, headers={"Location": href(made.image)})
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from meltemi.errors import ConflictError, ForbiddenError, MediaTypeError, RefusedError
+from meltemi.model.record import Record
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.data.uploading import fill, must_have_formats
 from meltemi.region.service import Call
@@ -28,12 +29,8 @@ async def upload(call: Call) -> web.Response:
 
 async def download(call: Call) -> web.StreamResponse:
     """Send an image's data, every piece of it verified."""
-    record = await call.image("download_image")
+    record = await downloadable(call)
     image = record.image
-    if image.status == "deactivated" and not call.context.is_admin:
-        raise ForbiddenError(
-            "The requested image has been deactivated. Image data download is forbidden."
-        )
     if record.content is None or image.size is None:
         return web.Response(status=204)
     asked = asked_range(call.request.headers, image.size)
@@ -56,6 +53,16 @@ async def download(call: Call) -> web.StreamResponse:
         await pieces.aclose()
     await response.write_eof()
     return response
+
+
+async def downloadable(call: Call) -> Record:
+    """Give the image that the path names, if who asks may have its data."""
+    record = await call.image("download_image")
+    if record.image.status == "deactivated" and not call.context.is_admin:
+        raise ForbiddenError(
+            "The requested image has been deactivated. Image data download is forbidden."
+        )
+    return record
 
 
 def announced(request: web.Request) -> int | None:

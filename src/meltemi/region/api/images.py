@@ -20,6 +20,7 @@ from meltemi.region.api.patch import MEDIA_TYPES, Change, parse_changes
 from meltemi.region.api.query import parse_listing
 from meltemi.region.api.wire import STORE, href, shown
 from meltemi.region.service import Call
+from meltemi.region.targets import of_image, of_project
 
 _UNSETTABLE: Final = ("direct_url", "self", "file", "schema", "stores")
 
@@ -35,7 +36,7 @@ async def create(call: Call) -> web.Response:
     now = now_in_utc()
     identifier = body.get("id") or str(uuid4())
     image = drafted(identifier, body, call.context.project, now)
-    call.demand("add_image", image)
+    call.service.policy.demand_new_image(call.context, body)
     _within_limits(call, image, None)
     record = await call.catalogue.add(Record(image))
     headers = {"Location": href(image), "OpenStack-image-store-ids": STORE}
@@ -46,7 +47,7 @@ async def create(call: Call) -> web.Response:
 
 async def listing(call: Call) -> web.Response:
     """Give a page of the images that are asked for."""
-    call.service.policy.demand(call.context, "get_images", {"project_id": call.context.project})
+    call.service.policy.demand(call.context, "get_images", of_project(call.context))
     wanted = parse_listing(
         call.request.query,
         call.context.viewer,
@@ -103,7 +104,8 @@ def _changed(call: Call, image: Image, changes: list[Change]) -> Image:
         if change.attribute == "owner" and not call.context.is_admin:
             raise ForbiddenError("Owner can't be updated by non admin.")
         if change.attribute == "visibility" and change.operation != "remove":
-            call.service.policy.demand_visibility(call.context, change.value, image)
+            facts = {**of_image(call.context, image), "visibility": change.value}
+            call.service.policy.demand_visibility(call.context, facts)
         call.demand("modify_image", image)
     result = edited(image, changes)
     _within_limits(call, result, image)

@@ -39,9 +39,7 @@ def parse_listing(
         tuple(conditions),
         properties=given,
         tags=frozenset(tag.strip() for tag in query.getall("tag", [])),
-        visibility=_among(
-            query.get("visibility"), _VISIBILITIES, "Invalid visibility value: {}"
-        ),
+        visibility=_among(query.get("visibility"), _VISIBILITIES, "Invalid visibility value: {}"),
         member_status=_among(
             query.get("member_status", "accepted"), _MEMBER_STATUSES, "Invalid status: {}"
         )
@@ -114,9 +112,7 @@ def _of_time(name: str, text: str) -> Condition:
         word, _, rest = text.partition(":")
         moment = _moment(rest)
         if moment is None:
-            raise RefusedError(
-                f'Bad "{name}" query filter format. Use ISO 8601 DateTime notation.'
-            )
+            raise RefusedError(f'Bad "{name}" query filter format. Use ISO 8601 DateTime notation.')
         if word not in ("gt", "gte", "lt", "lte", "neq", "eq"):
             raise RefusedError("Unable to filter on a unknown operator.")
         operator = Operator(word)
@@ -168,8 +164,7 @@ def _order(query: MultiMapping[str]) -> tuple[tuple[str, bool], ...]:
     for key in keys:
         if key not in SORT_KEYS:
             raise RefusedError(
-                f"Invalid sort key: {key}. "
-                f"It must be one of the following: {', '.join(SORT_KEYS)}."
+                f"Invalid sort key: {key}. It must be one of the following: {', '.join(SORT_KEYS)}."
             )
     for direction in directions:
         if direction not in ("asc", "desc"):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from meltemi.errors import (
     ConflictError,
@@ -35,14 +36,13 @@ async def fill(
     """
     record = await service.catalogue.move(image.id, expected=(before,), status="saving")
     try:
-        content, virtual_size = await _take(service, record.image, data, length)
+        content = await _take(service, record.image, data, length)
         try:
             return await service.catalogue.move(
                 image.id,
                 expected=("saving",),
                 status="active",
                 content=content,
-                virtual_size=virtual_size,
             )
         except (VanishedError, ConflictError) as error:
             await service.contents.let_go(content.id)
@@ -57,7 +57,7 @@ async def fill(
 
 async def _take(
     service: Service, image: Image, data: AsyncIterator[bytes], length: int | None
-) -> tuple[Content, int | None]:
+) -> Content:
     inspection = Inspection(image.disk_format, image.container_format)
     largest = service.settings.limits.image_size_cap
     size = 0
@@ -71,7 +71,7 @@ async def _take(
         if length is not None and size != length:
             raise RefusedError(f"Image {image.id}: {size} bytes came, {length} were announced")
         virtual_size = inspection.finish()
-        return await incoming.finish(), virtual_size
+        return replace(await incoming.finish(), virtual_size=virtual_size)
 
 
 async def _batches(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
