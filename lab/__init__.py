@@ -13,6 +13,7 @@ from lab.memcached import Memcached
 from lab.postgres import Postgres
 from lab.process import Server, free_port
 from lab.radosgw import Radosgw
+from lab.region import Region
 from lab.tls import Authority, Certificate
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Memcached",
     "Postgres",
     "Radosgw",
+    "Region",
     "Server",
     "Unavailable",
     "free_port",

@@ -8,8 +8,12 @@
     │   ├── ForbiddenError         3    403   the library does not allow it
     │   ├── ConflictError          3    409   the id is taken, or the image is in another state
     │   ├── RefusedError           3    400   the library does not accept what it was sent
+    │   │   ├── MediaTypeError     3    415   data that is not what it should be, or of another type
+    │   │   └── RangeError         3    416   a range that is not within the data
+    │   ├── GoneError              3    410   the image was deleted while it was filled
     │   ├── QuotaError             3    413   over quota, or full
     │   ├── CorruptionError        3    502   bytes and their recorded hash disagree
+    │   ├── StaleRecordError       3    409   the image changed since it was read
     │   ├── BusyError              3    409   another replicator is at work on the image
     │   └── InterruptedTransfer    3    503   a connection broke, or a server failed; worth a retry
     ├── StalePlanError             4    412   the image changed since the plan was made
@@ -26,6 +30,7 @@
     │   ├── MissingError           9    500   an object that should be there is not
     │   ├── DamageError            9    500   what is stored is not what was stored
     │   └── SessionLostError       9    503   a put was taken for dead, and must be made again
+    ├── CatalogueError             9    503   a region's database failed, or is not ready
     └── OutputError               74    500   what was found or done cannot be printed
         └── ClosedOutputError    141    500   nobody reads stdout any more
 
@@ -40,25 +45,30 @@ __all__ = [
     "ArchiveError",
     "AuthenticationError",
     "BusyError",
+    "CatalogueError",
     "ClosedOutputError",
     "ConfigurationError",
     "ConflictError",
     "CorruptionError",
     "DamageError",
     "ForbiddenError",
+    "GoneError",
     "GuardError",
     "IdentityError",
     "ImageError",
     "InterruptedTransfer",
+    "MediaTypeError",
     "MeltemiError",
     "MissingError",
     "NotALibraryError",
     "OutputError",
     "QuotaError",
+    "RangeError",
     "RefusedError",
     "SessionLostError",
     "SilentError",
     "StalePlanError",
+    "StaleRecordError",
     "StoreError",
     "UnauthorizedError",
     "UnreachableError",
@@ -130,6 +140,24 @@ class RefusedError(ImageError):
     http_status = 400
 
 
+class MediaTypeError(RefusedError):
+    """Data is not of the type that was announced, or not safe to have."""
+
+    http_status = 415
+
+
+class RangeError(RefusedError):
+    """A range is not within the data."""
+
+    http_status = 416
+
+
+class GoneError(ImageError):
+    """The image was deleted while its data came."""
+
+    http_status = 410
+
+
 class QuotaError(ImageError):
     """The library is full, or the project is over its quota."""
 
@@ -138,6 +166,12 @@ class QuotaError(ImageError):
 
 class CorruptionError(ImageError):
     """Bytes do not have the hash that is recorded for them."""
+
+
+class StaleRecordError(ImageError):
+    """The image has changed since it was read; what was to be changed must be decided anew."""
+
+    http_status = 409
 
 
 class BusyError(ImageError):
@@ -245,6 +279,13 @@ class DamageError(StoreError):
 class SessionLostError(StoreError):
     """A put was taken for dead, or lost what it relied on; made again, it may succeed."""
 
+    http_status = 503
+
+
+class CatalogueError(MeltemiError):
+    """A region's catalogue cannot be used: its database failed, or does not have its tables."""
+
+    exit_code = 9
     http_status = 503
 
 

@@ -12,26 +12,38 @@ class Catalogue(Protocol):
     """Image metadata of one region.
 
     Every call is one transaction: when it returns, what it changed is on disk, and when it raises,
-    nothing has changed. Calls come from any number of tasks and processes at once. Times are ISO
-    8601 in UTC with microseconds, as `2026-11-25T22:04:07.123456Z`. Where an image, a member or a
-    content is not there, VanishedError is raised; that somebody may not see an image is told in
-    the same way. A database that fails is a CatalogueError.
+    nothing has changed; when it is cancelled, or its database goes away in the middle, either may
+    be so. Calls come from any number of tasks and processes at once. Times are ISO 8601 in UTC
+    with microseconds, as `2026-11-25T22:04:07.123456Z`. Where an image, a member or a content is
+    not there, VanishedError is raised; that somebody may not see an image is told in the same way.
+    A database that fails is a CatalogueError; what it cannot hold, as a NUL in a text or a number
+    of more than 64 bits, a RefusedError.
     """
 
     async def add(self, record: Record) -> Record:
-        """Take in a new image; ConflictError where its id is or ever was in use."""
+        """Take in a new image without data; ConflictError where its id is or ever was in use.
+
+        Its times are set where it has none. Give it with them, and with its version.
+        """
 
     async def get(self, image: str, viewer: Viewer) -> Record:
-        """Give an image that the viewer may see: own, public, community, or shared with it."""
+        """Give an image that the viewer may see: own, public, community, or shared with it.
+
+        One that has no owner is seen by everybody.
+        """
 
     async def page(self, listing: Listing) -> Sequence[Record]:
-        """Give a page of images; VanishedError where the marker is not to be seen."""
+        """Give a page of images; VanishedError where the marker is not to be seen.
+
+        What has no value is ordered as the empty text, a size as 0, and texts by their bytes.
+        """
 
     async def change(self, record: Record) -> Record:
         """Replace an image's metadata, on condition that its version is still the record's.
 
-        Status and content are not changed. Give the record with its new version and time of
-        update; raise StaleRecordError where it has changed since.
+        Status, content and time of creation are not changed; nor are size and hashes where the
+        image has content. Give the record with its new version and time of update; raise
+        StaleRecordError where it has changed since.
         """
 
     async def move(
@@ -39,8 +51,8 @@ class Catalogue(Protocol):
     ) -> Record:
         """Change an image's status, on condition that it is one of those expected.
 
-        With `content`, the image gets that data, its size and hashes. `queued` takes data away.
-        Raise ConflictError where the status is another.
+        With `content`, the image gets that data, its sizes and hashes; no image can have had it
+        before. `queued` takes data away. Raise ConflictError where the status is another.
         """
 
     async def remove(self, image: str) -> Content | None:
@@ -51,7 +63,26 @@ class Catalogue(Protocol):
         """
 
     async def clone(self, image: str, record: Record) -> Record:
-        """Take in a new image that has the content of another, which must have data."""
+        """Take in a new image that has the content of another, its sizes and hashes.
+
+        ConflictError where the other has no data, or the new id is or ever was in use.
+        """
+
+    async def loose(self, limit: int = 1000) -> Sequence[Content]:
+        """Give contents that no image has any more, whose data is to be let go.
+
+        No image can get them again. They are told until they are forgotten, so that a crash in
+        between loses none.
+        """
+
+    async def forget(self, content: str) -> None:
+        """Strike out a content whose data has been let go, or do nothing where that was done.
+
+        ConflictError where an image has it.
+        """
+
+    async def known(self, contents: Sequence[str]) -> frozenset[str]:
+        """Say which of these contents are known, those included that are loose."""
 
     async def members(self, image: str) -> Sequence[Member]:
         """Give those whom an image is offered to, by project."""
@@ -66,7 +97,11 @@ class Catalogue(Protocol):
         """Offer an image to a project no longer."""
 
     async def usage(self, project: str) -> Mapping[str, int]:
-        """Sum what a project has: `images`, `bytes` of active ones, `uploading`, `staged_bytes`."""
+        """Sum what a project has.
+
+        `images`, all of them; `bytes` of those that have data; `uploading`, images whose data is
+        on its way; `staged_bytes`, those that are staged or being imported.
+        """
 
     async def close(self) -> None:
-        """Let go of the database."""
+        """Finish what has begun, and let go of the database."""

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "sync": "Carry out the routes of meltemi.yaml.",
     "apply": "Carry out a saved plan.",
     "store": "Keep the data of images, every distinct piece once.",
+    "serve": "Serve images as a region's own Image service.",
     "completion": "Print the completion script of a shell.",
 }
 DEFECT: Final = 70

@@ -93,10 +93,15 @@ MEMBER_STATUSES: Final = ("pending", "accepted", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A project that a shared image is offered to, and what it says to that."""
+    """A project that a shared image is offered to, and what it says to that.
+
+    When it was offered and answered, in ISO 8601, makes no difference to what it is.
+    """
 
     id: str
     status: str = "pending"
+    created_at: str | None = field(default=None, compare=False)
+    updated_at: str | None = field(default=None, compare=False)
 
 
 def digest(value: object) -> str:

@@ -9,12 +9,14 @@ from meltemi.model.image import Hashes, Image
 class Content:
     """Data that images have: the name of its head in the chunk store, and what was computed of it.
 
-    Images share one content where one was cloned from the other. `size` is in bytes.
+    Images share one content where one was cloned from the other. `size` and `virtual_size`, which
+    a disk format may give, are in bytes.
     """
 
     id: str
     size: int
     hashes: Hashes
+    virtual_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def enter(
     ]
     if not rows:
         return
-    statement = database.upsert(blobs)
+    statement = database.insert(blobs)
     # In words: SQLAlchemy would not take the column for that of the row which is in the way.
     there = packs.c.number == literal_column("blobs.pack")
     elsewhere = select(packs.c.number).where(there, packs.c.state == State.LIVE).exists()

@@ -1,0 +1,59 @@
+"""The catalogue's database, and the threads that work on it beside the event loop."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from sqlalchemy import Connection
+
+from meltemi import databases
+from meltemi.errors import CatalogueError
+
+_T = TypeVar("_T")
+
+_THREADS: Final = 8
+"""Transactions of one process in PostgreSQL at once."""
+
+
+class Database(databases.Database):
+    """Runs work in transactions, in threads of its own.
+
+    SQLite has one thread: it writes one transaction at a time anyway, and reads faster than
+    threads could hand over to each other.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            url, holds="a catalogue", error=CatalogueError, pool_size=_THREADS, max_overflow=0
+        )
+        self._threads = ThreadPoolExecutor(
+            1 if self.is_sqlite else _THREADS, thread_name_prefix="catalogue"
+        )
+
+    async def read(self, work: Callable[[Connection], _T]) -> _T:
+        """Run statements of which each stands alone."""
+
+        def read() -> _T:
+            with self.reading() as connection:
+                return work(connection)
+
+        return await self.run(read)
+
+    async def write(self, work: Callable[[Connection], _T]) -> _T:
+        """Run a transaction: all of it is kept when this returns, none of it when this raises."""
+
+        def write() -> _T:
+            with self.writing() as connection:
+                return work(connection)
+
+        return await self.run(write)
+
+    async def run(self, work: Callable[[], _T]) -> _T:
+        """Run something in a thread of the database's."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def leave(self) -> None:
+        """Finish what has begun, and close every connection."""
+        await asyncio.to_thread(self._threads.shutdown)
+        self.close()

@@ -1,0 +1,233 @@
+"""What is done to single images; each function is part of one transaction."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from meltemi.catalogue.schema import contents, ids, images
+from meltemi.errors import ConflictError, ForbiddenError, StaleRecordError, VanishedError
+from meltemi.model.image import Hashes, Image
+from meltemi.model.record import Content, Record
+
+NO_DATA: Final = dict.fromkeys(
+    ("content", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
+)
+
+_COLUMNS: Final = tuple(images.c)
+
+
+def now() -> str:
+    """Tell the time as the catalogue keeps it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def vanished(image: str) -> VanishedError:
+    """Say that an image is not there."""
+    return VanishedError(f"image {image}: there is none with this id")
+
+
+def to_record(row: Row[*tuple[Any, ...]]) -> Record:
+    """Read a row of `images`."""
+    image = Image(
+        id=row.id,
+        name=row.name,
+        status=row.status,
+        visibility=row.visibility,
+        owner=row.owner,
+        size=row.size,
+        virtual_size=row.virtual_size,
+        hashes=Hashes(row.checksum, row.os_hash_algo, row.os_hash_value),
+        disk_format=row.disk_format,
+        container_format=row.container_format,
+        min_disk=row.min_disk,
+        min_ram=row.min_ram,
+        protected=row.protected,
+        os_hidden=row.os_hidden,
+        tags=frozenset(row.tags),
+        properties=row.properties,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )
+    return Record(image, row.content, row.version)
+
+
+def add(connection: Connection, record: Record) -> Record:
+    """Take in an image without data."""
+    image = record.image
+    return _insert(connection, image, _metadata(image) | _data(image) | {"content": None})
+
+
+def get(connection: Connection, image: str, seen: ColumnElement[bool]) -> Record:
+    """Give an image of which a condition is true."""
+    row = connection.execute(select(*_COLUMNS).where(images.c.id == image, seen)).one_or_none()
+    if row is None:
+        raise vanished(image)
+    return to_record(row)
+
+
+def change(connection: Connection, record: Record) -> Record:
+    """Replace an image's metadata where nobody has changed it since."""
+    image = record.image
+    values = _metadata(image) if record.content else _metadata(image) | _data(image)
+    row = _update(connection, image.id, images.c.version == record.version, values)
+    if row is None:
+        _state(connection, image.id)
+        raise StaleRecordError(f"image {image.id}: it has changed since it was read; read it again")
+    return to_record(row)
+
+
+def move(
+    connection: Connection,
+    image: str,
+    expected: Sequence[str],
+    status: str,
+    content: Content | None,
+) -> Record:
+    """Change an image's status where it is one of those expected; give it data, or take it away."""
+    values: dict[str, Any] = {"status": status}
+    if content is not None:
+        values |= _of(content)
+        _remember(connection, content)
+    elif status == "queued":
+        values |= NO_DATA
+    row = _update(connection, image, images.c.status.in_(expected), values)
+    if row is None:
+        found = _state(connection, image).status
+        raise ConflictError(
+            f"image {image}: it is {found}, and can become {status} only where it is "
+            + " or ".join(expected)
+        )
+    return to_record(row)
+
+
+def remove(connection: Connection, image: str) -> Content | None:
+    """Delete an image; give its content where that was the last one to have it."""
+    row = _state(connection, image, lock=True)
+    if row.protected:
+        raise ForbiddenError(f"image {image}: it is protected, and not deleted")
+    content = _lock(connection, row.content) if row.content else None
+    connection.execute(delete(images).where(images.c.id == image))
+    if content is None or _is_held(connection, content.id):
+        return None
+    return content
+
+
+def clone(connection: Connection, image: str, record: Record) -> Record:
+    """Take in an image that has the content of another."""
+    source = _state(connection, image).content
+    if source is None:
+        raise ConflictError(f"image {image}: it has no data that could be cloned")
+    content = _lock(connection, source)
+    # Only now is it sure that nobody lets go of the data.
+    if content is None or _state(connection, image).content != source:
+        raise vanished(image)
+    return _insert(connection, record.image, _metadata(record.image) | _of(content))
+
+
+def loose(connection: Connection, limit: int) -> list[Content]:
+    """Give contents that no image has."""
+    held = exists().where(images.c.content == contents.c.id)
+    rows = connection.execute(select(contents).where(~held).order_by(contents.c.id).limit(limit))
+    return [_to_content(row) for row in rows]
+
+
+def forget(connection: Connection, content: str) -> None:
+    """Take out a content that no image has."""
+    if _lock(connection, content) and _is_held(connection, content):
+        raise ConflictError(f"content {content}: images have it")
+    connection.execute(delete(contents).where(contents.c.id == content))
+
+
+def known(connection: Connection, names: Sequence[str]) -> frozenset[str]:
+    """Say which of these contents there are."""
+    return frozenset(connection.scalars(select(contents.c.id).where(contents.c.id.in_(names))))
+
+
+def _insert(connection: Connection, image: Image, values: dict[str, Any]) -> Record:
+    try:
+        connection.execute(insert(ids).values(id=image.id))
+    except IntegrityError as error:
+        raise ConflictError(f"image {image.id}: the id is or was in use") from error
+    created = image.created_at or now()
+    values |= {
+        "id": image.id,
+        "version": 1,
+        "status": image.status,
+        "created_at": created,
+        "updated_at": image.updated_at or created,
+    }
+    return to_record(connection.execute(insert(images).values(values).returning(*_COLUMNS)).one())
+
+
+def _update(
+    connection: Connection, image: str, condition: ColumnElement[bool], values: dict[str, Any]
+) -> Row[*tuple[Any, ...]] | None:
+    statement = update(images).where(images.c.id == image, condition)
+    values |= {"version": images.c.version + 1, "updated_at": now()}
+    return connection.execute(statement.values(values).returning(*_COLUMNS)).one_or_none()
+
+
+def _state(connection: Connection, image: str, *, lock: bool = False) -> Row[*tuple[Any, ...]]:
+    statement = select(images.c.status, images.c.protected, images.c.content)
+    statement = statement.where(images.c.id == image)
+    row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
+    if row is None:
+        raise vanished(image)
+    return row
+
+
+def _metadata(image: Image) -> dict[str, Any]:
+    return {
+        "name": image.name,
+        "visibility": image.visibility,
+        "owner": image.owner,
+        "disk_format": image.disk_format,
+        "container_format": image.container_format,
+        "min_disk": image.min_disk,
+        "min_ram": image.min_ram,
+        "protected": image.protected,
+        "os_hidden": image.os_hidden,
+        "tags": sorted(image.tags),
+        "properties": dict(image.properties),
+    }
+
+
+def _data(image: Image | Content) -> dict[str, Any]:
+    return {
+        "size": image.size,
+        "virtual_size": image.virtual_size,
+        "checksum": image.hashes.checksum,
+        "os_hash_algo": image.hashes.algorithm,
+        "os_hash_value": image.hashes.value,
+    }
+
+
+def _of(content: Content) -> dict[str, Any]:
+    return {"content": content.id} | _data(content)
+
+
+def _to_content(row: Row[*tuple[Any, ...]]) -> Content:
+    hashes = Hashes(row.checksum, row.os_hash_algo, row.os_hash_value)
+    return Content(row.id, row.size, hashes, row.virtual_size)
+
+
+def _remember(connection: Connection, content: Content) -> None:
+    try:
+        connection.execute(insert(contents).values({"id": content.id} | _data(content)))
+    except IntegrityError as error:
+        raise ConflictError(f"content {content.id}: it is there already") from error
+
+
+def _lock(connection: Connection, content: str) -> Content | None:
+    """Give a content, which until the end of the transaction nobody else clones or lets go."""
+    statement = select(contents).where(contents.c.id == content).with_for_update()
+    row = connection.execute(statement).one_or_none()
+    return _to_content(row) if row else None
+
+
+def _is_held(connection: Connection, content: str) -> bool:
+    found = select(images.c.id).where(images.c.content == content).limit(1)
+    return connection.scalar(found) is not None

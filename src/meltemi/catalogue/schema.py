@@ -1,0 +1,96 @@
+"""The tables of the catalogue, for SQLite and PostgreSQL alike.
+
+An image is one row, its tags and properties with it. `migrations/` makes these tables; a change
+here needs a revision there.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    MetaData,
+    Table,
+    Text,
+    func,
+    literal_column,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+# By bytes, as SQLite does: the order must not depend on where a database was made.
+ORDERED = Text().with_variant(Text(collation="C"), "postgresql")
+DOCUMENT = JSON().with_variant(JSONB(), "postgresql")
+
+metadata = MetaData()
+
+ids = Table("ids", metadata, Column("id", ORDERED, primary_key=True))
+"""Every id that an image has or ever had."""
+
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", ORDERED, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("virtual_size", BigInteger),
+    Column("checksum", Text),
+    Column("os_hash_algo", Text),
+    Column("os_hash_value", Text),
+)
+"""Data that the chunk store has, and that images have or no image has any more."""
+
+images = Table(
+    "images",
+    metadata,
+    Column("id", ORDERED, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("content", ORDERED, ForeignKey("contents.id")),
+    Column("name", ORDERED),
+    Column("status", ORDERED, nullable=False),
+    Column("visibility", ORDERED, nullable=False),
+    Column("owner", ORDERED),
+    Column("size", BigInteger),
+    Column("virtual_size", BigInteger),
+    Column("checksum", ORDERED),
+    Column("os_hash_algo", ORDERED),
+    Column("os_hash_value", ORDERED),
+    Column("disk_format", ORDERED),
+    Column("container_format", ORDERED),
+    Column("min_disk", BigInteger, nullable=False),
+    Column("min_ram", BigInteger, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("os_hidden", Boolean, nullable=False),
+    Column("created_at", ORDERED, nullable=False),  # ISO 8601 in UTC: its order is that of time
+    Column("updated_at", ORDERED, nullable=False),
+    Column("tags", DOCUMENT, nullable=False),
+    Column("properties", DOCUMENT, nullable=False),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("image", ORDERED, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("project", ORDERED, primary_key=True),
+    Column("status", ORDERED, nullable=False),
+    Column("created_at", ORDERED, nullable=False),
+    Column("updated_at", ORDERED, nullable=False),
+)
+
+NAMED = func.coalesce(images.c.name, literal_column("''"))
+"""A name by which images can be ordered, also where they have none."""
+
+Index("images_by_creation", images.c.created_at, images.c.id)
+Index("images_by_update", images.c.updated_at, images.c.created_at, images.c.id)
+Index("images_by_name", NAMED, images.c.created_at, images.c.id)
+Index("images_by_owner", images.c.owner)
+Index("images_by_content", images.c.content)
+Index("images_by_hash", images.c.os_hash_value)
+Index("members_by_project", members.c.project)
+for column in (images.c.properties, images.c.tags):
+    Index(
+        f"images_by_{column.name}",
+        column,
+        postgresql_using="gin",
+        postgresql_ops={column.name: "jsonb_path_ops"},
+    ).ddl_if(dialect="postgresql")

@@ -1,0 +1,102 @@
+"""The catalogue in a database."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from meltemi.catalogue import images, listing, members, migrations
+from meltemi.catalogue.database import Database
+from meltemi.model.image import Member
+from meltemi.model.listing import Listing, Viewer
+from meltemi.model.record import Content, Record
+
+
+async def open_catalogue(url: str) -> "SqlCatalogue":
+    """Open the catalogue in a database.
+
+    An SQLite file is made where it is missing, and upgraded. PostgreSQL is not: CatalogueError
+    where it needs that, as where it does not answer; UsageError where the URL is none.
+    """
+    database = Database(url)
+    prepare = migrations.upgrade_database if database.is_sqlite else migrations.demand
+    try:
+        await database.run(partial(prepare, database))
+    except BaseException:
+        await database.leave()
+        raise
+    return SqlCatalogue(database)
+
+
+class SqlCatalogue:
+    """A catalogue in SQLite or PostgreSQL; see `Catalogue` for what it promises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, record: Record) -> Record:
+        """Take in a new image."""
+        return await self._database.write(partial(images.add, record=record))
+
+    async def get(self, image: str, viewer: Viewer) -> Record:
+        """Give an image that the viewer may see."""
+        seen = listing.seen(viewer)
+        return await self._database.read(partial(images.get, image=image, seen=seen))
+
+    async def page(self, listing_: Listing) -> Sequence[Record]:
+        """Give a page of images."""
+        return await self._database.read(partial(listing.page, listing=listing_))
+
+    async def change(self, record: Record) -> Record:
+        """Replace an image's metadata, unless it has changed since."""
+        return await self._database.write(partial(images.change, record=record))
+
+    async def move(
+        self, image: str, *, expected: Sequence[str], status: str, content: Content | None = None
+    ) -> Record:
+        """Change an image's status, on condition that it is one of those expected."""
+        return await self._database.write(
+            partial(images.move, image=image, expected=expected, status=status, content=content)
+        )
+
+    async def remove(self, image: str) -> Content | None:
+        """Delete an image; give its content where no other image has it."""
+        return await self._database.write(partial(images.remove, image=image))
+
+    async def clone(self, image: str, record: Record) -> Record:
+        """Take in a new image that has the content of another."""
+        return await self._database.write(partial(images.clone, image=image, record=record))
+
+    async def loose(self, limit: int = 1000) -> Sequence[Content]:
+        """Give contents that no image has any more."""
+        return await self._database.read(partial(images.loose, limit=limit))
+
+    async def forget(self, content: str) -> None:
+        """Take out a content whose data has been let go."""
+        await self._database.write(partial(images.forget, content=content))
+
+    async def known(self, contents: Sequence[str]) -> frozenset[str]:
+        """Say which of these contents the catalogue has."""
+        return await self._database.read(partial(images.known, names=contents))
+
+    async def members(self, image: str) -> Sequence[Member]:
+        """Give those whom an image is offered to."""
+        return await self._database.read(partial(members.listed, image=image))
+
+    async def offer(self, image: str, member: Member) -> Member:
+        """Offer an image to a project."""
+        return await self._database.write(partial(members.offer, image=image, member=member))
+
+    async def answer(self, image: str, member: Member) -> Member:
+        """Set what a project says to an image."""
+        return await self._database.write(partial(members.answer, image=image, member=member))
+
+    async def withdraw(self, image: str, project: str) -> None:
+        """Offer an image to a project no longer."""
+        await self._database.write(partial(members.withdraw, image=image, project=project))
+
+    async def usage(self, project: str) -> Mapping[str, int]:
+        """Sum what a project has."""
+        return await self._database.read(partial(members.usage, project=project))
+
+    async def close(self) -> None:
+        """Let go of the database."""
+        await self._database.leave()

@@ -1,0 +1,112 @@
+"""Databases that a user names by a URL, SQLite or PostgreSQL, and what they fail with."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from meltemi.errors import MeltemiError, UsageError
+
+_BUSY_SECONDS: Final = 120
+"""How long a writer waits for another one of the same SQLite file."""
+
+_CONNECT_SECONDS: Final = 10
+"""How long PostgreSQL may take to answer at all."""
+
+FORMS: Final = "give sqlite:////path/to/file or postgresql://user@host/database"
+
+
+class Database:
+    """Transactions on one database.
+
+    `holds` says what is in it, as in "an index"; `error` is what is raised where it fails, with
+    what the database said. A URL that cannot be used is a UsageError. `threads` is how many may
+    use it at once.
+    """
+
+    def __init__(self, url: str, *, holds: str, error: type[MeltemiError], **pool: int) -> None:
+        self._noun = holds.rpartition(" ")[2]
+        self._error = error
+        try:
+            parsed = _check(make_url(url), holds)
+            self.is_sqlite = parsed.get_backend_name() == "sqlite"
+            self._engine = create_engine(parsed, pool_pre_ping=True, **_settings(parsed), **pool)
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as problem:
+            # Nothing of it is shown: who knows where a password is.
+            raise UsageError(f"that is not the address of {holds}: {FORMS}") from problem
+        self.label = parsed.render_as_string(hide_password=True)
+        if self.is_sqlite:
+            event.listen(self._engine, "connect", _prepare_sqlite)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection on which every statement stands alone."""
+        with self._telling(), self._engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
+    def writing(self, lock: int | None = None) -> Iterator[Connection]:
+        """Give a transaction, committed at its end.
+
+        In SQLite there is one at a time over all processes. So there is in PostgreSQL of those
+        that name the same `lock`, any number.
+        """
+        with self._telling(), self._engine.connect() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif lock is not None:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    def insert(self, table: Any) -> Any:
+        """Give an INSERT that knows ON CONFLICT."""
+        return sqlite.insert(table) if self.is_sqlite else postgresql.insert(table)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            told = str(error.orig).strip().split("\n", maxsplit=1)[0]
+            raise self._error(f"{self.label}: the {self._noun}: {told}") from error
+        except SQLAlchemyError as error:
+            raise self._error(f"{self.label}: the {self._noun}: {error}") from error
+
+
+def _check(url: URL, holds: str) -> URL:
+    kind = url.get_backend_name()
+    if kind not in ("sqlite", "postgresql"):
+        raise UsageError(f"{holds} cannot be in {kind}: {FORMS}")
+    if kind == "sqlite" and url.database in (None, "", ":memory:"):
+        raise UsageError(f"{holds} in memory would be lost: {FORMS}")
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def _settings(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": _BUSY_SECONDS}}
+    patience = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_SECONDS}
+    return {"connect_args": patience, "isolation_level": "READ COMMITTED"}
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # begin only where it is said
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "cache_size=-65536",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")

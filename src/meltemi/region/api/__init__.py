@@ -1,0 +1,1 @@
+"""The Image API v2, a module for each resource."""

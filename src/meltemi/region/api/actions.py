@@ -1,0 +1,56 @@
+"""Actions on an image: deactivate, reactivate, clone."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import web
+
+from meltemi.errors import ForbiddenError
+from meltemi.model.image import Image
+from meltemi.model.record import Record
+from meltemi.region.api.data import downloadable
+from meltemi.region.api.editing import FORMATS, drafted
+from meltemi.region.api.images import now_in_utc
+from meltemi.region.api.wire import href, shown
+from meltemi.region.service import Call
+
+
+async def deactivate(call: Call) -> web.Response:
+    """Forbid the download of an image's data to all but administrators."""
+    return await _switch(call, "deactivate", "active", "deactivated")
+
+
+async def reactivate(call: Call) -> web.Response:
+    """Allow it again."""
+    return await _switch(call, "reactivate", "deactivated", "active")
+
+
+async def clone(call: Call) -> web.Response:
+    """Make a new image that has the data of another one; none of it is copied.
+
+    The body may say how the new image differs: any attribute that a new image can be given.
+    """
+    record = await downloadable(call)
+    body = await call.json() if call.request.body_exists else {}
+    wanted = {**_inherited(record.image), **call.service.image_checker.check(body)}
+    if any(wanted[name] != getattr(record.image, name) for name in FORMATS):
+        raise ForbiddenError("A clone has the formats of the image whose data it has.")
+    image = drafted(wanted.get("id") or str(uuid4()), wanted, call.context.project, now_in_utc())
+    call.service.policy.demand_new_image(call.context, wanted)
+    made = await call.catalogue.clone(record.image.id, Record(replace(image, status="active")))
+    return web.json_response(shown(made), status=201, headers={"Location": href(made.image)})
+
+
+def _inherited(image: Image) -> dict[str, Any]:
+    attributes = ("name", "min_disk", "min_ram", *FORMATS)
+    inherited = {name: getattr(image, name) for name in attributes}
+    return {**image.properties, **inherited, "visibility": "private", "tags": sorted(image.tags)}
+
+
+async def _switch(call: Call, rule: str, before: str, after: str) -> web.Response:
+    record = await call.image(rule)
+    if record.image.status not in (before, after):
+        raise ForbiddenError(f"Not allowed to {rule} image in status '{record.image.status}'")
+    await call.catalogue.move(record.image.id, expected=(before, after), status=after)
+    return web.Response(status=204)

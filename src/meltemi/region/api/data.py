@@ -1,0 +1,84 @@
+"""An image's data: uploaded, downloaded, whole or in part."""
+
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from meltemi.errors import ConflictError, ForbiddenError, MediaTypeError, RefusedError
+from meltemi.model.record import Record
+from meltemi.region.api.ranges import asked_range
+from meltemi.region.data.uploading import fill, must_have_formats
+from meltemi.region.service import Call
+
+BINARY = "application/octet-stream"
+_PIECE = 2**20
+
+
+async def upload(call: Call) -> web.Response:
+    """Take in an image's data."""
+    length = announced(call.request)
+    record = await call.image("upload_image")
+    must_have_formats(record.image)
+    if record.image.status != "queued":
+        raise ConflictError(
+            f"Image status transition from {record.image.status} to saving is not allowed"
+        )
+    await fill(call.service, record.image, body_of(call.request), length, before="queued")
+    return web.Response(status=204)
+
+
+async def download(call: Call) -> web.StreamResponse:
+    """Send an image's data, every piece of it verified."""
+    record = await downloadable(call)
+    image = record.image
+    if record.content is None or image.size is None:
+        return web.Response(status=204)
+    asked = asked_range(call.request.headers, image.size)
+    first, end = asked or (0, image.size)
+    response = web.StreamResponse(status=206 if asked else 200)
+    response.content_type = BINARY
+    response.content_length = end - first
+    if image.hashes.checksum:
+        response.headers["Content-MD5"] = image.hashes.checksum
+        response.etag = image.hashes.checksum
+    if asked:
+        response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{image.size}"
+    await response.prepare(call.request)
+    pieces = call.service.contents.read(record.content, first, end - first)
+    try:
+        async for piece in pieces:
+            for begin in range(0, len(piece), _PIECE):
+                await response.write(piece[begin : begin + _PIECE])
+    finally:
+        await pieces.aclose()
+    await response.write_eof()
+    return response
+
+
+async def downloadable(call: Call) -> Record:
+    """Give the image that the path names, if who asks may have its data."""
+    record = await call.image("download_image")
+    if record.image.status == "deactivated" and not call.context.is_admin:
+        raise ForbiddenError(
+            "The requested image has been deactivated. Image data download is forbidden."
+        )
+    return record
+
+
+def announced(request: web.Request) -> int | None:
+    """Give the length in bytes that a request announces for its data."""
+    if request.headers.get("Content-Type", "").split(";")[0].strip().lower() != BINARY:
+        raise MediaTypeError(f"Invalid content type {request.headers.get('Content-Type')}")
+    text = request.headers.get("x-openstack-image-size")
+    if text is None:
+        return request.content_length
+    try:
+        return int(text)
+    except ValueError:
+        raise RefusedError("Invalid or missing image size in request headers.") from None
+
+
+async def body_of(request: web.Request) -> AsyncIterator[bytes]:
+    """Give a request's body as it comes."""
+    async for piece in request.content.iter_any():
+        yield piece

@@ -1,0 +1,124 @@
+"""Images: made, listed, shown, changed, deleted."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from aiohttp import web
+
+from meltemi.errors import (
+    ForbiddenError,
+    MediaTypeError,
+    RefusedError,
+    VanishedError,
+)
+from meltemi.model.image import Image
+from meltemi.model.record import Record
+from meltemi.region.api.editing import drafted, edited, must_be_within
+from meltemi.region.api.patch import MEDIA_TYPES, Change, parse_changes
+from meltemi.region.api.query import parse_listing
+from meltemi.region.api.wire import STORE, href, shown
+from meltemi.region.service import Call
+from meltemi.region.targets import of_image, of_project
+
+_UNSETTABLE: Final = ("direct_url", "self", "file", "schema", "stores")
+
+
+async def create(call: Call) -> web.Response:
+    """Register an image without data."""
+    body = await call.json()
+    if isinstance(body, dict):
+        for name in _UNSETTABLE:
+            if name in body:
+                raise ForbiddenError(f"Attribute '{name}' is read-only.")
+    body = call.service.image_checker.check(body)
+    now = now_in_utc()
+    identifier = body.get("id") or str(uuid4())
+    image = drafted(identifier, body, call.context.project, now)
+    call.service.policy.demand_new_image(call.context, body)
+    _within_limits(call, image, None)
+    record = await call.catalogue.add(Record(image))
+    headers = {"Location": href(image), "OpenStack-image-store-ids": STORE}
+    if call.settings.import_methods:
+        headers["OpenStack-image-import-methods"] = ",".join(call.settings.import_methods)
+    return web.json_response(shown(record), status=201, headers=headers)
+
+
+async def listing(call: Call) -> web.Response:
+    """Give a page of the images that are asked for."""
+    call.service.policy.demand(call.context, "get_images", of_project(call.context))
+    wanted = parse_listing(
+        call.request.query,
+        call.context.viewer,
+        page=call.settings.page,
+        longest_page=call.settings.longest_page,
+    )
+    try:
+        found = await call.catalogue.page(wanted)
+    except VanishedError as error:
+        raise RefusedError(str(error)) from error
+    seen = [record for record in found if call.may("get_image", record.image)]
+    query = dict(call.request.query)
+    query.pop("marker", None)
+    body: dict[str, Any] = {
+        "images": [shown(record) for record in seen],
+        "first": f"/v2/images?{urlencode(query)}" if query else "/v2/images",
+        "schema": "/v2/schemas/images",
+    }
+    if seen and len(found) == wanted.limit:
+        query["marker"] = seen[-1].image.id
+        body["next"] = f"/v2/images?{urlencode(query)}"
+    return web.json_response(body)
+
+
+async def show(call: Call) -> web.Response:
+    """Give one image."""
+    return web.json_response(shown(await call.image()))
+
+
+async def update(call: Call) -> web.Response:
+    """Change an image."""
+    media_type = call.request.content_type
+    if media_type not in MEDIA_TYPES:
+        expected = ", ".join(MEDIA_TYPES)
+        raise MediaTypeError(f"Image PATCH expects Content-Type one of: {expected}")
+    changes = parse_changes(await call.json(), media_type, call.service.image_checker)
+    record = await call.change(lambda image: _changed(call, image, changes))
+    return web.json_response(shown(record))
+
+
+async def delete(call: Call) -> web.Response:
+    """Delete an image; its data goes where no other image has it."""
+    record = await call.image("delete_image")
+    if record.image.protected:
+        raise ForbiddenError(f"Image {record.image.id} is protected and cannot be deleted.")
+    content = await call.catalogue.remove(record.image.id)
+    if content is not None:
+        await call.service.contents.let_go(content.id)
+    return web.Response(status=204)
+
+
+def _changed(call: Call, image: Image, changes: list[Change]) -> Image:
+    for change in changes:
+        if change.attribute == "owner" and not call.context.is_admin:
+            raise ForbiddenError("Owner can't be updated by non admin.")
+        if change.attribute == "visibility" and change.operation != "remove":
+            facts = {**of_image(call.context, image), "visibility": change.value}
+            call.service.policy.demand_visibility(call.context, facts)
+        call.demand("modify_image", image)
+    result = edited(image, changes)
+    _within_limits(call, result, image)
+    return result
+
+
+def _within_limits(call: Call, image: Image, before: Image | None) -> None:
+    limits = call.settings.limits
+    must_be_within(
+        image, before, properties=limits.image_property_quota, tags=limits.image_tag_quota
+    )
+
+
+def now_in_utc() -> str:
+    """Give the time as a catalogue has it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

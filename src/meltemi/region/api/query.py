@@ -1,0 +1,180 @@
+"""From a listing's query to what it asks of the catalogue."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Final
+
+from multidict import MultiMapping
+
+from meltemi.errors import RefusedError
+from meltemi.model.listing import SORT_KEYS, Condition, Listing, Operator, Viewer
+
+_COMPARED: Final = ("created_at", "updated_at")
+_CHOSEN: Final = ("name", "id", "status", "container_format", "disk_format")
+_PLAIN: Final = ("owner", "checksum", "os_hash_algo", "os_hash_value")
+_COUNTED: Final = ("size", "virtual_size", "min_disk", "min_ram")
+_VISIBILITIES: Final = ("community", "public", "private", "shared", "all")
+_MEMBER_STATUSES: Final = ("pending", "accepted", "rejected", "all")
+_TRUTH: Final = {"true": True, "false": False}
+
+
+def parse_listing(
+    query: MultiMapping[str], viewer: Viewer, *, page: int, longest_page: int
+) -> Listing:
+    """Read a query; raise RefusedError for what the API does not know.
+
+    `page` is the number of images given where none is asked for, `longest_page` the most.
+    """
+    given = dict(query)
+    for name in ("limit", "marker", "member_status", "visibility", "sort", "sort_key", "sort_dir"):
+        given.pop(name, None)
+    given.pop("tag", None)
+    hidden = _truth("os_hidden", given.pop("os_hidden", "false").lower())
+    if query.get("changes-since"):
+        raise RefusedError('The "changes-since" filter is no longer available on v2.')
+    conditions = list(_conditions(given))
+    return Listing(
+        viewer,
+        tuple(conditions),
+        properties=given,
+        tags=frozenset(tag.strip() for tag in query.getall("tag", [])),
+        visibility=_among(query.get("visibility"), _VISIBILITIES, "Invalid visibility value: {}"),
+        member_status=_among(
+            query.get("member_status", "accepted"), _MEMBER_STATUSES, "Invalid status: {}"
+        )
+        or "accepted",
+        hidden=hidden,
+        order=_order(query),
+        limit=min(_limit(query.get("limit"), page), longest_page),
+        marker=query.get("marker"),
+    )
+
+
+def _among(value: str | None, known: tuple[str, ...], message: str) -> str | None:
+    if value and value not in known:
+        raise RefusedError(message.format(value))
+    return value or None
+
+
+def _truth(name: str, value: str) -> bool:
+    if value not in _TRUTH:
+        raise RefusedError(
+            f"Invalid value '{value}' for '{name}' filter. Valid values are 'true' or 'false'."
+        )
+    return _TRUTH[value]
+
+
+def _limit(text: str | None, page: int) -> int:
+    if text is None:
+        return page
+    try:
+        limit = int(text)
+    except ValueError:
+        raise RefusedError("limit param must be an integer") from None
+    if limit < 0:
+        raise RefusedError("limit param must be positive")
+    return limit
+
+
+def _conditions(given: dict[str, str]) -> Iterator[Condition]:
+    """Take the filters of base attributes out of a query; what is left names free properties."""
+    if (protected := given.pop("protected", None)) is not None:
+        yield Condition("protected", Operator.EQ, (_truth("protected", protected),))
+    for name in [name for name in given if name[-4:] in ("_min", "_max")]:
+        if name[:-4] in _COUNTED:
+            operator = Operator.GTE if name.endswith("_min") else Operator.LTE
+            yield Condition(name[:-4], operator, (_number(given.pop(name)),))
+    for name in _COMPARED:
+        if name in given:
+            yield _of_time(name, given.pop(name))
+    for name in _CHOSEN:
+        if name in given:
+            yield _of_choice(name, given.pop(name))
+    for name in _PLAIN:
+        if name in given:
+            yield Condition(name, Operator.EQ, (given.pop(name),))
+    for name in _COUNTED:
+        if name in given:
+            yield Condition(name, Operator.EQ, (_number(given.pop(name)),))
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise RefusedError("Unable to filter on a range with a non-numeric value.") from None
+
+
+def _of_time(name: str, text: str) -> Condition:
+    moment, operator = _moment(text), Operator.EQ
+    if moment is None:
+        word, _, rest = text.partition(":")
+        moment = _moment(rest)
+        if moment is None:
+            raise RefusedError(f'Bad "{name}" query filter format. Use ISO 8601 DateTime notation.')
+        if word not in ("gt", "gte", "lt", "lte", "neq", "eq"):
+            raise RefusedError("Unable to filter on a unknown operator.")
+        operator = Operator(word)
+    return Condition(name, operator, (moment,))
+
+
+def _moment(text: str) -> str | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _of_choice(name: str, text: str) -> Condition:
+    word, colon, rest = text.partition(":")
+    if not colon:
+        return Condition(name, Operator.EQ, (text,))
+    if word == "eq":
+        return Condition(name, Operator.EQ, (rest,))
+    if word != "in":
+        raise RefusedError(f"Unable to filter by unknown operator '{word}'.")
+    return Condition(name, Operator.IN, tuple(_split(rest)))
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas, but not within double quotes."""
+    quoted = r'"([^"\\]*(?:\\.[^"\\]*)*)"'
+    if not re.fullmatch(rf'(?:{quoted}(?=,|$)|[^",]*)(?:,(?:{quoted}(?=,|$)|[^",]*))*', text):
+        raise RefusedError(
+            f"Invalid filter value {text}. There is no comma before or after a quotation mark."
+            if text.count('"') % 2 == 0
+            else f"Invalid filter value {text}. The quote is not closed."
+        )
+    return [found[0] or found[1] for found in re.findall(rf"{quoted},?|([^,]+),?|,", text)]
+
+
+def _order(query: MultiMapping[str]) -> tuple[tuple[str, bool], ...]:
+    if "sort" in query:
+        if "sort_key" in query or "sort_dir" in query:
+            raise RefusedError("Old and new sorting syntax cannot be combined")
+        pairs = [part.partition(":")[::2] for part in query.getall("sort")[-1].strip().split(",")]
+        keys = [key.strip() for key, _ in pairs]
+        directions = [direction.strip() or "desc" for _, direction in pairs]
+    else:
+        keys = [key.strip() for key in query.getall("sort_key", [])][::-1]
+        directions = [one.strip() for one in query.getall("sort_dir", [])][::-1]
+    for key in keys:
+        if key not in SORT_KEYS:
+            raise RefusedError(
+                f"Invalid sort key: {key}. It must be one of the following: {', '.join(SORT_KEYS)}."
+            )
+    for direction in directions:
+        if direction not in ("asc", "desc"):
+            raise RefusedError(f"Invalid sort direction: {direction}")
+    if len(directions) > 1 and len(directions) != len(keys):
+        raise RefusedError("Number of sort dirs does not match the number of sort keys")
+    keys = keys or ["created_at"]
+    directions = directions or ["desc"]
+    last = directions[0] if len(directions) == 1 else "desc"
+    directions = directions * len(keys) if len(directions) == 1 else directions
+    order = [(key, way == "desc") for key, way in zip(keys, directions, strict=True)]
+    order += [(key, last == "desc") for key in ("created_at", "id") if key not in keys]
+    return tuple(order)

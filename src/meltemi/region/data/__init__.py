@@ -1,0 +1,1 @@
+"""Data of images on its way in and out."""

@@ -1,0 +1,108 @@
+"""Data in the chunk store, for tasks: everything that blocks runs in threads."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+from uuid import uuid4
+
+from meltemi.chunks.blob import Buffer
+from meltemi.chunks.store import Store
+from meltemi.chunks.writer import Writer
+from meltemi.errors import VanishedError
+from meltemi.model.image import Hashes
+from meltemi.model.record import Content
+
+_T = TypeVar("_T")
+
+BATCH: Final = 4 * 2**20
+"""Bytes that go to a thread, or come from one, at once."""
+
+_THREADS: Final = 64
+"""Uploads and downloads that move at the same moment; others take turns."""
+
+
+class Contents:
+    """The data of a region's images."""
+
+    def __init__(self, store: Store, algorithm: str) -> None:
+        self._store = store
+        self._algorithm = algorithm
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
+
+    @asynccontextmanager
+    async def receiving(self, image: str) -> AsyncIterator["Incoming"]:
+        """Begin to take in an image's data; what is not published is given up."""
+        hashes = tuple({"md5", self._algorithm})
+        context = self._store.writing(hashes=hashes)
+        writer = await self._in_thread(context.__enter__)
+        try:
+            yield Incoming(self, writer, f"{image}/{uuid4().hex}", self._algorithm)
+        finally:
+            await asyncio.shield(self._in_thread(lambda: context.__exit__(None, None, None)))
+
+    async def read(
+        self, content: str, offset: int = 0, length: int | None = None
+    ) -> AsyncIterator[Buffer]:
+        """Give a range of data, verified, in pieces of about a batch; close it when done."""
+        head = await self._in_thread(lambda: self._store.head(content))
+        reader = await self._in_thread(lambda: self._store.reader(head))
+        pieces = reader.read(offset, length)
+        try:
+            while batch := await self._in_thread(lambda: _gather(pieces)):
+                yield batch
+        finally:
+            await asyncio.shield(self._in_thread(pieces.close))
+
+    async def let_go(self, content: str) -> None:
+        """Forget data that no image has; the collector frees what nothing else needs."""
+
+        def remove() -> None:
+            try:
+                self._store.remove(content)
+            except VanishedError:
+                return
+
+        await self._in_thread(remove)
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._store.close)
+
+    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+class Incoming:
+    """One image's data on its way in."""
+
+    def __init__(self, contents: Contents, writer: Writer, name: str, algorithm: str) -> None:
+        self._contents = contents
+        self._writer = writer
+        self._name = name
+        self._algorithm = algorithm
+
+    async def write(self, data: bytes) -> None:
+        """Take in more data, in order, one call after another."""
+        await self._contents._in_thread(lambda: self._writer.write(data))
+
+    async def finish(self) -> Content:
+        """Publish what came, under a name that nothing else has."""
+        put = await self._contents._in_thread(lambda: self._writer.finish(self._name))
+        found = put.head.hashes
+        hashes = Hashes(found["md5"], self._algorithm, found[self._algorithm])
+        return Content(self._name, put.head.size, hashes)
+
+
+def _gather(pieces: Iterator[Buffer]) -> bytes:
+    """Join the next pieces to about a batch; empty at the end."""
+    gathered: list[Buffer] = []
+    size = 0
+    for piece in pieces:
+        gathered.append(piece)
+        size += len(piece)
+        if size >= BATCH:
+            break
+    return b"".join(gathered)

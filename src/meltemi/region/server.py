@@ -1,0 +1,134 @@
+"""Processes and sockets: one listening socket, served by one process or by several workers.
+
+The supervisor of several workers only forks and waits: it starts anew what died, and passes on
+that all shall stop. Whatever is in flight when a worker is told to stop is finished first.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from meltemi.errors import UsageError
+from meltemi.region.app import application
+from meltemi.region.settings import Settings
+from meltemi.region.wiring import close_service, open_service
+
+_log: Final = logging.getLogger(__name__)
+
+_BACKLOG: Final = 1024
+_READ_BUFFER: Final = 2**20
+_PAUSE: Final = 1.0
+"""Seconds between the deaths of workers and new ones, so that a defect does not spin."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket; raise UsageError where the address cannot be had."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+
+
+def serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer requests until SIGTERM or SIGINT; `ready` is called once the first can come."""
+    if settings.workers == 1:
+        asyncio.run(_work(settings, listener, ready))
+    else:
+        _Supervisor(settings, listener).run(ready)
+
+
+async def _work(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    service = await open_service(settings)
+    try:
+        runner = web.AppRunner(
+            application(service),
+            access_log=None,
+            read_bufsize=_READ_BUFFER,
+            shutdown_timeout=settings.graceful_seconds,
+            handler_cancellation=True,
+        )
+        await runner.setup()
+        await web.SockSite(runner, listener, ssl_context=_tls(settings)).start()
+        ready()
+        await stop.wait()
+        await runner.cleanup()
+    finally:
+        await close_service(service)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls.certificate, settings.tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(
+            f"{settings.tls.certificate}: no certificate with its key: {error}"
+        ) from error
+    return context
+
+
+class _Supervisor:
+    """Keeps a number of workers alive."""
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._workers: set[int] = set()
+        self._stopping = False
+
+    def run(self, ready: Callable[[], None]) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        gc.collect()
+        gc.freeze()  # so that collections do not touch, and so copy, what workers share
+        for _ in range(self._settings.workers):
+            self._start()
+        ready()
+        while self._workers:
+            worker, status = os.wait()
+            self._workers.discard(worker)
+            if not self._stopping:
+                code = os.waitstatus_to_exitcode(status)
+                _log.error("worker %d ended with %d; another takes its place", worker, code)
+                time.sleep(_PAUSE)
+                self._start()
+
+    def _start(self) -> None:
+        if self._stopping:
+            return
+        if worker := os.fork():
+            self._workers.add(worker)
+            return
+        code = 1
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            asyncio.run(_work(self._settings, self._listener, lambda: None))
+            code = 0
+        except Exception:
+            _log.exception("a worker cannot go on")
+        finally:
+            os._exit(code)
+
+    def _stop(self, *_: object) -> None:
+        self._stopping = True
+        for worker in self._workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGTERM)

@@ -1,0 +1,50 @@
+"""From settings to a service: what each part of it is made of."""
+
+import asyncio
+
+from meltemi.catalogue.sql import open_catalogue
+from meltemi.chunks.opening import open_store
+from meltemi.chunks.store import Store
+from meltemi.errors import ConflictError
+from meltemi.region.api.schemas import Checker, image_schema
+from meltemi.region.data.contents import Contents
+from meltemi.region.identity.opening import open_identity
+from meltemi.region.policy import Policy
+from meltemi.region.service import Service
+from meltemi.region.settings import Settings
+
+
+async def open_service(settings: Settings) -> Service:
+    """Open everything that answering takes."""
+    policy = Policy(settings.policy_file, settings.rules)
+    catalogue = await open_catalogue(settings.database)
+    store = await asyncio.to_thread(_open_store, settings)
+    return Service(
+        settings,
+        catalogue,
+        Contents(store, settings.hashing_algorithm),
+        open_identity(settings, policy),
+        policy,
+        Checker(image_schema(settings.disk_formats, settings.container_formats)),
+    )
+
+
+async def close_service(service: Service) -> None:
+    """Let go of everything."""
+    await service.identity.close()
+    await service.contents.close()
+    await service.catalogue.close()
+
+
+def prepare(settings: Settings) -> None:
+    """Make what is not there yet: the store, and what is kept in SQLite."""
+    if settings.store is None:
+        (settings.data / "store").mkdir(parents=True, exist_ok=True)
+    try:
+        _open_store(settings, create=True).close()
+    except ConflictError:
+        return  # it is there
+
+
+def _open_store(settings: Settings, *, create: bool = False) -> Store:
+    return open_store(settings.store_address, settings.index, create=create)
