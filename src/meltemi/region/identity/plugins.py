@@ -11,7 +11,7 @@ def load_plugin(auth_type: str, auth: Mapping[str, str]) -> Any:
     from keystoneauth1.identity.base import BaseIdentityPlugin  # noqa: PLC0415
 
     try:
-        loader = loading.get_plugin_loader(auth_type)
+        loader: Any = loading.get_plugin_loader(auth_type)
     except exceptions.NoMatchingPlugin:
         raise ValueError(f"keystoneauth has no plugin {auth_type!r}") from None
     known = sorted(option.dest for option in loader.get_options())
