@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from meltemi.catalogue.base import Catalogue
-from meltemi.errors import RefusedError, StaleRecordError
+from meltemi.errors import RefusedError, StaleRecordError, VanishedError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.region.api.schemas import Checker
@@ -51,22 +51,30 @@ class Call:
         """Give the id of the image that the path names."""
         return self.request.match_info["image_id"]
 
-    async def image(self, rule: str = "get_image") -> Record:
+    async def image(self, rule: str = "get_image", *, missing: str = "") -> Record:
         """Give the image that the path names, if who asks may do with it what the rule says.
 
-        An image that may not even be seen is said not to exist.
+        An image that may not even be seen is said not to exist, in the words of `missing`.
         """
-        record = await self.catalogue.get(self.image_id, self.context.viewer)
+        try:
+            record = await self.catalogue.get(self.image_id, self.context.viewer)
+        except VanishedError as error:
+            raise VanishedError(missing or f"No image found with ID {self.image_id}") from error
         self.demand(rule, record.image)
         return record
 
-    async def change(self, edit: Callable[[Image], Image]) -> Record:
+    def location(self, image: Image) -> str:
+        """Give the URL of an image."""
+        base = self.settings.public_endpoint or str(self.request.url.origin())
+        return f"{base.rstrip('/')}/v2/images/{image.id}"
+
+    async def change(self, edit: Callable[[Image], Image], *, missing: str = "") -> Record:
         """Change the image that the path names, anew where somebody else changed it meanwhile.
 
         `edit` refuses what may not be done to an image.
         """
         for left in reversed(range(_TRIES)):
-            record = await self.image()
+            record = await self.image(missing=missing)
             wanted = edit(record.image)
             if wanted == record.image:
                 return record
@@ -91,6 +99,9 @@ class Call:
         if not body:
             raise RefusedError("Body expected in request.")
         try:
-            return json.loads(body)
+            read = json.loads(body)
         except ValueError:
             raise RefusedError("Malformed JSON in request body.") from None
+        if not isinstance(read, dict | list):
+            raise RefusedError("Unexpected body type. Expected list/dict.")
+        return read

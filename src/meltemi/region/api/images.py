@@ -15,10 +15,11 @@ from meltemi.errors import (
 )
 from meltemi.model.image import Image
 from meltemi.model.record import Record
+from meltemi.region.answers import document
 from meltemi.region.api.editing import drafted, edited, must_be_within
 from meltemi.region.api.patch import MEDIA_TYPES, Change, parse_changes
 from meltemi.region.api.query import parse_listing
-from meltemi.region.api.wire import STORE, href, shown
+from meltemi.region.api.wire import STORE, shown
 from meltemi.region.service import Call
 from meltemi.region.targets import of_image, of_project
 
@@ -39,10 +40,10 @@ async def create(call: Call) -> web.Response:
     call.service.policy.demand_new_image(call.context, body)
     _within_limits(call, image, None)
     record = await call.catalogue.add(Record(image))
-    headers = {"Location": href(image), "OpenStack-image-store-ids": STORE}
+    headers = {"Location": call.location(image), "OpenStack-image-store-ids": STORE}
     if call.settings.import_methods:
         headers["OpenStack-image-import-methods"] = ",".join(call.settings.import_methods)
-    return web.json_response(shown(record), status=201, headers=headers)
+    return document(shown(record), status=201, headers=headers)
 
 
 async def listing(call: Call) -> web.Response:
@@ -69,12 +70,12 @@ async def listing(call: Call) -> web.Response:
     if seen and len(found) == wanted.limit:
         query["marker"] = seen[-1].image.id
         body["next"] = f"/v2/images?{urlencode(query)}"
-    return web.json_response(body)
+    return document(body)
 
 
 async def show(call: Call) -> web.Response:
     """Give one image."""
-    return web.json_response(shown(await call.image()))
+    return document(shown(await call.image()))
 
 
 async def update(call: Call) -> web.Response:
@@ -82,15 +83,20 @@ async def update(call: Call) -> web.Response:
     media_type = call.request.content_type
     if media_type not in MEDIA_TYPES:
         expected = ", ".join(MEDIA_TYPES)
-        raise MediaTypeError(f"Image PATCH expects Content-Type one of: {expected}")
+        raise MediaTypeError(
+            f"Image PATCH expects Content-Type one of: {expected}",
+            headers={"Accept-Patch": expected},
+        )
     changes = parse_changes(await call.json(), media_type, call.service.image_checker)
     record = await call.change(lambda image: _changed(call, image, changes))
-    return web.json_response(shown(record))
+    return document(shown(record))
 
 
 async def delete(call: Call) -> web.Response:
     """Delete an image; its data goes where no other image has it."""
-    record = await call.image("delete_image")
+    record = await call.image(
+        "delete_image", missing=f"Failed to find image {call.image_id} to delete"
+    )
     if record.image.protected:
         raise ForbiddenError(f"Image {record.image.id} is protected and cannot be deleted.")
     content = await call.catalogue.remove(record.image.id)

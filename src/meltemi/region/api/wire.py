@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.model.wire import image_to_wire
 
@@ -36,8 +35,3 @@ def shown(record: Record, allowed: Mapping[str, str] | None = None) -> dict[str,
 def to_the_second(time: str | None) -> str | None:
     """Give a time as the API shows it, without fractions of a second."""
     return None if time is None else f"{time[:19]}Z"
-
-
-def href(image: Image) -> str:
-    """Give the path of an image."""
-    return f"/v2/images/{image.id}"
