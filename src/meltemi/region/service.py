@@ -1,7 +1,7 @@
 """What a running region consists of, and one request to it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from meltemi.catalogue.base import Catalogue
-from meltemi.errors import RefusedError, StaleRecordError, VanishedError
+from meltemi.errors import ForbiddenError, RefusedError, StaleRecordError, VanishedError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.region.api.schemas import Checker
@@ -17,6 +17,7 @@ from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
 from meltemi.region.identity.base import Identity
 from meltemi.region.policy import Policy
+from meltemi.region.protections import Protections
 from meltemi.region.settings import Settings
 from meltemi.region.targets import of_image
 
@@ -33,6 +34,7 @@ class Service:
     contents: Contents
     identity: Identity
     policy: Policy
+    protections: Protections | None
     image_checker: Checker
 
 
@@ -84,6 +86,21 @@ class Call:
                 if not left:
                     raise
         raise AssertionError
+
+    def readable(self, properties: Mapping[str, str]) -> Mapping[str, str]:
+        """Give those properties of an image that who asks may read."""
+        protections = self.service.protections
+        return protections.readable(self.context, properties) if protections else properties
+
+    def must_be_allowed(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """Raise ForbiddenError where an operator protects a property from such a change."""
+        if (protections := self.service.protections) is None:
+            return
+        seen = protections.readable(self.context, before)
+        changed = {key: value for key, value in after.items() if before.get(key) != value}
+        kept = {key: value for key, value in seen.items() if key in after}
+        if name := protections.refused(self.context, seen, {**kept, **changed}):
+            raise ForbiddenError(f"Property '{name}' is protected")
 
     def may(self, rule: str, image: Image) -> bool:
         """Say whether a rule allows something about an image."""

@@ -40,7 +40,7 @@ async def clone(call: Call) -> web.Response:
     image = drafted(wanted.get("id") or str(uuid4()), wanted, call.context.project, now_in_utc())
     call.service.policy.demand_new_image(call.context, wanted)
     made = await call.catalogue.clone(record.image.id, Record(replace(image, status="active")))
-    return document(shown(made), status=201, headers={"Location": call.location(made.image)})
+    return document(shown(call, made), status=201, headers={"Location": call.location(made.image)})
 
 
 def _inherited(image: Image) -> dict[str, Any]:

@@ -38,12 +38,13 @@ async def create(call: Call) -> web.Response:
     identifier = body.get("id") or str(uuid4())
     image = drafted(identifier, body, call.context.project, now)
     call.service.policy.demand_new_image(call.context, body)
+    call.must_be_allowed({}, image.properties)
     _within_limits(call, image, None)
     record = await call.catalogue.add(Record(image))
     headers = {"Location": call.location(image), "OpenStack-image-store-ids": STORE}
     if call.settings.import_methods:
         headers["OpenStack-image-import-methods"] = ",".join(call.settings.import_methods)
-    return document(shown(record), status=201, headers=headers)
+    return document(shown(call, record), status=201, headers=headers)
 
 
 async def listing(call: Call) -> web.Response:
@@ -63,7 +64,7 @@ async def listing(call: Call) -> web.Response:
     query = dict(call.request.query)
     query.pop("marker", None)
     body: dict[str, Any] = {
-        "images": [shown(record) for record in seen],
+        "images": [shown(call, record) for record in seen],
         "first": f"/v2/images?{urlencode(query)}" if query else "/v2/images",
         "schema": "/v2/schemas/images",
     }
@@ -75,7 +76,7 @@ async def listing(call: Call) -> web.Response:
 
 async def show(call: Call) -> web.Response:
     """Give one image."""
-    return document(shown(await call.image()))
+    return document(shown(call, await call.image()))
 
 
 async def update(call: Call) -> web.Response:
@@ -89,7 +90,7 @@ async def update(call: Call) -> web.Response:
         )
     changes = parse_changes(await call.json(), media_type, call.service.image_checker)
     record = await call.change(lambda image: _changed(call, image, changes))
-    return document(shown(record))
+    return document(shown(call, record))
 
 
 async def delete(call: Call) -> web.Response:
@@ -114,6 +115,7 @@ def _changed(call: Call, image: Image, changes: list[Change]) -> Image:
             call.service.policy.demand_visibility(call.context, facts)
         call.demand("modify_image", image)
     result = edited(image, changes)
+    call.must_be_allowed(image.properties, result.properties)
     _within_limits(call, result, image)
     return result
 

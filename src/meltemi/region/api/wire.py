@@ -1,10 +1,10 @@
 """Images as the API shows them."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from meltemi.model.record import Record
 from meltemi.model.wire import image_to_wire
+from meltemi.region.service import Call
 
 STORE: Final = "chunks"
 """The id of the one store that a region has."""
@@ -12,14 +12,15 @@ STORE: Final = "chunks"
 HIDDEN_PROPERTIES: Final = frozenset({"os_glance_stage_host", "os_glance_hash_op_host"})
 
 
-def shown(record: Record, allowed: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Give an image as its body; `allowed` are the properties that who asks may read."""
+def shown(call: Call, record: Record) -> dict[str, Any]:
+    """Give an image as its body, with the properties that who asks may read."""
     image = record.image
     body = image_to_wire(image)
     path = f"/v2/images/{image.id}"
-    for name in image.properties:
-        if name in HIDDEN_PROPERTIES or (allowed is not None and name not in allowed):
-            del body[name]
+    for name in image.properties.keys() - call.readable(image.properties).keys():
+        del body[name]
+    for name in HIDDEN_PROPERTIES & body.keys():
+        del body[name]
     body |= {
         "created_at": to_the_second(image.created_at),
         "updated_at": to_the_second(image.updated_at),
