@@ -196,7 +196,12 @@ def _state(connection: Connection, image: str, *, lock: bool = False) -> Row[*tu
 
 
 def _metadata(image: Image) -> dict[str, Any]:
-    for text in (image.name, *image.tags, *chain.from_iterable(image.properties.items())):
+    for text in (
+        image.name,
+        image.owner,
+        *image.tags,
+        *chain.from_iterable(image.properties.items()),
+    ):
         _check(text or "")
     return {
         "name": image.name,
