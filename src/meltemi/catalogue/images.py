@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue.schema import contents, ids, images
@@ -95,21 +95,42 @@ def change(connection: Connection, record: Record) -> Record:
     return to_record(row)
 
 
+def hold(
+    connection: Connection, image: str, expected: Sequence[str], status: str, holder: str
+) -> Record:
+    """Change an image's status where it is one of those expected, for a holder at work on it."""
+    return _moved(connection, image, expected, {"status": status, "holder": holder})
+
+
 def move(
     connection: Connection,
     image: str,
     expected: Sequence[str],
     status: str,
+    *,
     content: Content | None,
+    holder: str | None,
 ) -> Record:
     """Change an image's status where it is one of those expected; give it data, or take it away."""
-    values: dict[str, Any] = {"status": status}
+    values: dict[str, Any] = {"status": status, "holder": None}
     if content is not None:
         values |= _of(content)
         _remember(connection, content)
     elif status == "queued":
         values |= NO_DATA
-    row = _update(connection, image, images.c.status.in_(expected), values)
+    return _moved(connection, image, expected, values, holder)
+
+
+def _moved(
+    connection: Connection,
+    image: str,
+    expected: Sequence[str],
+    values: dict[str, Any],
+    holder: str | None = None,
+) -> Record:
+    held = true() if holder is None else images.c.holder == holder
+    status = values["status"]
+    row = _update(connection, image, images.c.status.in_(expected) & held, values)
     if row is None:
         found = _state(connection, image).status
         raise ConflictError(

@@ -54,6 +54,7 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     service = await open_service(settings)
+    tidying = asyncio.create_task(service.janitor.run())
     try:
         runner = web.AppRunner(
             application(service),
@@ -68,6 +69,8 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
         await stop.wait()
         await runner.cleanup()
     finally:
+        tidying.cancel()
+        await asyncio.gather(tidying, return_exceptions=True)
         await close_service(service)
 
 

@@ -15,6 +15,7 @@ from meltemi.model.record import Record
 from meltemi.region.api.schemas import Checker
 from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections
@@ -32,10 +33,13 @@ class Service:
     settings: Settings
     catalogue: Catalogue
     contents: Contents
+    janitor: Janitor
     identity: Identity
     policy: Policy
     protections: Protections | None
     image_checker: Checker
+    holder: str
+    """The name under which this process is at work on images."""
 
 
 class Call:
