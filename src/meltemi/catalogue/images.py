@@ -23,7 +23,7 @@ NO_DATA: Final = dict.fromkeys(
     ("content", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
 )
 
-_COLUMNS: Final = tuple(images.c)
+_COLUMNS: Final = tuple(column for column in images.c if column is not images.c.holder)
 
 
 def now() -> str:
