@@ -10,6 +10,7 @@ from meltemi.errors import MeltemiError
 from meltemi.region.answers import of_error, refusal
 from meltemi.region.api import actions, data, images, members, tags
 from meltemi.region.api.versions import versions
+from meltemi.region.inflight import InFlight
 from meltemi.region.service import Call, Service
 
 _log: Final = logging.getLogger(__name__)
@@ -46,8 +47,13 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 """Every resource of the API that wants to know who asks."""
 
 
-def application(service: Service) -> web.Application:
+def application(service: Service, in_flight: InFlight) -> web.Application:
     """Put a region's answers behind their paths."""
+
+    @web.middleware
+    async def counting(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
+        with in_flight.one_more():
+            return await handler(request)
 
     @web.middleware
     async def answering(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
@@ -61,7 +67,9 @@ def application(service: Service) -> web.Application:
             _log.exception("%s %s: a defect", request.method, request.path)
             return refusal(request, 500)
 
-    app = web.Application(middlewares=[_identified, answering], client_max_size=LARGEST_BODY)
+    app = web.Application(
+        middlewares=[counting, _identified, answering], client_max_size=LARGEST_BODY
+    )
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, _handling(handler))
     app.router.add_get("/healthcheck", _healthy)
