@@ -17,7 +17,7 @@ from meltemi.region.settings import Settings
 async def open_service(settings: Settings) -> Service:
     """Open everything that answering takes."""
     policy = Policy(settings.policy_file, settings.rules)
-    catalogue = await open_catalogue(settings.database)
+    catalogue = await open_catalogue(settings.database_url)
     store = await asyncio.to_thread(_open_store, settings)
     return Service(
         settings,
