@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from meltemi.errors import MeltemiError, UsageError
+from meltemi.errors import MeltemiError, RefusedError, UsageError
 
 _BUSY_SECONDS: Final = 120
 """How long a writer waits for another one of the same SQLite file."""
@@ -23,8 +23,9 @@ class Database:
     """Transactions on one database.
 
     `holds` says what is in it, as in "an index"; `error` is what is raised where it fails, with
-    what the database said. A URL that cannot be used is a UsageError. `threads` is how many may
-    use it at once.
+    what the database said; where it does not take what it is given, that is a RefusedError. A URL
+    that cannot be used is a UsageError. `pool` says in SQLAlchemy's words how many connections
+    are kept.
     """
 
     def __init__(self, url: str, *, holds: str, error: type[MeltemiError], **pool: int) -> None:
@@ -80,7 +81,8 @@ class Database:
             yield
         except DBAPIError as error:
             told = str(error.orig).strip().split("\n", maxsplit=1)[0]
-            raise self._error(f"{self.label}: the {self._noun}: {told}") from error
+            kind = RefusedError if isinstance(error, DataError) else self._error
+            raise kind(f"{self.label}: the {self._noun}: {told}") from error
         except SQLAlchemyError as error:
             raise self._error(f"{self.label}: the {self._noun}: {error}") from error
 

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from sqlalchemy import Connection
 
 from meltemi import databases
-from meltemi.errors import CatalogueError
+from meltemi.errors import CatalogueError, RefusedError
 
 _T = TypeVar("_T")
 
@@ -51,7 +51,11 @@ class Database(databases.Database):
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Run something in a thread of the database's."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except (OverflowError, UnicodeEncodeError) as error:
+            # What SQLite's driver says itself of numbers, and every driver of half characters.
+            raise RefusedError(f"{self.label}: the catalogue cannot hold it: {error}") from error
 
     async def leave(self) -> None:
         """Finish what has begun, and close every connection."""

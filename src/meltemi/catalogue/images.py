@@ -2,13 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue.schema import contents, ids, images
-from meltemi.errors import ConflictError, ForbiddenError, StaleRecordError, VanishedError
+from meltemi.errors import (
+    ConflictError,
+    ForbiddenError,
+    RefusedError,
+    StaleRecordError,
+    VanishedError,
+)
 from meltemi.model.image import Hashes, Image
 from meltemi.model.record import Content, Record
 
@@ -31,27 +38,36 @@ def vanished(image: str) -> VanishedError:
 
 def to_record(row: Row[*tuple[Any, ...]]) -> Record:
     """Read a row of `images`."""
-    image = Image(
-        id=row.id,
-        name=row.name,
-        status=row.status,
-        visibility=row.visibility,
-        owner=row.owner,
-        size=row.size,
-        virtual_size=row.virtual_size,
-        hashes=Hashes(row.checksum, row.os_hash_algo, row.os_hash_value),
-        disk_format=row.disk_format,
-        container_format=row.container_format,
-        min_disk=row.min_disk,
-        min_ram=row.min_ram,
-        protected=row.protected,
-        os_hidden=row.os_hidden,
-        tags=frozenset(row.tags),
-        properties=row.properties,
-        created_at=row.created_at,
-        updated_at=row.updated_at,
+    # By place, since looking up each name takes longer than all the rest of it.
+    (image, version, content, name, status, visibility, owner, size, virtual_size, *hashes) = row[
+        :12
+    ]
+    (disk_format, container_format, min_disk, min_ram, protected, os_hidden) = row[12:18]
+    (created_at, updated_at, tags, properties) = row[18:]
+    return Record(
+        Image(
+            image,
+            name,
+            status,
+            visibility,
+            owner,
+            size,
+            virtual_size,
+            Hashes(*hashes),
+            disk_format,
+            container_format,
+            min_disk,
+            min_ram,
+            protected,
+            os_hidden,
+            frozenset(tags),
+            properties,
+            created_at,
+            updated_at,
+        ),
+        content,
+        version,
     )
-    return Record(image, row.content, row.version)
 
 
 def add(connection: Connection, record: Record) -> Record:
@@ -180,6 +196,13 @@ def _state(connection: Connection, image: str, *, lock: bool = False) -> Row[*tu
 
 
 def _metadata(image: Image) -> dict[str, Any]:
+    for text in (
+        image.name,
+        image.owner,
+        *image.tags,
+        *chain.from_iterable(image.properties.items()),
+    ):
+        _check(text or "")
     return {
         "name": image.name,
         "visibility": image.visibility,
@@ -193,6 +216,12 @@ def _metadata(image: Image) -> dict[str, Any]:
         "tags": sorted(image.tags),
         "properties": dict(image.properties),
     }
+
+
+def _check(text: str) -> None:
+    """Refuse what PostgreSQL would, and SQLite would not; of half characters, encoding tells."""
+    if b"\0" in text.encode():
+        raise RefusedError("a NUL in a text: the catalogue cannot hold it")
 
 
 def _data(image: Image | Content) -> dict[str, Any]:

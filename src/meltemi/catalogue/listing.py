@@ -1,5 +1,6 @@
 """Listing images: who sees what, conditions, order, pages."""
 
+import json
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -7,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Text,
     and_,
     exists,
     false,
@@ -15,7 +17,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
     type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -51,7 +52,7 @@ def page(connection: Connection, listing: Listing) -> list[Record]:
         statement = statement.where(_after(connection, listing, listing.marker))
     for key, descends in listing.order:
         statement = statement.order_by(_SORTABLE[key].desc() if descends else _SORTABLE[key])
-    return [to_record(row) for row in connection.execute(statement.limit(listing.limit))]
+    return [to_record(row) for row in connection.execute(statement.limit(listing.limit)).all()]
 
 
 def seen(viewer: Viewer) -> ColumnElement[bool]:
@@ -105,6 +106,8 @@ def _has_in_sqlite(listing: Listing) -> Iterator[ColumnElement[bool]]:
     for key, value in listing.properties.items():
         pair = func.json_each(images.c.properties).table_valued("key", "value")
         found = select(pair.c.key).where(pair.c.key == key, pair.c.value == value)
+        # Most images are ruled out by their text, before anything is parsed.
+        yield func.instr(type_coerce(images.c.properties, Text), json.dumps(value)) > 0
         yield exists(found.correlate(images))
     for tag in sorted(listing.tags):
         one = func.json_each(images.c.tags).table_valued("value")
@@ -126,13 +129,11 @@ def _after(connection: Connection, listing: Listing, marker: str) -> ColumnEleme
     values = connection.execute(find).one_or_none()
     if values is None:
         raise vanished(marker)
-    if len(directions := {descends for _, descends in listing.order}) == 1:
-        # Compared as a whole: that finds its place in an index.
-        whole = tuple_(*columns)
-        return whole < tuple(values) if directions == {True} else whole > tuple(values)
+    steps = list(zip(columns, values, (descends for _, descends in listing.order), strict=True))
     later: ColumnElement[bool] = false()
-    steps = zip(columns, values, listing.order, strict=True)
-    for column, value, (_, descends) in reversed(list(steps)):
+    for column, value, descends in reversed(steps):
         beyond = column < value if descends else column > value
         later = or_(beyond, and_(column == value, later))
-    return later
+    # The first one alone says where in an index to begin.
+    column, value, descends = steps[0]
+    return and_(column <= value if descends else column >= value, later)

@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "apply": "Carry out a saved plan.",
     "store": "Keep the data of images, every distinct piece once.",
     "serve": "Serve images as a region's own Image service.",
+    "db": "Prepare the database of a region.",
     "completion": "Print the completion script of a shell.",
 }
 DEFECT: Final = 70
@@ -35,7 +36,7 @@ INTERRUPTED: Final = 130
     lines={name: (f"meltemi.cli.{name}", line) for name, line in _COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 in sync, 1 differences, 2 usage, 3 some images failed, 4 stale plan, "
-    "5 authentication, 6 unreachable, 7 guard stopped, 8 archive damaged, 9 store damaged, "
+    "5 authentication, 6 unreachable, 7 guard stopped, 8 archive damaged, 9 store or database, "
     "74 no output.",
 )
 @click.version_option(__version__, prog_name="meltemi")

@@ -39,6 +39,16 @@ def print_rows(
     _FORMATTERS[options["format"]]([[row[name] for name in wanted] for row in rows], wanted)
 
 
+def print_one(row: Mapping[str, Any], columns: Sequence[str], options: Mapping[str, Any]) -> None:
+    """Print one row; in a table, which a person reads, a line for each column."""
+    if options["format"] != "table":
+        print_rows([row], columns, options)
+        return
+    wanted = {name.lower() for name in options["column"] or columns}
+    fields = [{"Field": name, "Value": row[name]} for name in columns if name.lower() in wanted]
+    print_rows(fields, ("Field", "Value"), {**options, "column": ()})
+
+
 def check_columns(columns: Sequence[str], options: Mapping[str, Any]) -> None:
     """Refuse an unknown column before any work is done."""
     _choose(columns, options["column"])

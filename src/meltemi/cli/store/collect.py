@@ -6,9 +6,9 @@ import click
 
 from meltemi.chunks.collector import collect
 from meltemi.cli.options import option
-from meltemi.cli.output import check_columns, output_options
+from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import complain, print_one, verdict, working
+from meltemi.cli.store.work import complain, verdict, working
 from meltemi.model.units import format_size
 
 _COLUMNS: Final = ("Images", "Live", "Stored", "Dead", "Rewritten", "Freed", "Waiting")

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from meltemi.cli.output import check_columns, output_options
+from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import print_one, working
+from meltemi.cli.store.work import working
 
 _COLUMNS = ("Store", "Index")
 

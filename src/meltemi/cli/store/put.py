@@ -11,11 +11,11 @@ from meltemi.chunks.digests import KNOWN
 from meltemi.chunks.store import HASHES, Store
 from meltemi.chunks.writer import Put
 from meltemi.cli.options import option
-from meltemi.cli.output import check_columns, output_options
+from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.store.data import Source
 from meltemi.cli.store.options import name_argument, store_argument, store_options
 from meltemi.cli.store.progress import telling
-from meltemi.cli.store.work import about, facts, print_one, working
+from meltemi.cli.store.work import about, facts, working
 from meltemi.errors import ConflictError, UsageError
 
 _COLUMNS: Final = ("Name", "Bytes", "Stored", "Cut", "Manifest")

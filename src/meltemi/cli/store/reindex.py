@@ -5,9 +5,9 @@ from typing import Any, Final
 import click
 
 from meltemi.chunks.reconcile import reindex
-from meltemi.cli.output import check_columns, output_options
+from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import complain, print_one, verdict, working
+from meltemi.cli.store.work import complain, verdict, working
 
 _COLUMNS: Final = ("Images", "Packs", "Blobs", "Dropped", "Damaged")
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 import click
 
 from meltemi.chunks.stats import stats
-from meltemi.cli.output import check_columns, output_options
+from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import print_one, working
+from meltemi.cli.store.work import working
 from meltemi.model.units import format_size
 
 _COLUMNS: Final = ("Images", "Data", "Distinct", "Stored", "Packs", "Blobs", "Sessions")

@@ -12,7 +12,6 @@ from meltemi.chunks.digests import KNOWN
 from meltemi.chunks.head import Head
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
-from meltemi.cli.output import print_rows
 from meltemi.errors import DamageError, MeltemiError, StoreError
 
 INTERRUPTED: Final = 130
@@ -75,16 +74,6 @@ def facts(head: Head) -> dict[str, Any]:
         "Manifest": head.manifest.hex(),
         **{name.upper(): head.hashes.get(name, "") for name in KNOWN},
     }
-
-
-def print_one(row: Mapping[str, Any], columns: Sequence[str], options: Mapping[str, Any]) -> None:
-    """Print one row; in a table, which a person reads, a line for each column."""
-    if options["format"] != "table":
-        print_rows([row], columns, options)
-        return
-    wanted = {name.lower() for name in options["column"] or columns}
-    fields = [{"Field": name, "Value": row[name]} for name in columns if name.lower() in wanted]
-    print_rows(fields, ("Field", "Value"), {**options, "column": ()})
 
 
 def complain(problems: Sequence[str]) -> None:

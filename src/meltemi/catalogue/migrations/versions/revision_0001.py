@@ -70,5 +70,6 @@ def upgrade() -> None:
                 "images",
                 [name],
                 postgresql_using="gin",
+                postgresql_with={"fastupdate": "off"},
                 postgresql_ops={name: "jsonb_path_ops"},
             )
