@@ -8,7 +8,17 @@ from aiohttp import web
 
 from meltemi.errors import MeltemiError
 from meltemi.region.answers import of_error, refusal
-from meltemi.region.api import actions, data, images, members, tags, versions
+from meltemi.region.api import (
+    actions,
+    data,
+    descriptions,
+    images,
+    members,
+    metadefs,
+    tags,
+    usage,
+    versions,
+)
 from meltemi.region.service import Call, Service
 
 _log: Final = logging.getLogger(__name__)
@@ -40,6 +50,10 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", f"{_IMAGE}/actions/deactivate", actions.deactivate),
     ("POST", f"{_IMAGE}/actions/reactivate", actions.reactivate),
     ("POST", f"{_IMAGE}/actions/clone", actions.clone),
+    ("GET", "/v2/info/usage", usage.show),
+    ("GET", "/v2/schemas/{name}", descriptions.show),
+    ("GET", "/v2/schemas/metadefs/{name}", descriptions.show_of_metadefs),
+    *metadefs.ROUTES,
 )
 """Every resource of the API that wants to know who asks."""
 

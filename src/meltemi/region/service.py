@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from meltemi.catalogue.base import Catalogue
+from meltemi.catalogue.definitions_base import Definitions
 from meltemi.errors import RefusedError, StaleRecordError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
@@ -34,6 +35,7 @@ class Service:
     identity: Identity
     policy: Policy
     image_checker: Checker
+    definitions: Definitions
 
 
 class Call:

@@ -26,6 +26,7 @@ async def open_service(settings: Settings) -> Service:
         open_identity(settings, policy),
         policy,
         Checker(image_schema(settings.disk_formats, settings.container_formats)),
+        catalogue.definitions,
     )
 
 
