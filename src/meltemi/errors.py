@@ -39,6 +39,7 @@ failed ends with 3. Exit 0 is "in sync", 1 is "differences found", 70 a defect i
 130 an interrupt. Messages are one line: what happened, to which image, where, what to do.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 __all__ = [
@@ -141,9 +142,16 @@ class RefusedError(ImageError):
 
 
 class MediaTypeError(RefusedError):
-    """Data is not of the type that was announced, or not safe to have."""
+    """Data is not of the type that was announced, or not safe to have.
+
+    `headers` tell an HTTP client what would be accepted.
+    """
 
     http_status = 415
+
+    def __init__(self, message: str, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.headers = headers or {}
 
 
 class RangeError(RefusedError):

@@ -1,7 +1,7 @@
 """Reading data out of a store: by range, in order, ahead of who reads, every chunk verified."""
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -58,7 +58,7 @@ class Reader:
         """Give the length of the data."""
         return self._root.size
 
-    def read(self, offset: int = 0, length: int | None = None) -> Iterator[Buffer]:
+    def read(self, offset: int = 0, length: int | None = None) -> Generator[Buffer]:
         """Give a range of the data in pieces; what lies behind its end is left out.
 
         Raise DamageError before the first piece that cannot be had as it was stored.

@@ -1,4 +1,4 @@
-"""What an error becomes: an answer worded as clients of Glance know it.
+"""What a request becomes: JSON, or an error worded as clients of Glance know it.
 
 Glance leaves the form of its errors to WebOb, which writes HTML, JSON or plain text as the client
 accepts it; clients read the explanation out of any of them.
@@ -7,27 +7,39 @@ accepts it; clients read the explanation out of any of them.
 import html
 import json
 import logging
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
-from meltemi.errors import MeltemiError
+from meltemi.errors import MediaTypeError, MeltemiError, UnauthorizedError
 
 _log: Final = logging.getLogger(__name__)
 
-_TITLES: Final = {413: "Request Entity Too Large", 416: "Requested Range Not Satisfiable"}
-"""Where WebOb and Python's standard library have other words."""
+_TITLES: Final = {
+    300: "Multiple Choices",
+    413: "Request Entity Too Large",
+    416: "Request Range Not Satisfiable",
+}
+"""Where WebOb has words other than Python's standard library."""
 
 _USUAL: Final = {
     400: "The server could not comply with the request since it is either malformed or otherwise "
     "incorrect.",
     403: "Access was denied to this resource.",
     404: "The resource could not be found.",
-    405: "The method {method} is not allowed for this resource. ",
+    409: "There was a conflict when trying to complete your request.",
+    410: "This resource is no longer available.  No forwarding address is given.",
+    413: "The body of your request was too large for this server.",
+    416: "The Range requested is not available.",
     500: "The server has either erred or is incapable of performing the requested operation.",
+    503: "The server is currently unavailable. Please try again at a later time.",
 }
 """What an answer says where nothing better is known."""
+
+_BREAKS: Final = "<br /><br />\n"
 
 _HTML: Final = """<html>
  <head>
@@ -40,41 +52,58 @@ _HTML: Final = """<html>
 </html>"""
 
 
+def document(
+    body: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Answer with JSON."""
+    data = json.dumps(body, ensure_ascii=False).encode()
+    return web.Response(body=data, status=status, headers=headers, content_type="application/json")
+
+
 def refusal(
     request: web.Request,
     status: int,
     explanation: str = "",
     *,
-    headers: dict[str, str] | None = None,
+    detail: str = "",
+    headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """Answer with an error in the form that the client accepts."""
     title = _TITLES.get(status) or HTTPStatus(status).phrase
-    usual = _USUAL.get(status, title).format(method=request.method)
-    text = explanation or usual
+    text = explanation or _USUAL.get(status, title)
     form = _form(request.headers.get("Accept", ""))
+    line = f"{status} {title}"
+    if form == "application/json":
+        message = f"{text}{_BREAKS}{detail}\n\n"
+        return document({"message": message, "code": line, "title": title}, status, headers)
     if form == "text/html":
-        escaped = html.escape(text).replace("&#x27;", "&#x27;")
-        body = _HTML.format(status=f"{status} {title}", body=f"{escaped}<br /><br />\n\n\n")
-    elif form == "application/json":
-        message = f"{text}<br /><br />\n\n\n"
-        body = json.dumps({"message": message, "code": f"{status} {title}", "title": title})
+        escaped = f"{html.escape(text)}{_BREAKS}{html.escape(detail)}\n\n"
+        body = _HTML.format(status=line, body=escaped)
     else:
-        body = f"{status} {title}\n\n{text}\n\n\n"
+        plain = re.sub("<[^>]*>", "", text)
+        body = f"{line}\n\n{plain}\n\n {re.sub('<[^>]*>', '', detail)}  "
     return web.Response(
-        status=status, text=body, content_type=form, charset="utf-8", headers=headers
+        status=status,
+        body=body.encode(),
+        headers={**(headers or {}), "Content-Type": f"{form}; charset=UTF-8"},
     )
 
 
 def of_error(request: web.Request, error: MeltemiError) -> web.Response:
     """Answer with what an error says; a failure of our own stays in the log."""
-    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    status = error.http_status
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s %s: %s", request.method, request.path, error)
-        return refusal(request, error.http_status, headers=_retry(error.http_status))
-    return refusal(request, error.http_status, str(error))
-
-
-def _retry(status: int) -> dict[str, str] | None:
-    return {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        again = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+        return refusal(request, status, headers=again)
+    if isinstance(error, UnauthorizedError):
+        return refusal(request, status, str(error), headers={"WWW-Authenticate": error.challenge})
+    text = " ".join(str(part) for part in error.args).replace("\n", " ")
+    if isinstance(error, MediaTypeError):
+        kind = request.headers.get("Content-Type", "")
+        usual = f"The request media type {kind} is not supported by this server."
+        return refusal(request, status, usual, detail=text, headers=error.headers)
+    return refusal(request, status, text)
 
 
 def _form(accept: str) -> str:

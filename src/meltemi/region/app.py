@@ -17,8 +17,8 @@ from meltemi.region.api import (
     metadefs,
     tags,
     usage,
-    versions,
 )
+from meltemi.region.api.versions import versions
 from meltemi.region.service import Call, Service
 
 _log: Final = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+CALL: Final = web.RequestKey("call", Call)
 LARGEST_BODY: Final = 2**20
 """Bytes of JSON that a request may have; data of images is not limited by it."""
 
@@ -51,8 +52,7 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", f"{_IMAGE}/actions/reactivate", actions.reactivate),
     ("POST", f"{_IMAGE}/actions/clone", actions.clone),
     ("GET", "/v2/info/usage", usage.show),
-    ("GET", "/v2/schemas/{name}", descriptions.show),
-    ("GET", "/v2/schemas/metadefs/{name}", descriptions.show_of_metadefs),
+    *descriptions.ROUTES,
     *metadefs.ROUTES,
 )
 """Every resource of the API that wants to know who asks."""
@@ -60,33 +60,53 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 
 def application(service: Service) -> web.Application:
     """Put a region's answers behind their paths."""
-    app = web.Application(middlewares=[_telling], client_max_size=LARGEST_BODY)
+
+    @web.middleware
+    async def answering(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
+        try:
+            return await _answered(service, request, handler)
+        except MeltemiError as error:
+            return of_error(request, error)
+        except ConnectionError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever a defect is, it is answered and logged
+            _log.exception("%s %s: a defect", request.method, request.path)
+            return refusal(request, 500)
+
+    app = web.Application(middlewares=[_identified, answering], client_max_size=LARGEST_BODY)
     for method, path, handler in ROUTES:
-        app.router.add_route(method, path, _known(service, handler))
-    app.router.add_get("/versions", _anybody(service, versions.versions))
+        app.router.add_route(method, path, _handling(handler))
     app.router.add_get("/healthcheck", _healthy)
-    app.router.add_route("*", "/v2{rest:(/.*)?}", _nothing)
-    app.router.add_route("*", "/{rest:.*}", _anybody(service, versions.choices))
     return app
 
 
-def _known(service: Service, handler: Handler) -> RequestHandler:
-    """Find out who asks before anything is answered."""
+async def _answered(
+    service: Service, request: web.Request, handler: RequestHandler
+) -> web.StreamResponse:
+    """Answer what is of this API's version; tell all else which versions there are."""
+    if request.path == "/healthcheck":
+        return await handler(request)
+    if request.path.split("/")[1] == "versions":
+        return versions(service, request)
+    if request.path != "/v2" and not request.path.startswith("/v2/"):
+        return versions(service, request, status=300)
+    service.policy.refresh()
+    context = await service.identity.authenticate(request.headers)
+    request[REQUEST_ID] = context.request_id
+    request[CALL] = Call(service, context, request)
+    try:
+        return await handler(request)
+    except web.HTTPMethodNotAllowed as error:
+        allowed = ", ".join(sorted(error.allowed_methods))
+        usual = f"The method {request.method} is not allowed for this resource. "
+        return refusal(request, 405, usual, headers={"Allow": allowed})
+    except web.HTTPException as error:
+        return refusal(request, error.status)
 
+
+def _handling(handler: Handler) -> RequestHandler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        service.policy.refresh()
-        context = await service.identity.authenticate(request.headers)
-        request[REQUEST_ID] = context.request_id
-        return await handler(Call(service, context, request))
-
-    return handle
-
-
-def _anybody(
-    service: Service, handler: Callable[[Service, web.Request], Awaitable[web.StreamResponse]]
-) -> RequestHandler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return await handler(service, request)
+        return await handler(request[CALL])
 
     return handle
 
@@ -95,27 +115,10 @@ async def _healthy(_: web.Request) -> web.Response:
     return web.Response(text="OK")
 
 
-async def _nothing(request: web.Request) -> web.Response:
-    return refusal(request, 404)
-
-
 @web.middleware
-async def _telling(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
-    """Turn every error into an answer, and give every answer the request's id."""
-    try:
-        response = await handler(request)
-    except web.HTTPMethodNotAllowed as error:
-        allowed = ", ".join(sorted(error.allowed_methods - {"HEAD"}))
-        response = refusal(request, 405, headers={"Allow": allowed})
-    except web.HTTPException as error:
-        response = refusal(request, error.status, error.text or "")
-    except MeltemiError as error:
-        response = of_error(request, error)
-    except (ConnectionError, TimeoutError):
-        raise
-    except Exception:
-        _log.exception("%s %s: a defect", request.method, request.path)
-        response = refusal(request, 500)
+async def _identified(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
+    """Give every answer the request's id."""
+    response = await handler(request)
     if not response.prepared and (identifier := request.get(REQUEST_ID)):
         response.headers["x-openstack-request-id"] = identifier
     return response

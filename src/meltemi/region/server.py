@@ -122,7 +122,7 @@ class _Supervisor:
                 signal.signal(number, signal.SIG_DFL)
             asyncio.run(_work(self._settings, self._listener, lambda: None))
             code = 0
-        except Exception:
+        except Exception:  # noqa: BLE001 - the child must not go on as a second parent
             _log.exception("a worker cannot go on")
         finally:
             os._exit(code)

@@ -1,7 +1,7 @@
 """What a running region consists of, and one request to it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -10,7 +10,7 @@ from aiohttp import web
 
 from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.definitions_base import Definitions
-from meltemi.errors import RefusedError, StaleRecordError
+from meltemi.errors import ForbiddenError, RefusedError, StaleRecordError, VanishedError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.region.api.schemas import Checker
@@ -18,6 +18,7 @@ from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
 from meltemi.region.identity.base import Identity
 from meltemi.region.policy import Policy
+from meltemi.region.protections import Protections
 from meltemi.region.settings import Settings
 from meltemi.region.targets import of_image
 
@@ -34,6 +35,7 @@ class Service:
     contents: Contents
     identity: Identity
     policy: Policy
+    protections: Protections | None
     image_checker: Checker
     definitions: Definitions
 
@@ -53,22 +55,34 @@ class Call:
         """Give the id of the image that the path names."""
         return self.request.match_info["image_id"]
 
-    async def image(self, rule: str = "get_image") -> Record:
+    async def image(self, rule: str = "get_image", *, missing: str = "") -> Record:
         """Give the image that the path names, if who asks may do with it what the rule says.
 
-        An image that may not even be seen is said not to exist.
+        An image that may not even be seen is said not to exist, in the words of `missing`.
         """
-        record = await self.catalogue.get(self.image_id, self.context.viewer)
+        try:
+            record = await self.catalogue.get(self.image_id, self.context.viewer)
+        except VanishedError as error:
+            raise VanishedError(missing or f"No image found with ID {self.image_id}") from error
         self.demand(rule, record.image)
         return record
 
-    async def change(self, edit: Callable[[Image], Image]) -> Record:
+    def location(self, image: Image) -> str:
+        """Give the URL of an image."""
+        return self.url(f"/v2/images/{image.id}")
+
+    def url(self, path: str) -> str:
+        """Give the URL of what is found at a path."""
+        base = self.settings.public_endpoint or str(self.request.url.origin())
+        return f"{base.rstrip('/')}{path}"
+
+    async def change(self, edit: Callable[[Image], Image], *, missing: str = "") -> Record:
         """Change the image that the path names, anew where somebody else changed it meanwhile.
 
         `edit` refuses what may not be done to an image.
         """
         for left in reversed(range(_TRIES)):
-            record = await self.image()
+            record = await self.image(missing=missing)
             wanted = edit(record.image)
             if wanted == record.image:
                 return record
@@ -78,6 +92,21 @@ class Call:
                 if not left:
                     raise
         raise AssertionError
+
+    def readable(self, properties: Mapping[str, str]) -> Mapping[str, str]:
+        """Give those properties of an image that who asks may read."""
+        protections = self.service.protections
+        return protections.readable(self.context, properties) if protections else properties
+
+    def must_be_allowed(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+        """Raise ForbiddenError where an operator protects a property from such a change."""
+        if (protections := self.service.protections) is None:
+            return
+        seen = protections.readable(self.context, before)
+        changed = {key: value for key, value in after.items() if before.get(key) != value}
+        kept = {key: value for key, value in seen.items() if key in after}
+        if name := protections.refused(self.context, seen, {**kept, **changed}):
+            raise ForbiddenError(f"Property '{name}' is protected")
 
     def may(self, rule: str, image: Image) -> bool:
         """Say whether a rule allows something about an image."""
@@ -93,6 +122,9 @@ class Call:
         if not body:
             raise RefusedError("Body expected in request.")
         try:
-            return json.loads(body)
+            read = json.loads(body)
         except ValueError:
             raise RefusedError("Malformed JSON in request body.") from None
+        if not isinstance(read, dict | list):
+            raise RefusedError("Unexpected body type. Expected list/dict.")
+        return read

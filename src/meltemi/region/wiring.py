@@ -10,6 +10,7 @@ from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.data.contents import Contents
 from meltemi.region.identity.opening import open_identity
 from meltemi.region.policy import Policy
+from meltemi.region.protections import Protections, load_protections
 from meltemi.region.service import Service
 from meltemi.region.settings import Settings
 
@@ -25,6 +26,7 @@ async def open_service(settings: Settings) -> Service:
         Contents(store, settings.hashing_algorithm),
         open_identity(settings, policy),
         policy,
+        _protections(settings, policy),
         Checker(image_schema(settings.disk_formats, settings.container_formats)),
         catalogue.definitions,
     )
@@ -35,6 +37,15 @@ async def close_service(service: Service) -> None:
     await service.identity.close()
     await service.contents.close()
     await service.catalogue.close()
+
+
+def _protections(settings: Settings, policy: Policy) -> Protections | None:
+    if settings.property_protection_file is None:
+        return None
+    by_policies = settings.property_protection_rule_format == "policies"
+    return load_protections(
+        settings.property_protection_file, policy=policy if by_policies else None
+    )
 
 
 def prepare(settings: Settings) -> None:

@@ -9,10 +9,11 @@ from aiohttp import web
 from meltemi.errors import ForbiddenError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
+from meltemi.region.answers import document
 from meltemi.region.api.data import downloadable
 from meltemi.region.api.editing import FORMATS, drafted
 from meltemi.region.api.images import now_in_utc
-from meltemi.region.api.wire import href, shown
+from meltemi.region.api.wire import shown
 from meltemi.region.service import Call
 
 
@@ -39,7 +40,7 @@ async def clone(call: Call) -> web.Response:
     image = drafted(wanted.get("id") or str(uuid4()), wanted, call.context.project, now_in_utc())
     call.service.policy.demand_new_image(call.context, wanted)
     made = await call.catalogue.clone(record.image.id, Record(replace(image, status="active")))
-    return web.json_response(shown(made), status=201, headers={"Location": href(made.image)})
+    return document(shown(call, made), status=201, headers={"Location": call.location(made.image)})
 
 
 def _inherited(image: Image) -> dict[str, Any]:

@@ -64,12 +64,14 @@ def must_be_within(image: Image, before: Image | None, *, properties: int, tags:
 
     What was over a limit `before`, and does not grow, may stay.
     """
-    _limited("properties", len(image.properties), before and len(before.properties), properties)
-    _limited("tags", len(image.tags), before and len(before.tags), tags)
+    _limited(
+        "properties", len(image.properties), len(before.properties) if before else 0, properties
+    )
+    _limited("tags", len(image.tags), len(before.tags) if before else 0, tags)
 
 
-def _limited(kind: str, count: int, before: int | None, limit: int) -> None:
-    if 0 <= limit < count and count > (before or 0):
+def _limited(kind: str, count: int, before: int, limit: int) -> None:
+    if 0 <= limit < count and count > before:
         raise QuotaError(
             f"The limit has been exceeded on the number of allowed image {kind}. "
             f"Attempted: {count}, Maximum: {limit}"

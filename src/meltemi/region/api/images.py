@@ -15,10 +15,11 @@ from meltemi.errors import (
 )
 from meltemi.model.image import Image
 from meltemi.model.record import Record
+from meltemi.region.answers import document
 from meltemi.region.api.editing import drafted, edited, must_be_within
 from meltemi.region.api.patch import MEDIA_TYPES, Change, parse_changes
 from meltemi.region.api.query import parse_listing
-from meltemi.region.api.wire import STORE, href, shown
+from meltemi.region.api.wire import STORE, shown
 from meltemi.region.service import Call
 from meltemi.region.targets import of_image, of_project
 
@@ -37,12 +38,13 @@ async def create(call: Call) -> web.Response:
     identifier = body.get("id") or str(uuid4())
     image = drafted(identifier, body, call.context.project, now)
     call.service.policy.demand_new_image(call.context, body)
+    call.must_be_allowed({}, image.properties)
     _within_limits(call, image, None)
     record = await call.catalogue.add(Record(image))
-    headers = {"Location": href(image), "OpenStack-image-store-ids": STORE}
+    headers = {"Location": call.location(image), "OpenStack-image-store-ids": STORE}
     if call.settings.import_methods:
         headers["OpenStack-image-import-methods"] = ",".join(call.settings.import_methods)
-    return web.json_response(shown(record), status=201, headers=headers)
+    return document(shown(call, record), status=201, headers=headers)
 
 
 async def listing(call: Call) -> web.Response:
@@ -62,19 +64,19 @@ async def listing(call: Call) -> web.Response:
     query = dict(call.request.query)
     query.pop("marker", None)
     body: dict[str, Any] = {
-        "images": [shown(record) for record in seen],
+        "images": [shown(call, record) for record in seen],
         "first": f"/v2/images?{urlencode(query)}" if query else "/v2/images",
         "schema": "/v2/schemas/images",
     }
     if seen and len(found) == wanted.limit:
         query["marker"] = seen[-1].image.id
         body["next"] = f"/v2/images?{urlencode(query)}"
-    return web.json_response(body)
+    return document(body)
 
 
 async def show(call: Call) -> web.Response:
     """Give one image."""
-    return web.json_response(shown(await call.image()))
+    return document(shown(call, await call.image()))
 
 
 async def update(call: Call) -> web.Response:
@@ -82,15 +84,20 @@ async def update(call: Call) -> web.Response:
     media_type = call.request.content_type
     if media_type not in MEDIA_TYPES:
         expected = ", ".join(MEDIA_TYPES)
-        raise MediaTypeError(f"Image PATCH expects Content-Type one of: {expected}")
+        raise MediaTypeError(
+            f"Image PATCH expects Content-Type one of: {expected}",
+            headers={"Accept-Patch": expected},
+        )
     changes = parse_changes(await call.json(), media_type, call.service.image_checker)
     record = await call.change(lambda image: _changed(call, image, changes))
-    return web.json_response(shown(record))
+    return document(shown(call, record))
 
 
 async def delete(call: Call) -> web.Response:
     """Delete an image; its data goes where no other image has it."""
-    record = await call.image("delete_image")
+    record = await call.image(
+        "delete_image", missing=f"Failed to find image {call.image_id} to delete"
+    )
     if record.image.protected:
         raise ForbiddenError(f"Image {record.image.id} is protected and cannot be deleted.")
     content = await call.catalogue.remove(record.image.id)
@@ -108,6 +115,7 @@ def _changed(call: Call, image: Image, changes: list[Change]) -> Image:
             call.service.policy.demand_visibility(call.context, facts)
         call.demand("modify_image", image)
     result = edited(image, changes)
+    call.must_be_allowed(image.properties, result.properties)
     _within_limits(call, result, image)
     return result
 

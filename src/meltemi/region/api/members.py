@@ -6,6 +6,7 @@ from aiohttp import web
 
 from meltemi.errors import ForbiddenError, QuotaError, RefusedError, VanishedError
 from meltemi.model.image import MEMBER_STATUSES, Image, Member
+from meltemi.region.answers import document
 from meltemi.region.api.wire import to_the_second
 from meltemi.region.service import Call
 
@@ -16,7 +17,7 @@ async def listing(call: Call) -> web.Response:
     _demand(call, "get_members", image)
     members = await _visible(call, image)
     body = {"members": [_shown(image, one) for one in members], "schema": "/v2/schemas/members"}
-    return web.json_response(body)
+    return document(body)
 
 
 async def show(call: Call) -> web.Response:
@@ -26,7 +27,7 @@ async def show(call: Call) -> web.Response:
         member = await _member(call, image)
     except ForbiddenError as error:
         raise VanishedError(str(error)) from error
-    return web.json_response(_shown(image, member))
+    return document(_shown(image, member))
 
 
 async def offer(call: Call) -> web.Response:
@@ -44,7 +45,7 @@ async def offer(call: Call) -> web.Response:
             f"number of allowed image members for this image. Attempted: {count}, "
             f"Maximum: {limit}:"
         )
-    return web.json_response(_shown(image, await call.catalogue.offer(image.id, Member(project))))
+    return document(_shown(image, await call.catalogue.offer(image.id, Member(project))))
 
 
 async def answer(call: Call) -> web.Response:
@@ -57,7 +58,7 @@ async def answer(call: Call) -> web.Response:
         known = '", "'.join(MEMBER_STATUSES)
         raise RefusedError(f'Incorrect request: Status must be "{known}".')
     changed = await call.catalogue.answer(image.id, Member(member.id, status))
-    return web.json_response(_shown(image, changed))
+    return document(_shown(image, changed))
 
 
 async def withdraw(call: Call) -> web.Response:
@@ -71,7 +72,7 @@ async def withdraw(call: Call) -> web.Response:
 
 async def _shared(call: Call) -> Image:
     """Give the image that the path names; only shared ones have members."""
-    record = await call.catalogue.get(call.image_id, call.context.viewer)
+    record = await call.image(missing=f"Image {call.image_id} not found.")
     if record.image.visibility != "shared":
         raise ForbiddenError("Only shared images have members.")
     return record.image

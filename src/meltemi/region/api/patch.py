@@ -1,7 +1,7 @@
 """Changes of an image, in the two media types that the API has for them.
 
-Version 2.1 is JSON Patch (RFC 6902), version 2.0 an early draft of it, where the operation is a key;
-both know `add`, `remove` and `replace`, and only pointers (RFC 6901) to attributes as a whole.
+Version 2.1 is JSON Patch (RFC 6902), version 2.0 an early draft of it, where the operation is a
+key; both know `add`, `remove` and `replace`, and only pointers (RFC 6901) to whole attributes.
 """
 
 import re

@@ -1,7 +1,7 @@
 """From a listing's query to what it asks of the catalogue."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -85,18 +85,17 @@ def _conditions(given: dict[str, str]) -> Iterator[Condition]:
         if name[:-4] in _COUNTED:
             operator = Operator.GTE if name.endswith("_min") else Operator.LTE
             yield Condition(name[:-4], operator, (_number(given.pop(name)),))
-    for name in _COMPARED:
-        if name in given:
-            yield _of_time(name, given.pop(name))
-    for name in _CHOSEN:
-        if name in given:
-            yield _of_choice(name, given.pop(name))
-    for name in _PLAIN:
-        if name in given:
-            yield Condition(name, Operator.EQ, (given.pop(name),))
-    for name in _COUNTED:
-        if name in given:
-            yield Condition(name, Operator.EQ, (_number(given.pop(name)),))
+    for names, read in _FILTERS.items():
+        for name in [name for name in names if name in given]:
+            yield read(name, given.pop(name))
+
+
+def _of_text(name: str, text: str) -> Condition:
+    return Condition(name, Operator.EQ, (text,))
+
+
+def _of_number(name: str, text: str) -> Condition:
+    return Condition(name, Operator.EQ, (_number(text),))
 
 
 def _number(text: str) -> int:
@@ -137,6 +136,15 @@ def _of_choice(name: str, text: str) -> Condition:
     if word != "in":
         raise RefusedError(f"Unable to filter by unknown operator '{word}'.")
     return Condition(name, Operator.IN, tuple(_split(rest)))
+
+
+_FILTERS: Final[Mapping[tuple[str, ...], Callable[[str, str], Condition]]] = {
+    _COMPARED: _of_time,
+    _CHOSEN: _of_choice,
+    _PLAIN: _of_text,
+    _COUNTED: _of_number,
+}
+"""How the filters of base attributes are read."""
 
 
 def _split(text: str) -> list[str]:

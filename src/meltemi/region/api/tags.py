@@ -24,7 +24,7 @@ async def add(call: Call) -> web.Response:
         )
         return tagged
 
-    await call.change(edit)
+    await call.change(edit, missing=f"Image {call.image_id} not found.")
     return web.Response(status=204)
 
 
@@ -38,5 +38,5 @@ async def remove(call: Call) -> web.Response:
             raise VanishedError("")
         return replace(image, tags=image.tags - {tag})
 
-    await call.change(edit)
+    await call.change(edit, missing=f"Image {call.image_id} not found.")
     return web.Response(status=204)

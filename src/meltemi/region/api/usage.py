@@ -2,9 +2,10 @@
 
 from aiohttp import web
 
+from meltemi.region.answers import document
 from meltemi.region.service import Call
 
 
 async def show(call: Call) -> web.Response:  # noqa: ARG001 - what every handler takes
     """Give the usage of each quota; a region has no quotas of projects."""
-    return web.json_response({"usage": {}})
+    return document({"usage": {}})

@@ -1,11 +1,10 @@
 """Images as the API shows them."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
-from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.model.wire import image_to_wire
+from meltemi.region.service import Call
 
 STORE: Final = "chunks"
 """The id of the one store that a region has."""
@@ -13,14 +12,15 @@ STORE: Final = "chunks"
 HIDDEN_PROPERTIES: Final = frozenset({"os_glance_stage_host", "os_glance_hash_op_host"})
 
 
-def shown(record: Record, allowed: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Give an image as its body; `allowed` are the properties that who asks may read."""
+def shown(call: Call, record: Record) -> dict[str, Any]:
+    """Give an image as its body, with the properties that who asks may read."""
     image = record.image
     body = image_to_wire(image)
     path = f"/v2/images/{image.id}"
-    for name in image.properties:
-        if name in HIDDEN_PROPERTIES or (allowed is not None and name not in allowed):
-            del body[name]
+    for name in image.properties.keys() - call.readable(image.properties).keys():
+        del body[name]
+    for name in HIDDEN_PROPERTIES & body.keys():
+        del body[name]
     body |= {
         "created_at": to_the_second(image.created_at),
         "updated_at": to_the_second(image.updated_at),
@@ -36,8 +36,3 @@ def shown(record: Record, allowed: Mapping[str, str] | None = None) -> dict[str,
 def to_the_second(time: str | None) -> str | None:
     """Give a time as the API shows it, without fractions of a second."""
     return None if time is None else f"{time[:19]}Z"
-
-
-def href(image: Image) -> str:
-    """Give the path of an image."""
-    return f"/v2/images/{image.id}"

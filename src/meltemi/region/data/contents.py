@@ -1,7 +1,7 @@
 """Data in the chunk store, for tasks: everything that blocks runs in threads."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -36,24 +36,24 @@ class Contents:
         """Begin to take in an image's data; what is not published is given up."""
         hashes = tuple({"md5", self._algorithm})
         context = self._store.writing(hashes=hashes)
-        writer = await self._in_thread(context.__enter__)
+        writer = await self.in_thread(context.__enter__)
         try:
             yield Incoming(self, writer, f"{image}/{uuid4().hex}", self._algorithm)
         finally:
-            await asyncio.shield(self._in_thread(lambda: context.__exit__(None, None, None)))
+            await asyncio.shield(self.in_thread(lambda: context.__exit__(None, None, None)))
 
     async def read(
         self, content: str, offset: int = 0, length: int | None = None
-    ) -> AsyncIterator[Buffer]:
+    ) -> AsyncGenerator[bytes]:
         """Give a range of data, verified, in pieces of about a batch; close it when done."""
-        head = await self._in_thread(lambda: self._store.head(content))
-        reader = await self._in_thread(lambda: self._store.reader(head))
+        head = await self.in_thread(lambda: self._store.head(content))
+        reader = await self.in_thread(lambda: self._store.reader(head))
         pieces = reader.read(offset, length)
         try:
-            while batch := await self._in_thread(lambda: _gather(pieces)):
+            while batch := await self.in_thread(lambda: _gather(pieces)):
                 yield batch
         finally:
-            await asyncio.shield(self._in_thread(pieces.close))
+            await asyncio.shield(self.in_thread(pieces.close))
 
     async def let_go(self, content: str) -> None:
         """Forget data that no image has; the collector frees what nothing else needs."""
@@ -64,14 +64,15 @@ class Contents:
             except VanishedError:
                 return
 
-        await self._in_thread(remove)
+        await self.in_thread(remove)
 
     async def close(self) -> None:
         """Let go of the store."""
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._store.close)
 
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+    async def in_thread(self, work: Callable[[], _T]) -> _T:
+        """Do something that blocks."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
@@ -86,11 +87,11 @@ class Incoming:
 
     async def write(self, data: bytes) -> None:
         """Take in more data, in order, one call after another."""
-        await self._contents._in_thread(lambda: self._writer.write(data))
+        await self._contents.in_thread(lambda: self._writer.write(data))
 
     async def finish(self) -> Content:
         """Publish what came, under a name that nothing else has."""
-        put = await self._contents._in_thread(lambda: self._writer.finish(self._name))
+        put = await self._contents.in_thread(lambda: self._writer.finish(self._name))
         found = put.head.hashes
         hashes = Hashes(found["md5"], self._algorithm, found[self._algorithm])
         return Content(self._name, put.head.size, hashes)

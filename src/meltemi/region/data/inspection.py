@@ -1,9 +1,9 @@
-"""Looking at data on its way in: is it what was declared, and is it safe to boot from?
+"""Looking at data on its way in: whether it is what was declared, and safe to boot from.
 
 The judgement is that of oslo.utils' format inspector, which Glance and Nova trust.
 """
 
-from typing import Final
+from typing import IO, Final, cast
 
 from oslo_utils.imageutils import format_inspector
 
@@ -47,6 +47,8 @@ class Inspection:
         found = {str(match): match for match in wrapper.formats or ()}
         # Bootable ISOs may have a partition table in front.
         inspector = found["iso"] if found.keys() == {"iso", "gpt"} else wrapper.format
+        if inspector is None:
+            raise MediaTypeError("Image format inspection failed")
         kind, size = str(inspector), None
         if kind == self._declared:
             size = inspector.virtual_size
@@ -72,7 +74,7 @@ class _Stream:
 
     def __init__(self) -> None:
         self._pending = b""
-        self._wrapper = format_inspector.InspectWrapper(self)
+        self._wrapper = format_inspector.InspectWrapper(cast("IO[bytes]", self))
 
     def read(self, _size: int) -> bytes:
         data, self._pending = self._pending, b""

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from meltemi.errors import RefusedError
 from meltemi.model.definitions import NAMESPACE_SORT_KEYS, Described, Kind, NamespaceListing
+from meltemi.region.answers import document
 from meltemi.region.api.metadefs.asking import allows, demand, permitted, sent
 from meltemi.region.api.metadefs.forms import (
     NAMESPACES,
@@ -48,8 +49,7 @@ async def create(call: Call) -> web.Response:
             demand(call, rule)
     made = await call.service.definitions.add(wanted)
     answer = shown_namespace(made) | _given(body, wanted)
-    place = call.request.url.origin().join(call.request.url.with_path(answer["self"]))
-    return web.json_response(answer, status=201, headers={"Location": str(place)})
+    return document(answer, status=201, headers={"Location": call.url(answer["self"])})
 
 
 async def listing(call: Call) -> web.Response:
@@ -69,7 +69,7 @@ async def listing(call: Call) -> web.Response:
     if seen and len(found) == wanted.limit:
         after = {**kept, "marker": seen[-1].namespace.name}
         body["next"] = f"{NAMESPACES}?{urlencode(after)}"
-    return web.json_response(body)
+    return document(body)
 
 
 async def show(call: Call) -> web.Response:
@@ -98,7 +98,7 @@ async def show(call: Call) -> web.Response:
     for association in found.of(Kind.RESOURCE_TYPE):
         if association.name == resource_type:
             body = prefixed(body, association.document.get("prefix") or "")
-    return web.json_response(body)
+    return document(body)
 
 
 async def update(call: Call) -> web.Response:
@@ -109,7 +109,7 @@ async def update(call: Call) -> web.Response:
     if not wanted.owner:
         wanted = replace(wanted, owner=call.context.project)
     changed = await call.service.definitions.change(found.name, wanted)
-    return web.json_response(shown_namespace(changed))
+    return document(shown_namespace(changed))
 
 
 async def delete(call: Call) -> web.Response:

@@ -5,6 +5,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from meltemi.model.definitions import Definition, Kind
+from meltemi.region.answers import document
 from meltemi.region.api.metadefs.asking import allows, permitted, sent
 from meltemi.region.api.metadefs.forms import object_document, shown_object, whole_object
 from meltemi.region.api.metadefs.namespaces import READ_ONLY
@@ -28,7 +29,7 @@ async def listing(call: Call) -> web.Response:
     namespace = await permitted(call, "get_metadef_objects", _MISSING)
     found = await call.service.definitions.listed(namespace.name, Kind.OBJECT)
     seen = found if allows(call, "get_metadef_object", namespace) else ()
-    return web.json_response(
+    return document(
         {
             "objects": [whole_object(namespace.name, one) for one in seen],
             "schema": "v2/schemas/metadefs/objects",
@@ -43,14 +44,14 @@ async def create(call: Call) -> web.Response:
         _PROPERTY_CHECKER.check(one)
     namespace = await permitted(call, "add_metadef_object", _MISSING)
     [made] = await call.service.definitions.define(namespace.name, [wanted])
-    return web.json_response(shown_object(namespace.name, made), status=201)
+    return document(shown_object(namespace.name, made), status=201)
 
 
 async def show(call: Call) -> web.Response:
     """Give an object."""
     namespace = await permitted(call, "get_metadef_object", _MISSING)
     found = await call.service.definitions.find(namespace.name, Kind.OBJECT, _name(call))
-    return web.json_response(whole_object(namespace.name, found))
+    return document(whole_object(namespace.name, found))
 
 
 async def update(call: Call) -> web.Response:
@@ -58,7 +59,7 @@ async def update(call: Call) -> web.Response:
     wanted = await _wanted(call)
     namespace = await permitted(call, "modify_metadef_object", _MISSING)
     changed = await call.service.definitions.redefine(namespace.name, _name(call), wanted)
-    return web.json_response(shown_object(namespace.name, changed))
+    return document(shown_object(namespace.name, changed))
 
 
 async def delete(call: Call) -> web.Response:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from meltemi.errors import VanishedError
 from meltemi.model.definitions import Definition, Kind, Namespace
+from meltemi.region.answers import document
 from meltemi.region.api.metadefs.asking import demand, permitted, sent
 from meltemi.region.api.metadefs.forms import property_document, shown_properties, shown_property
 from meltemi.region.api.metadefs.schemas import PROPERTY
@@ -19,7 +20,7 @@ async def listing(call: Call) -> web.Response:
     """Give all properties of a namespace."""
     namespace = await permitted(call, "get_metadef_properties")
     found = await call.service.definitions.listed(namespace.name, Kind.PROPERTY)
-    return web.json_response({"properties": shown_properties(tuple(found))})
+    return document({"properties": shown_properties(tuple(found))})
 
 
 async def create(call: Call) -> web.Response:
@@ -27,7 +28,7 @@ async def create(call: Call) -> web.Response:
     wanted = await _wanted(call)
     namespace = await permitted(call, "add_metadef_property")
     [made] = await call.service.definitions.define(namespace.name, [wanted])
-    return web.json_response(shown_property(made), status=201)
+    return document(shown_property(made), status=201)
 
 
 async def show(call: Call) -> web.Response:
@@ -38,7 +39,7 @@ async def show(call: Call) -> web.Response:
         demand(call, "get_metadef_resource_type", namespace)
         name = await _unprefixed(call, namespace, resource_type, name)
     found = await call.service.definitions.find(namespace.name, Kind.PROPERTY, name)
-    return web.json_response(shown_property(found))
+    return document(shown_property(found))
 
 
 async def update(call: Call) -> web.Response:
@@ -47,7 +48,7 @@ async def update(call: Call) -> web.Response:
     namespace = await permitted(call, "modify_metadef_property")
     name = call.request.match_info["property"]
     changed = await call.service.definitions.redefine(namespace.name, name, wanted)
-    return web.json_response(shown_property(changed))
+    return document(shown_property(changed))
 
 
 async def delete(call: Call) -> web.Response:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from meltemi.errors import VanishedError
 from meltemi.model.definitions import Definition, Kind
+from meltemi.region.answers import document
 from meltemi.region.api.metadefs.asking import allows, demand, permitted, sent
 from meltemi.region.api.metadefs.forms import association_document, shown_association, shown_named
 from meltemi.region.api.metadefs.schemas import RESOURCE_TYPE
@@ -19,7 +20,7 @@ async def listing(call: Call) -> web.Response:
     """Give every resource type that a namespace is, or once was, associated with."""
     demand(call, "list_metadef_resource_types")
     found = await call.service.definitions.resource_types()
-    return web.json_response({"resource_types": [shown_named(one) for one in found]})
+    return document({"resource_types": [shown_named(one) for one in found]})
 
 
 async def show(call: Call) -> web.Response:
@@ -27,9 +28,7 @@ async def show(call: Call) -> web.Response:
     namespace = await permitted(call, "list_metadef_resource_types")
     found = await call.service.definitions.listed(namespace.name, Kind.RESOURCE_TYPE)
     seen = found if allows(call, "get_metadef_resource_type", namespace) else ()
-    return web.json_response(
-        {"resource_type_associations": [shown_association(one) for one in seen]}
-    )
+    return document({"resource_type_associations": [shown_association(one) for one in seen]})
 
 
 async def associate(call: Call) -> web.Response:
@@ -38,7 +37,7 @@ async def associate(call: Call) -> web.Response:
     namespace = await permitted(call, "add_metadef_resource_type_association")
     wanted = Definition(Kind.RESOURCE_TYPE, body["name"], association_document(body))
     [made] = await call.service.definitions.define(namespace.name, [wanted])
-    return web.json_response(shown_association(made), status=201)
+    return document(shown_association(made), status=201)
 
 
 async def dissociate(call: Call) -> web.Response:

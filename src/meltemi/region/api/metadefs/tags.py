@@ -7,6 +7,7 @@ from aiohttp import web
 
 from meltemi.errors import VanishedError
 from meltemi.model.definitions import Definition, Kind
+from meltemi.region.answers import document
 from meltemi.region.api.metadefs.asking import permitted, sent
 from meltemi.region.api.metadefs.forms import shown_named
 from meltemi.region.api.metadefs.queries import demand_visibility, limit, order
@@ -31,7 +32,7 @@ async def listing(call: Call) -> web.Response:
     ordered = _ordered(found, key, descends=descends)
     if marker := query.get("marker"):
         ordered = _after(ordered, marker)
-    return web.json_response(_shown(ordered[:most]))
+    return document(_shown(ordered[:most]))
 
 
 async def create(call: Call) -> web.Response:
@@ -40,7 +41,7 @@ async def create(call: Call) -> web.Response:
     namespace = await permitted(call, "add_metadef_tag")
     _CHECKER.check({"name": name})
     [made] = await call.service.definitions.define(namespace.name, [Definition(Kind.TAG, name)])
-    return web.json_response(shown_named(made), status=201)
+    return document(shown_named(made), status=201)
 
 
 async def create_several(call: Call) -> web.Response:
@@ -50,7 +51,7 @@ async def create_several(call: Call) -> web.Response:
     adds = call.request.headers.get("X-Openstack-Append", "").strip().lower() in _TRUE
     wanted = [Definition(Kind.TAG, one["name"]) for one in body.get("tags", ())]
     made = await call.service.definitions.define(namespace.name, wanted, replace=not adds)
-    return web.json_response(_shown(made), status=201)
+    return document(_shown(made), status=201)
 
 
 async def show(call: Call) -> web.Response:
@@ -58,7 +59,7 @@ async def show(call: Call) -> web.Response:
     namespace = await permitted(call, "get_metadef_tag")
     name = call.request.match_info["tag"]
     found = await call.service.definitions.find(namespace.name, Kind.TAG, name)
-    return web.json_response(shown_named(found))
+    return document(shown_named(found))
 
 
 async def update(call: Call) -> web.Response:
@@ -68,7 +69,7 @@ async def update(call: Call) -> web.Response:
     wanted = Definition(Kind.TAG, body["name"])
     name = call.request.match_info["tag"]
     changed = await call.service.definitions.redefine(namespace.name, name, wanted)
-    return web.json_response(shown_named(changed))
+    return document(shown_named(changed))
 
 
 async def delete(call: Call) -> web.Response:
