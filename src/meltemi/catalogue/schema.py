@@ -11,9 +11,11 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
     func,
     literal_column,
 )
@@ -106,3 +108,45 @@ for column in (images.c.properties, images.c.tags):
         postgresql_with={"fastupdate": "off"},
         postgresql_ops={column.name: "jsonb_path_ops"},
     ).ddl_if(dialect="postgresql")
+
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts in no other type
+
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("id", _NUMBER, primary_key=True),
+    Column("namespace", ORDERED, nullable=False, unique=True),
+    Column("owner", ORDERED),
+    Column("display_name", ORDERED),
+    Column("description", ORDERED),
+    Column("visibility", ORDERED, nullable=False),
+    Column("protected", Boolean, nullable=False),
+    Column("created_at", ORDERED, nullable=False),
+    Column("updated_at", ORDERED),
+)
+"""Namespaces of metadata definitions."""
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("id", _NUMBER, primary_key=True),
+    Column(
+        "namespace", BigInteger, ForeignKey("namespaces.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("kind", ORDERED, nullable=False),
+    Column("name", ORDERED, nullable=False),
+    Column("document", DOCUMENT, nullable=False),
+    Column("created_at", ORDERED, nullable=False),
+    Column("updated_at", ORDERED),
+    UniqueConstraint("namespace", "kind", "name", name="definitions_by_name"),
+)
+"""What namespaces define."""
+
+resource_types = Table(
+    "resource_types",
+    metadata,
+    Column("name", ORDERED, primary_key=True),
+    Column("created_at", ORDERED, nullable=False),
+    Column("updated_at", ORDERED),
+)
+"""Every resource type that a namespace is or was associated with."""

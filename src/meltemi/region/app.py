@@ -8,8 +8,17 @@ from aiohttp import web
 
 from meltemi.errors import MeltemiError
 from meltemi.region.answers import of_error, refusal
-from meltemi.region.api import actions, data, images, members, tags
-from meltemi.region.api.versions import versions
+from meltemi.region.api import (
+    actions,
+    data,
+    descriptions,
+    images,
+    members,
+    metadefs,
+    tags,
+    usage,
+)
+from meltemi.region.api.versions import MINOR_VERSIONS, versions
 from meltemi.region.inflight import InFlight
 from meltemi.region.service import Call, Service
 
@@ -22,6 +31,9 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 CALL: Final = web.RequestKey("call", Call)
 LARGEST_BODY: Final = 2**20
 """Bytes of JSON that a request may have; data of images is not limited by it."""
+
+_METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
+"""In the order in which Glance tells them."""
 
 _IMAGE: Final = "/v2/images/{image_id}"
 
@@ -43,6 +55,9 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("POST", f"{_IMAGE}/actions/deactivate", actions.deactivate),
     ("POST", f"{_IMAGE}/actions/reactivate", actions.reactivate),
     ("POST", f"{_IMAGE}/actions/clone", actions.clone),
+    ("GET", "/v2/info/usage", usage.show),
+    *descriptions.ROUTES,
+    *metadefs.ROUTES,
 )
 """Every resource of the API that wants to know who asks."""
 
@@ -80,22 +95,27 @@ async def _answered(
     service: Service, request: web.Request, handler: RequestHandler
 ) -> web.StreamResponse:
     """Answer what is of this API's version; tell all else which versions there are."""
-    if request.path == "/healthcheck":
+    path = "/" + request.path.lstrip("/")
+    if path == "/healthcheck":
         return await handler(request)
-    if request.path.split("/")[1] == "versions":
+    first, _, rest = path[1:].partition("/")
+    if first == "versions":
         return versions(service, request)
-    if request.path != "/v2" and not request.path.startswith("/v2/"):
+    if first != "v2" and first not in MINOR_VERSIONS:
         return versions(service, request, status=300)
     service.policy.refresh()
     context = await service.identity.authenticate(request.headers)
     request[REQUEST_ID] = context.request_id
-    request[CALL] = Call(service, context, request)
+    found = request.match_info
+    if path != request.path or first != "v2":
+        elsewhere = request.rel_url.with_path(f"/v2/{rest}" if rest else "/v2")
+        found = await request.app.router.resolve(request.clone(rel_url=elsewhere))
+    request[CALL] = Call(service, context, request, found)
     try:
-        return await handler(request)
+        return await found.handler(request)
     except web.HTTPMethodNotAllowed as error:
-        allowed = ", ".join(sorted(error.allowed_methods))
-        usual = f"The method {request.method} is not allowed for this resource. "
-        return refusal(request, 405, usual, headers={"Allow": allowed})
+        allowed = ", ".join(method for method in _METHODS if method in error.allowed_methods)
+        return refusal(request, 405, headers={"Allow": allowed})
     except web.HTTPException as error:
         return refusal(request, error.status)
 

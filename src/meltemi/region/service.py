@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from meltemi.catalogue.base import Catalogue
+from meltemi.catalogue.definitions_base import Definitions
 from meltemi.errors import ForbiddenError, RefusedError, StaleRecordError, VanishedError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
@@ -38,6 +39,7 @@ class Service:
     policy: Policy
     protections: Protections | None
     image_checker: Checker
+    definitions: Definitions
     holder: str
     """The name under which this process is at work on images."""
 
@@ -45,17 +47,24 @@ class Service:
 class Call:
     """One request, by somebody who is known."""
 
-    def __init__(self, service: Service, context: Context, request: web.Request) -> None:
+    def __init__(
+        self,
+        service: Service,
+        context: Context,
+        request: web.Request,
+        path: Mapping[str, str],
+    ) -> None:
         self.service = service
         self.context = context
         self.request = request
+        self.path = path
         self.settings = service.settings
         self.catalogue = service.catalogue
 
     @cached_property
     def image_id(self) -> str:
         """Give the id of the image that the path names."""
-        return self.request.match_info["image_id"]
+        return self.path["image_id"]
 
     async def image(self, rule: str = "get_image", *, missing: str = "") -> Record:
         """Give the image that the path names, if who asks may do with it what the rule says.
@@ -71,8 +80,12 @@ class Call:
 
     def location(self, image: Image) -> str:
         """Give the URL of an image."""
+        return self.url(f"/v2/images/{image.id}")
+
+    def url(self, path: str) -> str:
+        """Give the URL of what is found at a path."""
         base = self.settings.public_endpoint or str(self.request.url.origin())
-        return f"{base.rstrip('/')}/v2/images/{image.id}"
+        return f"{base.rstrip('/')}{path}"
 
     async def change(self, edit: Callable[[Image], Image], *, missing: str = "") -> Record:
         """Change the image that the path names, anew where somebody else changed it meanwhile.

@@ -35,6 +35,7 @@ async def open_service(settings: Settings) -> Service:
         policy,
         _protections(settings, policy),
         Checker(image_schema(settings.disk_formats, settings.container_formats)),
+        catalogue.definitions,
         holder,
     )
 

@@ -138,6 +138,76 @@ def image_schema(disk_formats: Sequence[str], container_formats: Sequence[str]) 
     }
 
 
+def _plain(name: str, properties: Mapping[str, Schema]) -> Schema:
+    """Describe a thing that is never sent, and so may one day have more."""
+    return {"name": name, "properties": properties}
+
+
+def _page(name: str, item: Schema) -> Schema:
+    """Describe a page without links to others."""
+    return {
+        "name": name,
+        "properties": {name: {"type": "array", "items": item}, "schema": {"type": "string"}},
+        "links": [{"rel": "describedby", "href": "{schema}"}],
+    }
+
+
+_READ_ONLY_TEXT: Final[Schema] = {"readOnly": True, "type": "string"}
+_JSON: Final[Schema] = {"type": ["null", "object"]}
+
+MEMBER: Final = _plain(
+    "member",
+    {
+        "member_id": text("An identifier for the image member (tenantId)"),
+        "image_id": text("An identifier for the image") | {"pattern": _UUID},
+        "created_at": text("Date and time of image member creation"),
+        "updated_at": text("Date and time of last modification of image member"),
+        "status": text("The status of this image member")
+        | {"enum": ["pending", "accepted", "rejected"]},
+        "schema": _READ_ONLY_TEXT,
+    },
+)
+MEMBERS: Final = _page("members", MEMBER)
+
+TASK: Final = _plain(
+    "task",
+    {
+        "id": text("An identifier for the task") | {"pattern": _UUID},
+        "type": text("The type of task represented by this content")
+        | {"enum": ["import", "api_image_import", "location_import"]},
+        "status": text("The current status of this task")
+        | {"enum": ["pending", "processing", "success", "failure"]},
+        "input": _JSON | {"description": "The parameters required by task, JSON blob"},
+        "result": _JSON | {"description": "The result of current task, JSON blob"},
+        "owner": text("An identifier for the owner of this task"),
+        "message": text(
+            "Human-readable informative message only included when appropriate (usually on failure)"
+        ),
+        "image_id": text("Image associated with the task"),
+        "request_id": text("Human-readable informative request-id"),
+        "user_id": text("User associated with the task"),
+        "expires_at": text(
+            "Datetime when this resource would be subject to removal", nullable=True
+        ),
+        "created_at": text("Datetime when this resource was created"),
+        "updated_at": text("Datetime when this resource was updated"),
+        "self": _READ_ONLY_TEXT,
+        "schema": _READ_ONLY_TEXT,
+    },
+)
+TASKS: Final = _page(
+    "tasks",
+    _plain(
+        "task",
+        {
+            name: schema
+            for name, schema in TASK["properties"].items()
+            if name not in ("input", "result", "message")
+        },
+    ),
+)
+
+
 def collection(name: str, item: Schema) -> Schema:
     """Describe a page of things."""
     return {

@@ -1,0 +1,5 @@
+"""Metadata definitions as the API has them."""
+
+from meltemi.region.api.metadefs.routes import ROUTES
+
+__all__ = ["ROUTES"]

@@ -1,0 +1,67 @@
+"""What every request about metadata definitions begins with."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from meltemi.errors import ForbiddenError, RefusedError, VanishedError
+from meltemi.model.definitions import Namespace
+from meltemi.region.api.schemas import Checker
+from meltemi.region.service import Call
+from meltemi.region.targets import of_namespace, of_project
+
+Answer = Callable[[Call], Awaitable[web.Response]]
+
+
+def bodiless(answer: Answer) -> Answer:
+    """Refuse a request that has a body where none is expected."""
+
+    async def handle(call: Call) -> web.Response:
+        if call.request.can_read_body:
+            raise RefusedError("A body is not expected with this request.")
+        return await answer(call)
+
+    return handle
+
+
+async def permitted(call: Call, rule: str, missing: str = "Namespace {} not found") -> Namespace:
+    """Give the namespace that the path names, if the rule allows something about it.
+
+    One that may not be seen is said not to exist, in the words of `missing`.
+    """
+    name = call.path["namespace"]
+    try:
+        namespace = await call.service.definitions.get(name, call.context.viewer)
+    except VanishedError:
+        raise VanishedError(missing.format(name)) from None
+    demand(call, rule, namespace)
+    return namespace
+
+
+def demand(call: Call, rule: str, namespace: Namespace | None = None) -> None:
+    """Raise ForbiddenError where a rule forbids something about a namespace, or about none."""
+    target = (
+        of_project(call.context)
+        if namespace is None
+        else of_namespace(namespace.name, namespace.owner, namespace.visibility)
+    )
+    call.service.policy.demand_of_namespace(call.context, rule, target)
+
+
+def allows(call: Call, rule: str, namespace: Namespace) -> bool:
+    """Say whether a rule allows something about a namespace."""
+    target = of_namespace(namespace.name, namespace.owner, namespace.visibility)
+    return call.service.policy.allows(call.context, rule, target)
+
+
+async def sent(call: Call, checker: Checker, *read_only: str) -> dict[str, Any]:
+    """Read a body that has a schema; ForbiddenError where it sets what only the service sets."""
+    body = await call.json()
+    if not isinstance(body, dict):
+        raise RefusedError("Unexpected body type. Expected a JSON object.")
+    for name in read_only:
+        if name in body:
+            raise ForbiddenError(f"Attribute '{name}' is read-only.")
+    checker.check(body)
+    return body
