@@ -23,7 +23,7 @@ NO_DATA: Final = dict.fromkeys(
     ("content", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
 )
 
-_COLUMNS: Final = tuple(column for column in images.c if column is not images.c.holder)
+COLUMNS: Final = tuple(column for column in images.c if column is not images.c.holder)
 
 
 def now() -> str:
@@ -78,7 +78,7 @@ def add(connection: Connection, record: Record) -> Record:
 
 def get(connection: Connection, image: str, seen: ColumnElement[bool]) -> Record:
     """Give an image of which a condition is true."""
-    row = connection.execute(select(*_COLUMNS).where(images.c.id == image, seen)).one_or_none()
+    row = connection.execute(select(*COLUMNS).where(images.c.id == image, seen)).one_or_none()
     if row is None:
         raise vanished(image)
     return to_record(row)
@@ -196,7 +196,7 @@ def _insert(connection: Connection, image: Image, values: dict[str, Any]) -> Rec
         "created_at": created,
         "updated_at": image.updated_at or created,
     }
-    return to_record(connection.execute(insert(images).values(values).returning(*_COLUMNS)).one())
+    return to_record(connection.execute(insert(images).values(values).returning(*COLUMNS)).one())
 
 
 def _update(
@@ -204,7 +204,7 @@ def _update(
 ) -> Row[*tuple[Any, ...]] | None:
     statement = update(images).where(images.c.id == image, condition)
     values |= {"version": images.c.version + 1, "updated_at": now()}
-    return connection.execute(statement.values(values).returning(*_COLUMNS)).one_or_none()
+    return connection.execute(statement.values(values).returning(*COLUMNS)).one_or_none()
 
 
 def _state(connection: Connection, image: str, *, lock: bool = False) -> Row[*tuple[Any, ...]]:
