@@ -77,10 +77,10 @@ def mended(server: Server) -> None:
 async def make(server: Server) -> AsyncIterator[Make]:
     async with AsyncExitStack() as stack:
 
-        def made(password: str = "", **options: Any) -> Counting:
+        def made(username: str = "", password: str = "", **options: Any) -> Counting:
             auth = v3.Password(
                 auth_url=server.url,
-                username=server.service_user,
+                username=username or server.service_user,
                 password=password or server.password,
                 user_domain_id="default",
                 project_name="service",
@@ -321,6 +321,11 @@ async def test_its_own_token_is_renewed_before_it_ends(make: Make) -> None:
     assert await identity._account.access() is access
     identity._account._access = replace(access, fresh_until=0.0)
     assert (await identity._account.access()).token != access.token
+
+
+async def test_the_role_service_is_all_that_it_needs(server: Server, make: Make) -> None:
+    server.user("meltemi", server.password, "service", ["service"])
+    assert (await make("meltemi").context(token(server))).user
 
 
 async def test_a_region_that_is_not_let_in_cannot_tell(server: Server, make: Make) -> None:

@@ -1,11 +1,23 @@
 """meltemi-region.yaml: what it says, what holds without it, and what each mistake is called."""
 
+import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from meltemi.documents.fields import Entry
 from meltemi.errors import ConfigurationError
-from meltemi.region.settings import Settings, load_settings
+from meltemi.region.settings import (
+    KeystoneSettings,
+    Limits,
+    Settings,
+    TlsSettings,
+    WebDownload,
+    load_settings,
+)
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "region-settings.md"
 
 FILE = """\
 version: 1
@@ -156,3 +168,14 @@ def test_a_plugin_that_does_not_log_in_is_refused(tmp_path: Path) -> None:
     text = "version: 1\nkeystone: {auth_type: none, auth: {endpoint: 'http://keystone.example'}}\n"
     with pytest.raises(ConfigurationError, match="'none' is not a way to log in at Keystone"):
         load_settings(write(tmp_path, text), {})
+
+
+def test_the_example_of_the_documentation(tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    assert load_settings(write(tmp_path, example), {}).keystone
+
+
+@pytest.mark.parametrize("entry", [Settings, TlsSettings, KeystoneSettings, Limits, WebDownload])
+def test_the_documentation_names_every_key(entry: type[Entry]) -> None:
+    tables = "".join(line for line in PAGE.read_text().splitlines() if line.startswith("|"))
+    assert [name for name in entry.model_fields if f"`{name}`" not in tables] == []
