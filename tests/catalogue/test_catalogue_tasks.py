@@ -103,17 +103,21 @@ async def test_an_import_that_succeeds(catalogue: SqlCatalogue) -> None:
     await catalogue.tasks.advance(task.id, holder=HOLDER, message="half")
     held = await catalogue.tasks.get(task.id, OWNER)
     assert (held.status, held.message, held.expires_at) == ("processing", "half", None)
-    content = data(7, virtual_size=9)
+    content = data(3 * 2**20 + 7, virtual_size=9)
     carried = Carried("qcow2", "ovf", {"os_type": "linux", "k": "w"})
     record = await catalogue.tasks.succeed(task.id, holder=HOLDER, content=content, carried=carried)
     assert await catalogue.get(image, ADMIN) == record
     made = record.image
-    assert (record.content, made.status, made.size) == (content.id, "active", 7)
+    assert (record.content, made.status, made.size) == (content.id, "active", content.size)
     assert (made.virtual_size, made.hashes) == (9, content.hashes)
     assert (made.disk_format, made.container_format) == ("qcow2", "ovf")
     assert made.properties == {"k": "w", "os_type": "linux", IMPORTING: "", FAILED: ""}
     done = await catalogue.tasks.get(task.id, OWNER)
-    assert (done.status, done.message, done.result) == ("success", "", {"image_id": image})
+    assert (done.status, done.message, done.result) == (
+        "success",
+        "Copied 3 MiB",
+        {"image_id": image},
+    )
     assert (done.expires_at or "") > (done.updated_at or "") > (task.created_at or "")
 
 
@@ -152,7 +156,8 @@ async def test_an_import_that_fails(catalogue: SqlCatalogue) -> None:
         None,
     )
     again = a_task(task.image_id)
-    begun = await catalogue.tasks.begin(again, expected=["queued"], store="s", holder=HOLDER)
+    added, begun = await catalogue.tasks.begin(again, expected=["queued"], store="s", holder=HOLDER)
+    assert added == await catalogue.tasks.get(again.id, OWNER)
     assert begun.image.properties == {"k": "v", IMPORT_TASK: again.id, IMPORTING: "s", FAILED: ""}
 
 

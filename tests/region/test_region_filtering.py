@@ -28,7 +28,7 @@ class Names(AbstractResolver):
     ) -> list[ResolveResult]:
         del family
         self.asked += 1
-        answers = self._answers[host.split(".")[0]]
+        answers = self._answers[host.split(".", maxsplit=1)[0]]
         found = answers.pop(0) if len(answers) > 1 else answers[0]
         return [
             {
@@ -157,7 +157,7 @@ async def test_names_that_lead_to_what_is_not_allowed() -> None:
     web = Web(rules(), names)
     for text in ("http://good.example/", "http://mixed.example/"):
         assert await web.check(text) == text
-    with pytest.raises(RefusedError, match="does not pass filtering: http://bad.example/"):
+    with pytest.raises(RefusedError, match=r"filtering: http://bad\.example/"):
         await web.check("http://bad.example/")
     for text in ("http://localhost/", "http://127.0.0.1/", "http://[::ffff:10.0.0.1]/"):
         with pytest.raises(RefusedError):

@@ -113,7 +113,7 @@ def test_an_image_is_given_what_the_web_has(place: Service, site: Website) -> No
     place.change(image, name="new", os_type="linux")
     gate.set()
     ended = end_of(place, image)
-    assert (ended["status"], ended["message"]) == ("success", "")
+    assert (ended["status"], ended["message"]) == ("success", "Copied 5 MiB")
     assert ended["expires_at"] > ended["updated_at"]
     shown = place.show(image)
     assert (shown["status"], shown["name"], shown["os_type"]) == ("active", "new", "linux")
@@ -290,7 +290,7 @@ def test_formats_are_needed_before_an_import(place: Service) -> None:
 
 def test_a_copy_where_there_is_one_store(place: Service) -> None:
     image = place.put("copied", b"data")
-    with pytest.raises(RefusedError, match="400(?s:.*)already present at store"):
+    with pytest.raises(RefusedError, match=r"400(?s:.*)already present at store"):
         begin(place, image, "copy-image")
     begin(place, image, "copy-image", all_stores=True)
     assert tasks(place, image) == []
@@ -323,13 +323,20 @@ def test_a_store_can_be_named_in_a_header(place: Service, site: Website) -> None
     url = f"/v2/images/{image}"
     body = json.dumps({"method": {"name": "web-download", "uri": site.put("/named", DATA)}})
     twice = json.dumps({**json.loads(body), "stores": ["chunks"]})
-    assert _answer(place, "PUT", f"{url}/file", "tape", "data", BINARY) == 400
-    assert _answer(place, "POST", f"{url}/import", "tape", body) == 409
-    assert _answer(place, "POST", f"{url}/import", "chunks", twice) == 400
-    assert _answer(place, "POST", f"{url}/import", "chunks", body) == 202
+
+    def put(store: str) -> int:
+        return _answer(place, "PUT", f"{url}/file", "data", store=store, kind=BINARY)
+
+    def post(store: str, body: str) -> int:
+        return _answer(place, "POST", f"{url}/import", body, store=store)
+
+    assert put("tape") == 400
+    assert post("tape", body) == 409
+    assert post("chunks", twice) == 400
+    assert post("chunks", body) == 202
     assert end_of(place, image)["status"] == "success"
-    other = place.put("other", None)
-    assert _answer(place, "PUT", f"/v2/images/{other}/file", "chunks", "data", BINARY) == 204
+    url = f"/v2/images/{place.put('other', None)}"
+    assert put("chunks") == 204
 
 
 def test_more_imports_than_are_done_at_once(place: Service, site: Website) -> None:
@@ -349,14 +356,14 @@ def test_methods_that_are_switched_off(tmp_path: Path) -> None:
     with Region(tmp_path / "region", settings={"import_methods": ["copy-image"]}) as server:
         place = Service(server)
         image = place.put("image", None)
-        with pytest.raises(RefusedError, match="404(?s:.*)not available at this site"):
+        with pytest.raises(RefusedError, match=r"404(?s:.*)not available at this site"):
             stage(place, image)
-        with pytest.raises(RefusedError, match="400(?s:.*)Unknown import method name"):
+        with pytest.raises(RefusedError, match=r"400(?s:.*)Unknown import method name"):
             begin(place, image)
 
 
 def _answer(
-    place: Service, method: str, path: str, store: str, body: str, kind: str = "application/json"
+    place: Service, method: str, path: str, body: str, *, store: str, kind: str = "application/json"
 ) -> int:
     with closing(http.client.HTTPConnection("127.0.0.1", place.server.port, timeout=120)) as line:
         line.request(method, path, body, {"x-image-meta-store": store, "Content-Type": kind})

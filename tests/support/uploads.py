@@ -8,7 +8,7 @@ from tests.support.glance import Service
 
 
 class Upload:
-    """The data of one image on its way, or what is staged for it; given up at the end of a `with` block."""
+    """One image's data on its way, or what is staged; given up at the end of a `with` block."""
 
     def __init__(self, place: Service, image: str, length: int, *, to: str = "file") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", place.server.port, timeout=300)

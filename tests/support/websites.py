@@ -27,7 +27,7 @@ class Website:
         site = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802 - the library's name
+            def do_GET(self) -> None:
                 site.asked.append((self.path, dict(self.headers.items())))
                 site.answer(self, site.pages.get(self.path, Page(status=404)))
 

@@ -65,12 +65,11 @@ def add(connection: Connection, task: Task, holder: str | None = None) -> Task:
 
 def begin(
     connection: Connection, task: Task, expected: Sequence[str], store: str, holder: str
-) -> Record:
+) -> tuple[Task, Record]:
     """Take in a pending task, and let it import its image."""
     image = task.image_id or ""
     record = importing.begin(connection, image, expected, task=task.id, store=store, holder=holder)
-    add(connection, task, holder)
-    return record
+    return add(connection, task, holder), record
 
 
 def advance(connection: Connection, task: str, holder: str, message: str) -> None:
@@ -89,14 +88,14 @@ def succeed(
     carried: Carried | None,
 ) -> Record:
     """End a task well."""
-    values = {"status": "success", "message": "", "expires_at": _end(), "holder": None}
-    found = _change(connection, task, holder, values)
-    image = found.image_id or ""
-    result = {"image_id": image}
-    connection.execute(update(tasks).where(tasks.c.id == task).values(result=result))
-    return importing.finish(
+    values = {"status": "success", "expires_at": _end(), "holder": None}
+    image = _change(connection, task, holder, values).image_id or ""
+    record = importing.finish(
         connection, image, holder, content=content, virtual_size=virtual_size, carried=carried
     )
+    told = {"result": {"image_id": image}, "message": f"Copied {_mebibytes(record)} MiB"}
+    connection.execute(update(tasks).where(tasks.c.id == task).values(told))
+    return record
 
 
 def fail(connection: Connection, task: str, message: str, holder: str) -> bool:
@@ -174,6 +173,10 @@ def _failure(message: str) -> dict[str, Any]:
         "updated_at": now(),
         "holder": None,
     }
+
+
+def _mebibytes(record: Record) -> int:
+    return (record.image.size or 0) // 2**20
 
 
 def _end() -> str:

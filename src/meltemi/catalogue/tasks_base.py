@@ -24,11 +24,11 @@ class Tasks(Protocol):
 
     async def begin(
         self, task: Task, *, expected: Sequence[str], store: str, holder: str
-    ) -> Record:
+    ) -> tuple[Task, Record]:
         """Take in a pending task, and hold the image that it imports, which is `importing` now.
 
-        The image shows the task and the store. Nothing is done, and ConflictError raised, where
-        its status is none of those expected, or somebody holds it.
+        Give the task with its times. The image shows the task and the store. Nothing is done, and
+        ConflictError raised, where its status is none of those expected, or somebody holds it.
         """
 
     async def advance(self, task: str, *, holder: str, message: str = "") -> None:
@@ -48,7 +48,8 @@ class Tasks(Protocol):
     ) -> Record:
         """End a task well: its image is active, with the content and with what it carries over.
 
-        Without a content, the image has what was staged, of which `virtual_size` is now known.
+        Without a content, the image has what was staged, of which `virtual_size` is now known. The
+        task's result names the image, its message how much data there is.
         """
 
     async def fail(self, task: str, message: str, *, holder: str) -> bool:

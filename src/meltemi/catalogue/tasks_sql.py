@@ -22,7 +22,7 @@ class SqlTasks:
 
     async def begin(
         self, task: Task, *, expected: Sequence[str], store: str, holder: str
-    ) -> Record:
+    ) -> tuple[Task, Record]:
         """Take in a task, and let it import its image."""
         work = partial(tasks.begin, task=task, expected=expected, store=store, holder=holder)
         return await self._database.write(work)

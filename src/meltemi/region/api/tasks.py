@@ -36,7 +36,7 @@ async def listing(call: Call) -> web.Response:
     try:
         found = await call.service.tasks.page(wanted)
     except VanishedError as error:
-        raise RefusedError(str(error)) from error
+        raise RefusedError(f"Task with the given id {wanted.marker} was not found") from error
     query.pop("marker", None)
     body: dict[str, Any] = {
         "tasks": [_outline(task) for task in found],
@@ -96,7 +96,9 @@ async def create(call: Call) -> web.Response:
             message="Images are imported by POST /v2/images/{image_id}/import.",
         )
         task = await call.service.tasks.add(task)
-    return document(_whole(task), status=201, headers={"Location": f"/v2/tasks/{task.id}"})
+    return document(
+        _whole(task), status=201, headers={"Location": call.url(f"/v2/tasks/{task.id}")}
+    )
 
 
 async def _must_be_fetchable(call: Call, location: object) -> None:
@@ -128,8 +130,7 @@ async def _import(call: Call, given: Mapping[str, Any]) -> Task:
         return await call.service.tasks.add(failed)
     task = task_of(call, "import", record.image.id, given)
     source = call.service.web.fetch(given["import_from"])
-    await begin_import(call.service, task, "queued", source)
-    return await call.service.tasks.get(task.id, call.context.viewer)
+    return await begin_import(call.service, task, "queued", source)
 
 
 async def _made(call: Call, given: Mapping[str, Any]) -> Record:

@@ -33,19 +33,20 @@ _INTERNAL: Final = "Task failed due to Internal Error"
 _log: Final = logging.getLogger(__name__)
 
 
-async def begin_import(service: Service, task: Task, expected: str, source: Source | None) -> None:
-    """Take in a task and begin to import its image, which has to be in a status.
+async def begin_import(service: Service, task: Task, expected: str, source: Source | None) -> Task:
+    """Take in a task and begin to import its image, which has to be in a status; give the task.
 
     The image is held and at work on, or neither, also where the request ends in the middle.
     """
 
-    async def begin() -> None:
-        record = await service.tasks.begin(
+    async def begin() -> Task:
+        added, record = await service.tasks.begin(
             task, expected=(expected,), store=STORE, holder=service.holder
         )
-        service.background.start(_import(service, task, record, source))
+        service.background.start(_import(service, added, record, source))
+        return added
 
-    await asyncio.shield(asyncio.create_task(begin()))
+    return await asyncio.shield(asyncio.create_task(begin()))
 
 
 async def _import(service: Service, task: Task, record: Record, source: Source | None) -> None:
