@@ -12,6 +12,7 @@ from meltemi.errors import (
     ConflictError,
     CorruptionError,
     MeltemiError,
+    QuotaError,
     StoreError,
     VanishedError,
 )
@@ -93,6 +94,9 @@ async def _bring(service: Service, task: Task, image: Image, source: Source) -> 
         if carried is not None:
             formats = (carried.disk_format, carried.container_format)
             image = replace(image, disk_format=formats[0], container_format=formats[1])
+        largest = service.settings.limits.image_size_cap
+        if (fetched.length or 0) > largest:
+            raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
         data = _watched(service, task, fetched.data)
         content = await take(service, image, data, fetched.length)
     try:

@@ -1,5 +1,6 @@
 """Images from the web: fetched from where the operator lets users have them fetched."""
 
+import logging
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,8 @@ from meltemi.errors import InterruptedTransfer, RefusedError
 from meltemi.region.imports.filtering import Filter
 from meltemi.region.imports.source import Fetched
 from meltemi.region.settings import WebDownload
+
+_log: Final = logging.getLogger(__name__)
 
 _HOPS: Final = 10
 """How often a source may send elsewhere."""
@@ -82,7 +85,9 @@ class Web:
         try:
             asked = session.get(url, allow_redirects=False, headers=_HEADERS)
             return await stack.enter_async_context(asked)
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, UnicodeError):
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL, UnicodeError) as error:
+            # Users are not told which of their network's hosts there are.
+            _log.info("host %s: not fetched from: %s", host, error)
             raise RefusedError(f"{url}: it cannot be reached, or is not allowed") from None
         except (TimeoutError, aiohttp.ClientError) as error:
             raise _broken(str(url), error) from error
