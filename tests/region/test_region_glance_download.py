@@ -11,6 +11,7 @@ from lab import Cloud, Region
 from lab.cloud import MEMBER, PROJECT
 from tests.support.glance import Json, RefusedError, Service, some_data
 from tests.support.waiting import eventually
+from tests.support.websites import Website
 
 pytestmark = pytest.mark.services
 
@@ -152,3 +153,25 @@ def test_tasks_are_for_administrators(place: Service, cloud: Cloud) -> None:
     assert len(admin.call("GET", "/v2/info/stores/detail")["stores"]) == 1
     task = download(place, image, image)
     assert admin.call("GET", f"/v2/tasks/{task['id']}")["user_id"] == task["user_id"]
+
+
+def test_a_region_that_is_none(place: Service, cloud: Cloud) -> None:
+    """What a catalogue names is asked with the user's token; nobody else gets that."""
+    other = "0c0b1d8a-1b1e-4d5e-8d0c-0e6f2a3b4c5d"
+    path = f"/v2/images/{other}"
+    json = {"Content-Type": "application/json"}
+    with Website() as site, Website() as thief:
+        cloud.keystone.endpoint("image", "Odd", site.url)
+        elsewhere = {"Location": thief.put(path, b"{}", headers=json)}
+        for page, words in (
+            ({"status": 302, "headers": elsewhere}, "302 Found"),
+            ({"data": b"{", "headers": json}, "no image"),
+            ({"data": b"[]", "headers": json}, "no image"),
+            ({"data": b"{}", "headers": json}, "no image"),
+            ({"data": b"x"}, "unexpected mimetype"),
+        ):
+            site.put(path, **page)
+            task = download(place, place.put("image", None), other, glance_region="Odd")
+            assert words in task["message"]
+        assert {"X-Auth-Token"} <= dict(site.asked[0][1]).keys()
+        assert thief.asked == []

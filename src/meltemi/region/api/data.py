@@ -15,8 +15,7 @@ from meltemi.errors import (
 from meltemi.model.record import Record
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
-from meltemi.region.data.uploading import fill, must_have_formats
-from meltemi.region.data.uploading import stage as keep_staged
+from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
 from meltemi.region.service import Call
 
 BINARY = "application/octet-stream"
@@ -111,13 +110,13 @@ def unknown_store(name: object) -> str:
     return f"Store for identifier {name} not found"
 
 
-def _must_be_a_store(request: web.Request) -> None:
-    store = request.headers.get("x-image-meta-store", STORE)
-    if store != STORE:
-        raise RefusedError(unknown_store(store))
-
-
 async def body_of(request: web.Request) -> AsyncIterator[bytes]:
     """Give a request's body as it comes."""
     async for piece in request.content.iter_any():
         yield piece
+
+
+def _must_be_a_store(request: web.Request) -> None:
+    store = request.headers.get("x-image-meta-store", STORE)
+    if store != STORE:
+        raise RefusedError(unknown_store(store))

@@ -40,7 +40,7 @@ async def fill(
     return await _receive(service, image.id, data, length, "saving")
 
 
-async def stage(
+async def keep_staged(
     service: Service, image: Image, data: AsyncIterator[bytes], length: int | None
 ) -> Record:
     """Store data for a queued image that is imported later, and inspected only then."""

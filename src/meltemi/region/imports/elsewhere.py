@@ -57,7 +57,7 @@ class Elsewhere:
             try:
                 async with session.get(url, allow_redirects=False) as answer:
                     _must_be_ok(url, answer)
-                    length, hashes, carried = _read(image, await answer.json())
+                    length, hashes, carried = _read(image, await _body(url, answer))
                 async with session.get(f"{url}/file", allow_redirects=False) as answer:
                     _must_be_ok(url, answer)
                     data = self._verified(image, _pieces(url, answer), hashes)
@@ -87,6 +87,16 @@ class Elsewhere:
 def _must_be_ok(url: str, answer: aiohttp.ClientResponse) -> None:
     if answer.status != HTTPStatus.OK:
         raise RefusedError(f"{url}: the answer is {answer.status} {answer.reason}")
+
+
+async def _body(url: str, answer: aiohttp.ClientResponse) -> Mapping[str, Any]:
+    try:
+        body = await answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or not {"disk_format", "container_format"} <= body.keys():
+        raise RefusedError(f"{url}: what it answers is no image")
+    return body
 
 
 async def _pieces(url: str, answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
