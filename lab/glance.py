@@ -85,6 +85,14 @@ class Glance(WsgiServer):
             self._registered = True
         return super().wait_ready(timeout)
 
+    def load_metadefs(self) -> Path:
+        """Load the metadata definitions that Glance ships; return the folder they are in."""
+        definitions = self.venv / "etc/glance/metadefs"
+        config = self.folder / "glance-api.conf"
+        arguments = ("--config-file", str(config), "db_load_metadefs", str(definitions))
+        manage(self.venv, "glance-manage", *arguments)
+        return definitions
+
     def kill(self) -> None:
         """End the service at once, and its front."""
         if self._front:
