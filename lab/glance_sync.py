@@ -7,7 +7,7 @@ past Python 3.11's stricter argparse.
 import sys
 
 from glance.cmd import manage  # type: ignore[import-not-found]
-from oslo_config import cfg  # type: ignore[import-not-found]
+from oslo_config import cfg
 
 if __name__ == "__main__":
     cfg.CONF([], project="glance", default_config_files=[sys.argv[1]])

@@ -122,10 +122,14 @@ def as_qcow2(raw: Path, *, compressed: bool = False) -> Path:
     def make(draft: Path, work: Path) -> None:
         del work
         squeeze = ["-c"] if compressed else []
-        tool = program("qemu-img", "qemu-utils")
-        _run(tool, "convert", "-f", "raw", "-O", "qcow2", *squeeze, raw, draft)
+        qemu_img("convert", "-f", "raw", "-O", "qcow2", *squeeze, raw, draft)
 
     return _cached(f"{raw.stem}{'.c' if compressed else ''}.qcow2", make)
+
+
+def qemu_img(*arguments: str | Path) -> None:
+    """Run qemu-img, which is installed where it is missing."""
+    _run(program("qemu-img", "qemu-utils"), *arguments)
 
 
 def _cached(name: str, make: Callable[[Path, Path], None]) -> Path:

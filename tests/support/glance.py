@@ -1,4 +1,4 @@
-"""A plain client of a real Glance, for what a test puts there and for what it finds there.
+"""A plain client of a real Image service, for what a test puts there and for what it finds there.
 
 It shares nothing with the code under test.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from lab import Glance, Postgres, images
+from lab import Glance, Postgres, Region, images
 
 _PATCH: Final = "application/openstack-images-v2.1-json-patch"
 _DATA: Final = "application/octet-stream"
@@ -42,7 +42,7 @@ class Service:
 
     def __init__(
         self,
-        server: Glance,
+        server: Glance | Region,
         postgres: Postgres | None = None,
         *,
         token: str = "",
@@ -206,6 +206,7 @@ class Service:
 
     def wipe(self) -> None:
         """Take every image away as if it had never been: no id stays burnt."""
+        assert isinstance(self.server, Glance)
         self.sql("TRUNCATE images CASCADE")
         for path in self.server.store.iterdir():
             path.unlink()

@@ -46,13 +46,29 @@ class Catalogue(Protocol):
         StaleRecordError where it has changed since.
         """
 
+    async def hold(
+        self, image: str, *, expected: Sequence[str], status: str, holder: str
+    ) -> Record:
+        """Change an image's status, on condition that it is one of those expected, for a holder.
+
+        From now on the holder, a process whose heart beats, is at work on the image. Raise
+        ConflictError where the status is another.
+        """
+
     async def move(
-        self, image: str, *, expected: Sequence[str], status: str, content: Content | None = None
+        self,
+        image: str,
+        *,
+        expected: Sequence[str],
+        status: str,
+        content: Content | None = None,
+        holder: str | None = None,
     ) -> Record:
         """Change an image's status, on condition that it is one of those expected.
 
         With `content`, the image gets that data, its sizes and hashes; no image can have had it
-        before. `queued` takes data away. Raise ConflictError where the status is another.
+        before. `queued` takes data away. With `holder`, it must be the one that holds the image;
+        nobody holds it afterwards. Raise ConflictError where any of it is otherwise.
         """
 
     async def remove(self, image: str) -> Content | None:
@@ -66,6 +82,15 @@ class Catalogue(Protocol):
         """Take in a new image that has the content of another, its sizes and hashes.
 
         ConflictError where the other has no data, or the new id is or ever was in use.
+        """
+
+    async def beat(self, holder: str) -> Mapping[str, int]:
+        """Let a holder's heart beat, for the first time or once more; give all hearts' counts."""
+
+    async def bury(self, holder: str) -> Sequence[str]:
+        """Give back what a holder held, whose heart beats no more; it can move nothing any more.
+
+        Images that were to get data are queued again. Give their ids.
         """
 
     async def loose(self, limit: int = 1000) -> Sequence[Content]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue.schema import contents, ids, images
@@ -23,7 +23,7 @@ NO_DATA: Final = dict.fromkeys(
     ("content", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
 )
 
-_COLUMNS: Final = tuple(images.c)
+COLUMNS: Final = tuple(column for column in images.c if column is not images.c.holder)
 
 
 def now() -> str:
@@ -78,7 +78,7 @@ def add(connection: Connection, record: Record) -> Record:
 
 def get(connection: Connection, image: str, seen: ColumnElement[bool]) -> Record:
     """Give an image of which a condition is true."""
-    row = connection.execute(select(*_COLUMNS).where(images.c.id == image, seen)).one_or_none()
+    row = connection.execute(select(*COLUMNS).where(images.c.id == image, seen)).one_or_none()
     if row is None:
         raise vanished(image)
     return to_record(row)
@@ -95,21 +95,42 @@ def change(connection: Connection, record: Record) -> Record:
     return to_record(row)
 
 
+def hold(
+    connection: Connection, image: str, expected: Sequence[str], status: str, holder: str
+) -> Record:
+    """Change an image's status where it is one of those expected, for a holder at work on it."""
+    return _moved(connection, image, expected, {"status": status, "holder": holder})
+
+
 def move(
     connection: Connection,
     image: str,
     expected: Sequence[str],
     status: str,
+    *,
     content: Content | None,
+    holder: str | None,
 ) -> Record:
     """Change an image's status where it is one of those expected; give it data, or take it away."""
-    values: dict[str, Any] = {"status": status}
+    values: dict[str, Any] = {"status": status, "holder": None}
     if content is not None:
         values |= _of(content)
         _remember(connection, content)
     elif status == "queued":
         values |= NO_DATA
-    row = _update(connection, image, images.c.status.in_(expected), values)
+    return _moved(connection, image, expected, values, holder)
+
+
+def _moved(
+    connection: Connection,
+    image: str,
+    expected: Sequence[str],
+    values: dict[str, Any],
+    holder: str | None = None,
+) -> Record:
+    held = true() if holder is None else images.c.holder == holder
+    status = values["status"]
+    row = _update(connection, image, images.c.status.in_(expected) & held, values)
     if row is None:
         found = _state(connection, image).status
         raise ConflictError(
@@ -175,7 +196,7 @@ def _insert(connection: Connection, image: Image, values: dict[str, Any]) -> Rec
         "created_at": created,
         "updated_at": image.updated_at or created,
     }
-    return to_record(connection.execute(insert(images).values(values).returning(*_COLUMNS)).one())
+    return to_record(connection.execute(insert(images).values(values).returning(*COLUMNS)).one())
 
 
 def _update(
@@ -183,7 +204,7 @@ def _update(
 ) -> Row[*tuple[Any, ...]] | None:
     statement = update(images).where(images.c.id == image, condition)
     values |= {"version": images.c.version + 1, "updated_at": now()}
-    return connection.execute(statement.values(values).returning(*_COLUMNS)).one_or_none()
+    return connection.execute(statement.values(values).returning(*COLUMNS)).one_or_none()
 
 
 def _state(connection: Connection, image: str, *, lock: bool = False) -> Row[*tuple[Any, ...]]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from meltemi.catalogue.images import to_record, vanished
+from meltemi.catalogue.images import COLUMNS, to_record, vanished
 from meltemi.catalogue.schema import NAMED, images, members
 from meltemi.model.listing import Condition, Listing, Operator, Viewer
 from meltemi.model.record import Record
@@ -47,7 +47,7 @@ _SORTABLE: Final[Mapping[str, ColumnElement[Any]]] = {
 
 def page(connection: Connection, listing: Listing) -> list[Record]:
     """Give a page of images."""
-    statement = select(*images.c).where(*_conditions(connection, listing))
+    statement = select(*COLUMNS).where(*_conditions(connection, listing))
     if listing.marker is not None:
         statement = statement.where(_after(connection, listing, listing.marker))
     for key, descends in listing.order:

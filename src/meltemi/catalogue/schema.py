@@ -50,6 +50,7 @@ images = Table(
     Column("content", ORDERED, ForeignKey("contents.id")),
     Column("name", ORDERED),
     Column("status", ORDERED, nullable=False),
+    Column("holder", ORDERED),
     Column("visibility", ORDERED, nullable=False),
     Column("owner", ORDERED),
     Column("size", BigInteger),
@@ -69,6 +70,14 @@ images = Table(
     Column("properties", DOCUMENT, nullable=False),
 )
 
+holders = Table(
+    "holders",
+    metadata,
+    Column("id", ORDERED, primary_key=True),
+    Column("beats", BigInteger, nullable=False),
+)
+"""Processes that bring images their data, and how often their hearts have beaten."""
+
 members = Table(
     "members",
     metadata,
@@ -87,6 +96,7 @@ Index("images_by_update", images.c.updated_at, images.c.created_at, images.c.id)
 Index("images_by_name", NAMED, images.c.created_at, images.c.id)
 Index("images_by_owner", images.c.owner)
 Index("images_by_content", images.c.content)
+Index("images_by_holder", images.c.holder)
 Index("images_by_hash", images.c.os_hash_value)
 Index("members_by_project", members.c.project)
 for column in (images.c.properties, images.c.tags):

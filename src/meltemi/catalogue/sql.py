@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from meltemi.catalogue import images, listing, members, migrations
+from meltemi.catalogue import holders, images, listing, members, migrations
 from meltemi.catalogue.database import Database
 from meltemi.catalogue.definitions_sql import SqlDefinitions
 from meltemi.model.image import Member
@@ -54,13 +54,34 @@ class SqlCatalogue:
         """Replace an image's metadata, unless it has changed since."""
         return await self._database.write(partial(images.change, record=record))
 
+    async def hold(
+        self, image: str, *, expected: Sequence[str], status: str, holder: str
+    ) -> Record:
+        """Change an image's status for a holder that is at work on it."""
+        return await self._database.write(
+            partial(images.hold, image=image, expected=expected, status=status, holder=holder)
+        )
+
     async def move(
-        self, image: str, *, expected: Sequence[str], status: str, content: Content | None = None
+        self,
+        image: str,
+        *,
+        expected: Sequence[str],
+        status: str,
+        content: Content | None = None,
+        holder: str | None = None,
     ) -> Record:
         """Change an image's status, on condition that it is one of those expected."""
-        return await self._database.write(
-            partial(images.move, image=image, expected=expected, status=status, content=content)
-        )
+        work = partial(images.move, image=image, expected=expected, status=status)
+        return await self._database.write(partial(work, content=content, holder=holder))
+
+    async def beat(self, holder: str) -> Mapping[str, int]:
+        """Let a holder's heart beat once more."""
+        return await self._database.write(partial(holders.beat, holder=holder))
+
+    async def bury(self, holder: str) -> Sequence[str]:
+        """Give back what a dead holder held."""
+        return await self._database.write(partial(holders.bury, holder=holder))
 
     async def remove(self, image: str) -> Content | None:
         """Delete an image; give its content where no other image has it."""

@@ -64,7 +64,7 @@ def read_document(file: Path) -> Document:
 
     The data of an empty one is None.
     """
-    text = _read_text(file)
+    text = read_text(file)
     try:
         root = yaml.compose(text, _Loader)
         document = _Builder().build(root) if root else Document()
@@ -161,7 +161,8 @@ def dotted(place: Place) -> str:
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place).lstrip(".")
 
 
-def _read_text(file: Path) -> str:
+def read_text(file: Path) -> str:
+    """Read a file that people write; raise ConfigurationError where it cannot be one."""
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)

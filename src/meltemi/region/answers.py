@@ -29,6 +29,7 @@ _USUAL: Final = {
     400: "The server could not comply with the request since it is either malformed or otherwise "
     "incorrect.",
     403: "Access was denied to this resource.",
+    405: "The method {method} is not allowed for this resource. ",
     404: "The resource could not be found.",
     409: "There was a conflict when trying to complete your request.",
     410: "This resource is no longer available.  No forwarding address is given.",
@@ -39,7 +40,10 @@ _USUAL: Final = {
 }
 """What an answer says where nothing better is known."""
 
-_BREAKS: Final = "<br /><br />\n"
+_USUAL_BODY: Final = "{text}<br /><br />\n{detail}\n\n"
+_SHORT_BODY: Final = "{text}<br /><br />\n{detail}"
+_SHORT: Final = frozenset({405, 415})
+"""Statuses whose body WebOb writes in the short form."""
 
 _HTML: Final = """<html>
  <head>
@@ -70,23 +74,28 @@ def refusal(
 ) -> web.Response:
     """Answer with an error in the form that the client accepts."""
     title = _TITLES.get(status) or HTTPStatus(status).phrase
-    text = explanation or _USUAL.get(status, title)
+    text = explanation or _USUAL.get(status, title).format(method=request.method)
+    template = _SHORT_BODY if status in _SHORT else _USUAL_BODY
     form = _form(request.headers.get("Accept", ""))
     line = f"{status} {title}"
     if form == "application/json":
-        message = f"{text}{_BREAKS}{detail}\n\n"
+        message = template.format(text=text, detail=detail)
         return document({"message": message, "code": line, "title": title}, status, headers)
     if form == "text/html":
-        escaped = f"{html.escape(text)}{_BREAKS}{html.escape(detail)}\n\n"
+        escaped = template.format(text=html.escape(text), detail=html.escape(detail))
         body = _HTML.format(status=line, body=escaped)
     else:
-        plain = re.sub("<[^>]*>", "", text)
-        body = f"{line}\n\n{plain}\n\n {re.sub('<[^>]*>', '', detail)}  "
+        body = f"{line}\n\n{_stripped(template.format(text=text, detail=detail))}"
     return web.Response(
         status=status,
         body=body.encode(),
         headers={**(headers or {}), "Content-Type": f"{form}; charset=UTF-8"},
     )
+
+
+def _stripped(text: str) -> str:
+    """Make plain text of HTML, as WebOb does."""
+    return re.sub("<[^>]*>", "", re.sub("<br[^>]*>", "\n", text.replace("\n", " ")))
 
 
 def of_error(request: web.Request, error: MeltemiError) -> web.Response:

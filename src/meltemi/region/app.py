@@ -18,7 +18,8 @@ from meltemi.region.api import (
     tags,
     usage,
 )
-from meltemi.region.api.versions import versions
+from meltemi.region.api.versions import MINOR_VERSIONS, versions
+from meltemi.region.inflight import InFlight
 from meltemi.region.service import Call, Service
 
 _log: Final = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 CALL: Final = web.RequestKey("call", Call)
 LARGEST_BODY: Final = 2**20
 """Bytes of JSON that a request may have; data of images is not limited by it."""
+
+_METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
+"""In the order in which Glance tells them."""
 
 _IMAGE: Final = "/v2/images/{image_id}"
 
@@ -58,8 +62,13 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
 """Every resource of the API that wants to know who asks."""
 
 
-def application(service: Service) -> web.Application:
+def application(service: Service, in_flight: InFlight) -> web.Application:
     """Put a region's answers behind their paths."""
+
+    @web.middleware
+    async def counting(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
+        with in_flight.one_more():
+            return await handler(request)
 
     @web.middleware
     async def answering(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
@@ -73,7 +82,9 @@ def application(service: Service) -> web.Application:
             _log.exception("%s %s: a defect", request.method, request.path)
             return refusal(request, 500)
 
-    app = web.Application(middlewares=[_identified, answering], client_max_size=LARGEST_BODY)
+    app = web.Application(
+        middlewares=[counting, _identified, answering], client_max_size=LARGEST_BODY
+    )
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, _handling(handler))
     app.router.add_get("/healthcheck", _healthy)
@@ -84,22 +95,27 @@ async def _answered(
     service: Service, request: web.Request, handler: RequestHandler
 ) -> web.StreamResponse:
     """Answer what is of this API's version; tell all else which versions there are."""
-    if request.path == "/healthcheck":
+    path = "/" + request.path.lstrip("/")
+    if path == "/healthcheck":
         return await handler(request)
-    if request.path.split("/")[1] == "versions":
+    first, _, rest = path[1:].partition("/")
+    if first == "versions":
         return versions(service, request)
-    if request.path != "/v2" and not request.path.startswith("/v2/"):
+    if first != "v2" and first not in MINOR_VERSIONS:
         return versions(service, request, status=300)
     service.policy.refresh()
     context = await service.identity.authenticate(request.headers)
     request[REQUEST_ID] = context.request_id
-    request[CALL] = Call(service, context, request)
+    found = request.match_info
+    if path != request.path or first != "v2":
+        elsewhere = request.rel_url.with_path(f"/v2/{rest}" if rest else "/v2")
+        found = await request.app.router.resolve(request.clone(rel_url=elsewhere))
+    request[CALL] = Call(service, context, request, found)
     try:
-        return await handler(request)
+        return await found.handler(request)
     except web.HTTPMethodNotAllowed as error:
-        allowed = ", ".join(sorted(error.allowed_methods))
-        usual = f"The method {request.method} is not allowed for this resource. "
-        return refusal(request, 405, usual, headers={"Allow": allowed})
+        allowed = ", ".join(method for method in _METHODS if method in error.allowed_methods)
+        return refusal(request, 405, headers={"Allow": allowed})
     except web.HTTPException as error:
         return refusal(request, error.status)
 

@@ -101,19 +101,21 @@ class Policy:
 
         Whoever may not even see it is told, by VanishedError, that there is none.
         """
-        self._demand_of_visible(context, rule, target, "get_image", "image")
+        gone = f"No image found with ID {target['id']}"
+        self._demand_of_visible(context, rule, target, "get_image", gone)
 
     def demand_of_namespace(self, context: Context, rule: str, target: Facts) -> None:
         """Do the same for a namespace of metadata definitions, and all that is in it."""
-        self._demand_of_visible(context, rule, target, "get_metadef_namespace", "namespace")
+        gone = f"Metadata definition namespace={target['namespace']} was not found."
+        self._demand_of_visible(context, rule, target, "get_metadef_namespace", gone)
 
     def _demand_of_visible(
-        self, context: Context, rule: str, target: Facts, seeing: str, what: str
+        self, context: Context, rule: str, target: Facts, seeing: str, gone: str
     ) -> None:
         if self.allows(context, rule, target):
             return
         if rule == seeing or not self.allows(context, seeing, target):
-            raise VanishedError(f"there is no such {what}")
+            raise VanishedError(gone)
         self.demand(context, rule, target)
 
     def _load(self) -> dict[str, Test]:

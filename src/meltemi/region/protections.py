@@ -6,19 +6,27 @@ counts, and each says for every operation which roles may do it, or which policy
 
 import re
 from collections.abc import Callable, Mapping
-from configparser import ConfigParser, Error
+from configparser import (
+    ConfigParser,
+    DuplicateOptionError,
+    DuplicateSectionError,
+    MissingSectionHeaderError,
+    ParsingError,
+)
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from meltemi.documents.document import Problem, fail
+from meltemi.documents.document import Problem, fail, read_text
 from meltemi.region.context import Context
 from meltemi.region.policy import Policy
 
 Operation = Literal["create", "read", "update", "delete"]
 
 OPERATIONS: Final[tuple[Operation, ...]] = ("create", "read", "update", "delete")
+
+_Mistake = DuplicateOptionError | DuplicateSectionError | ParsingError
 
 _INTERNAL: Final = "os_glance"
 """What properties begin with that are the service's own; no file has a say in them."""
@@ -97,15 +105,12 @@ def load_protections(file: Path, *, policy: Policy | None = None) -> Protections
 
     Raise ConfigurationError, with the line, for the first thing wrong in it.
     """
+    text = read_text(file)
     parser = ConfigParser(interpolation=None)
     try:
-        text = file.read_text(encoding="utf-8")
         parser.read_string(text)
-    except (OSError, UnicodeError) as error:
-        raise fail(file, [Problem(None, f"cannot be read: {error}")]) from None
-    except Error as error:
-        line = getattr(error, "lineno", None)
-        raise fail(file, [Problem(line, error.message.partition("\n")[0])]) from None
+    except (DuplicateOptionError, DuplicateSectionError, ParsingError) as error:
+        raise fail(file, [_problem(error)]) from None
     sections = []
     for name in parser.sections():
         try:
@@ -115,6 +120,16 @@ def load_protections(file: Path, *, policy: Policy | None = None) -> Protections
     if policy is None:
         return Protections(tuple(sections), by_roles)
     return Protections(tuple(sections), partial(_by_policy, policy))
+
+
+def _problem(error: _Mistake) -> Problem:
+    if isinstance(error, DuplicateOptionError):
+        return Problem(error.lineno, f"[{error.section}]: {error.option} is there twice")
+    if isinstance(error, DuplicateSectionError):
+        return Problem(error.lineno, f"[{error.section}] is there twice")
+    if isinstance(error, MissingSectionHeaderError):
+        return Problem(error.lineno, "has to begin with a section such as [^x_owner_.*]")
+    return Problem(error.errors[0][0], "not understood; write: operation = names")
 
 
 def _line(text: str, section: str) -> int:

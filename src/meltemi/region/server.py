@@ -20,6 +20,7 @@ from aiohttp import web
 
 from meltemi.errors import UsageError
 from meltemi.region.app import application
+from meltemi.region.inflight import InFlight
 from meltemi.region.settings import Settings
 from meltemi.region.wiring import close_service, open_service
 
@@ -54,20 +55,29 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     service = await open_service(settings)
+    tidying = asyncio.create_task(service.janitor.run())
     try:
+        in_flight = InFlight()
         runner = web.AppRunner(
-            application(service),
+            application(service, in_flight),
             access_log=None,
             read_bufsize=_READ_BUFFER,
-            shutdown_timeout=settings.graceful_seconds,
+            shutdown_timeout=0,
             handler_cancellation=True,
         )
         await runner.setup()
-        await web.SockSite(runner, listener, ssl_context=_tls(settings)).start()
+        site = web.SockSite(runner, listener, ssl_context=_tls(settings))
+        await site.start()
         ready()
         await stop.wait()
+        await site.stop()
+        # Not left to aiohttp, which takes in no more of an upload once it is told to stop.
+        if not await in_flight.landed(settings.graceful_seconds):
+            _log.warning("stopping in the middle of requests: the time for them is over")
         await runner.cleanup()
     finally:
+        tidying.cancel()
+        await asyncio.gather(tidying, return_exceptions=True)
         await close_service(service)
 
 
@@ -129,6 +139,7 @@ class _Supervisor:
 
     def _stop(self, *_: object) -> None:
         self._stopping = True
+        self._listener.close()
         for worker in self._workers:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGTERM)

@@ -16,6 +16,7 @@ from meltemi.model.record import Record
 from meltemi.region.api.schemas import Checker
 from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections
@@ -33,27 +34,37 @@ class Service:
     settings: Settings
     catalogue: Catalogue
     contents: Contents
+    janitor: Janitor
     identity: Identity
     policy: Policy
     protections: Protections | None
     image_checker: Checker
     definitions: Definitions
+    holder: str
+    """The name under which this process is at work on images."""
 
 
 class Call:
     """One request, by somebody who is known."""
 
-    def __init__(self, service: Service, context: Context, request: web.Request) -> None:
+    def __init__(
+        self,
+        service: Service,
+        context: Context,
+        request: web.Request,
+        path: Mapping[str, str],
+    ) -> None:
         self.service = service
         self.context = context
         self.request = request
+        self.path = path
         self.settings = service.settings
         self.catalogue = service.catalogue
 
     @cached_property
     def image_id(self) -> str:
         """Give the id of the image that the path names."""
-        return self.request.match_info["image_id"]
+        return self.path["image_id"]
 
     async def image(self, rule: str = "get_image", *, missing: str = "") -> Record:
         """Give the image that the path names, if who asks may do with it what the rule says.

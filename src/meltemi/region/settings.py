@@ -46,7 +46,7 @@ class KeystoneSettings(Entry):
     """
 
     auth_type: Text = "password"
-    auth: dict[Text, Text]
+    auth: Annotated[dict[Text, Text], Field(repr=False)]
     cacert: File | None = None
     insecure: bool = False
     www_authenticate_uri: Annotated[str, checked_by(parse_url)] | None = None

@@ -52,6 +52,6 @@ def of_project(context: Context) -> Facts:
     return {"project_id": context.project}
 
 
-def of_namespace(owner: str | None, visibility: str) -> Facts:
+def of_namespace(name: str, owner: str | None, visibility: str) -> Facts:
     """Give the facts of a namespace of metadata definitions, and all that is in it."""
-    return {"project_id": owner, "visibility": visibility}
+    return {"namespace": name, "project_id": owner, "visibility": visibility}

@@ -1,6 +1,7 @@
 """From settings to a service: what each part of it is made of."""
 
 import asyncio
+from uuid import uuid4
 
 from meltemi.catalogue.sql import open_catalogue
 from meltemi.chunks.opening import open_store
@@ -8,6 +9,7 @@ from meltemi.chunks.store import Store
 from meltemi.errors import ConflictError
 from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.opening import open_identity
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections, load_protections
@@ -20,20 +22,27 @@ async def open_service(settings: Settings) -> Service:
     policy = Policy(settings.policy_file, settings.rules)
     catalogue = await open_catalogue(settings.database_url)
     store = await asyncio.to_thread(_open_store, settings)
+    holder = uuid4().hex
+    contents = Contents(store, settings.hashing_algorithm, holder)
+    janitor = Janitor(catalogue, contents, holder)
+    await janitor.work()
     return Service(
         settings,
         catalogue,
-        Contents(store, settings.hashing_algorithm),
+        contents,
+        janitor,
         open_identity(settings, policy),
         policy,
         _protections(settings, policy),
         Checker(image_schema(settings.disk_formats, settings.container_formats)),
         catalogue.definitions,
+        holder,
     )
 
 
 async def close_service(service: Service) -> None:
     """Let go of everything."""
+    await service.catalogue.bury(service.holder)
     await service.identity.close()
     await service.contents.close()
     await service.catalogue.close()

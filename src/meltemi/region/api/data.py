@@ -23,7 +23,7 @@ async def upload(call: Call) -> web.Response:
         raise ConflictError(
             f"Image status transition from {record.image.status} to saving is not allowed"
         )
-    await fill(call.service, record.image, body_of(call.request), length, before="queued")
+    await fill(call.service, record.image, body_of(call.request), length)
     return web.Response(status=204)
 
 

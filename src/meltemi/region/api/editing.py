@@ -9,6 +9,8 @@ from meltemi.model.image import Image
 from meltemi.region.api.patch import Change, must_be_free
 
 _LONGEST_NAME: Final = 255
+_LARGEST_NUMBER: Final = 2**31 - 1
+_ON_LOCATIONS: Final = {"add": "add", "remove": "remove", "replace": "update"}
 FORMATS: Final = ("disk_format", "container_format")
 """What an image's data is; fixed once it has some."""
 _OPEN: Final = ("queued", "importing")
@@ -35,6 +37,8 @@ def drafted(identifier: str, body: Mapping[str, Any], owner: str | None, now: st
         if len(key) > _LONGEST_NAME:
             raise RefusedError("Custom property should not be greater than 255 characters.")
         must_be_free(key)
+    if "locations" in body:
+        raise ForbiddenError("It's not allowed to add locations if locations are invisible.")
     for key in ("checksum", "created_at", "size", "status", "updated_at", "virtual_size"):
         if key in body:
             raise ForbiddenError(f"Attribute '{key}' is read-only.")
@@ -47,7 +51,7 @@ def drafted(identifier: str, body: Mapping[str, Any], owner: str | None, now: st
         created_at=now,
         updated_at=now,
     )
-    _must_not_be_negative(image)
+    _must_be_a_size(image)
     return image
 
 
@@ -55,7 +59,7 @@ def edited(image: Image, changes: Sequence[Change]) -> Image:
     """Apply changes in their order."""
     for change in changes:
         image = _applied(image, change)
-    _must_not_be_negative(image)
+    _must_be_a_size(image)
     return image
 
 
@@ -80,29 +84,46 @@ def _limited(kind: str, count: int, before: int, limit: int) -> None:
 
 def _applied(image: Image, change: Change) -> Image:
     name = change.attribute
+    if name == "locations":
+        raise ForbiddenError(
+            f"It's not allowed to {_ON_LOCATIONS[change.operation]} locations if locations are "
+            "invisible."
+        )
     if change.operation == "remove":
-        if name in ATTRIBUTES:
-            raise ForbiddenError(f"Property {name} may not be removed.")
-        if name not in image.properties:
-            raise ConflictError(f"Property {name} does not exist.")
-        rest = {key: value for key, value in image.properties.items() if key != name}
-        return replace(image, properties=rest)
+        return _removed(image, name)
     known = name in ATTRIBUTES or name in image.properties
     if change.operation == "replace" and not known:
         raise ConflictError(f"Property {name} does not exist.")
     if change.operation == "add" and change.strict and known:
         raise ConflictError(f"Property {name} already present.")
-    if name not in ATTRIBUTES:
-        return replace(image, properties={**image.properties, name: change.value})
+    if name in ATTRIBUTES:
+        return _set(image, name, change.value)
+    if len(name) > _LONGEST_NAME:
+        raise RefusedError("Custom property should not be greater than 255 characters.")
+    return replace(image, properties={**image.properties, name: change.value})
+
+
+def _removed(image: Image, name: str) -> Image:
+    if name in ATTRIBUTES:
+        raise ForbiddenError(f"Property {name} may not be removed.")
+    if name not in image.properties:
+        raise ConflictError(f"Property {name} does not exist.")
+    rest = {key: value for key, value in image.properties.items() if key != name}
+    return replace(image, properties=rest)
+
+
+def _set(image: Image, name: str, value: Any) -> Image:
     if name == "tags":
-        return replace(image, tags=frozenset(change.value))
+        return replace(image, tags=frozenset(value))
     if name in FORMATS and image.status not in _OPEN:
         raise ForbiddenError(f"Attribute {name} can be only replaced for a queued image.")
-    return replace(image, **{name: change.value})
+    return replace(image, **{name: value})
 
 
-def _must_not_be_negative(image: Image) -> None:
+def _must_be_a_size(image: Image) -> None:
     for name, value in (("min_disk", image.min_disk), ("min_ram", image.min_ram)):
+        if value > _LARGEST_NUMBER:
+            raise RefusedError(f"Invalid value '{value}' for parameter '{name}': it is too large")
         if value < 0:
             raise RefusedError(
                 f"Invalid value '{value}' for parameter '{name}': Cannot be a negative value"

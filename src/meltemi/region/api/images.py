@@ -61,7 +61,7 @@ async def listing(call: Call) -> web.Response:
     except VanishedError as error:
         raise RefusedError(str(error)) from error
     seen = [record for record in found if call.may("get_image", record.image)]
-    query = dict(call.request.query)
+    query = dict(call.request.query.items())  # the last one counts
     query.pop("marker", None)
     body: dict[str, Any] = {
         "images": [shown(call, record) for record in seen],

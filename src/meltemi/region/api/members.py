@@ -87,7 +87,7 @@ async def _visible(call: Call, image: Image) -> list[Member]:
 
 async def _member(call: Call, image: Image) -> Member:
     _demand(call, "get_member", image)
-    wanted = call.request.match_info["member_id"]
+    wanted = call.path["member_id"]
     for member in await _visible(call, image):
         if member.id == wanted:
             return member

@@ -26,7 +26,7 @@ def parse_listing(
 
     `page` is the number of images given where none is asked for, `longest_page` the most.
     """
-    given = dict(query)
+    given = dict(query.items())  # of several, the last counts
     for name in ("limit", "marker", "member_status", "visibility", "sort", "sort_key", "sort_dir"):
         given.pop(name, None)
     given.pop("tag", None)

@@ -12,7 +12,7 @@ from meltemi.region.service import Call
 
 async def add(call: Call) -> web.Response:
     """Tag an image."""
-    tag = call.request.match_info["tag"]
+    tag = call.path["tag"]
     call.service.image_checker.check({"tags": [tag]})
 
     def edit(image: Image) -> Image:
@@ -30,7 +30,7 @@ async def add(call: Call) -> web.Response:
 
 async def remove(call: Call) -> web.Response:
     """Take a tag off an image."""
-    tag = call.request.match_info["tag"]
+    tag = call.path["tag"]
 
     def edit(image: Image) -> Image:
         call.demand("modify_image", image)

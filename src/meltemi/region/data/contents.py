@@ -1,7 +1,8 @@
 """Data in the chunk store, for tasks: everything that blocks runs in threads."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -19,6 +20,9 @@ _T = TypeVar("_T")
 BATCH: Final = 4 * 2**20
 """Bytes that go to a thread, or come from one, at once."""
 
+_NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
+"""What uploads are called: the image's id, who brought it, and a random number."""
+
 _THREADS: Final = 64
 """Uploads and downloads that move at the same moment; others take turns."""
 
@@ -26,7 +30,8 @@ _THREADS: Final = 64
 class Contents:
     """The data of a region's images."""
 
-    def __init__(self, store: Store, algorithm: str) -> None:
+    def __init__(self, store: Store, algorithm: str, holder: str) -> None:
+        self._holder = holder
         self._store = store
         self._algorithm = algorithm
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
@@ -38,7 +43,7 @@ class Contents:
         context = self._store.writing(hashes=hashes)
         writer = await self.in_thread(context.__enter__)
         try:
-            yield Incoming(self, writer, f"{image}/{uuid4().hex}", self._algorithm)
+            yield Incoming(self, writer, f"{image}/{self._holder}/{uuid4().hex}", self._algorithm)
         finally:
             await asyncio.shield(self.in_thread(lambda: context.__exit__(None, None, None)))
 
@@ -65,6 +70,15 @@ class Contents:
                 return
 
         await self.in_thread(remove)
+
+    async def stored(self) -> Mapping[str, str]:
+        """Name all data of uploads that is stored, and by which holder each was made."""
+
+        def find() -> dict[str, str]:
+            found = (_NAME.fullmatch(head.name) for head in self._store.heads.all())
+            return {name[0]: name["holder"] for name in found if name}
+
+        return await self.in_thread(find)
 
     async def close(self) -> None:
         """Let go of the store."""

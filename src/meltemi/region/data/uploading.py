@@ -28,21 +28,21 @@ def must_have_formats(image: Image) -> None:
 
 
 async def fill(
-    service: Service, image: Image, data: AsyncIterator[bytes], length: int | None, *, before: str
+    service: Service, image: Image, data: AsyncIterator[bytes], length: int | None
 ) -> Record:
     """Give a queued image its data, and make it active once all of it is stored and verified.
 
-    `length` is what was announced, in bytes. Whatever goes wrong, the image is `before` again.
+    `length` is what was announced, in bytes. Whatever goes wrong, the image is queued again.
     """
-    record = await service.catalogue.move(image.id, expected=(before,), status="saving")
+    holder = service.holder
+    record = await service.catalogue.hold(
+        image.id, expected=("queued",), status="saving", holder=holder
+    )
     try:
         content = await _take(service, record.image, data, length)
         try:
             return await service.catalogue.move(
-                image.id,
-                expected=("saving",),
-                status="active",
-                content=content,
+                image.id, expected=("saving",), status="active", content=content, holder=holder
             )
         except (VanishedError, ConflictError) as error:
             await service.contents.let_go(content.id)
@@ -51,7 +51,7 @@ async def fill(
                 "deleted during the upload, cleaning up the chunks uploaded."
             ) from error
     except BaseException:
-        await asyncio.shield(_give_back(service, image.id, before))
+        await asyncio.shield(_give_back(service, image.id))
         raise
 
 
@@ -87,8 +87,10 @@ async def _batches(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(gathered)
 
 
-async def _give_back(service: Service, image: str, before: str) -> None:
+async def _give_back(service: Service, image: str) -> None:
     try:
-        await service.catalogue.move(image, expected=("saving",), status=before)
+        await service.catalogue.move(
+            image, expected=("saving",), status="queued", holder=service.holder
+        )
     except (VanishedError, ConflictError):
         return

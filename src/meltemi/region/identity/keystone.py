@@ -134,13 +134,14 @@ class Keystone:
 
     async def _get(self, url: str, own: str, token: str, *, ended_too: bool) -> tuple[int, Any]:
         if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=self._patience)
+            self._http = aiohttp.ClientSession()
         query = "?nocatalog" + ("&allow_expired=1" if ended_too else "")
         try:
             async with self._http.get(
                 f"{url}/auth/tokens{query}",
                 headers={"X-Auth-Token": own, "X-Subject-Token": token},
                 ssl=self._tls,
+                timeout=self._patience,
                 allow_redirects=False,
             ) as answer:
                 is_json = answer.content_type == "application/json"

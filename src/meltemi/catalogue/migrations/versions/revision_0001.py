@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("content", _TEXT, sa.ForeignKey("contents.id")),
         sa.Column("name", _TEXT),
         sa.Column("status", _TEXT, nullable=False),
+        sa.Column("holder", _TEXT),
         sa.Column("visibility", _TEXT, nullable=False),
         sa.Column("owner", _TEXT),
         sa.Column("size", sa.BigInteger),
@@ -49,6 +50,11 @@ def upgrade() -> None:
         sa.Column("properties", _DOCUMENT, nullable=False),
     )
     op.create_table(
+        "holders",
+        sa.Column("id", _TEXT, primary_key=True),
+        sa.Column("beats", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
         "members",
         sa.Column("image", _TEXT, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("project", _TEXT, primary_key=True),
@@ -61,6 +67,7 @@ def upgrade() -> None:
     op.create_index("images_by_name", "images", [sa.text("coalesce(name, '')"), "created_at", "id"])
     op.create_index("images_by_owner", "images", ["owner"])
     op.create_index("images_by_content", "images", ["content"])
+    op.create_index("images_by_holder", "images", ["holder"])
     op.create_index("images_by_hash", "images", ["os_hash_value"])
     op.create_index("members_by_project", "members", ["project"])
     if op.get_context().dialect.name == "postgresql":

@@ -30,7 +30,7 @@ async def permitted(call: Call, rule: str, missing: str = "Namespace {} not foun
 
     One that may not be seen is said not to exist, in the words of `missing`.
     """
-    name = call.request.match_info["namespace"]
+    name = call.path["namespace"]
     try:
         namespace = await call.service.definitions.get(name, call.context.viewer)
     except VanishedError:
@@ -44,14 +44,14 @@ def demand(call: Call, rule: str, namespace: Namespace | None = None) -> None:
     target = (
         of_project(call.context)
         if namespace is None
-        else of_namespace(namespace.owner, namespace.visibility)
+        else of_namespace(namespace.name, namespace.owner, namespace.visibility)
     )
     call.service.policy.demand_of_namespace(call.context, rule, target)
 
 
 def allows(call: Call, rule: str, namespace: Namespace) -> bool:
     """Say whether a rule allows something about a namespace."""
-    target = of_namespace(namespace.owner, namespace.visibility)
+    target = of_namespace(namespace.name, namespace.owner, namespace.visibility)
     return call.service.policy.allows(call.context, rule, target)
 
 

@@ -77,7 +77,7 @@ async def show(call: Call) -> web.Response:
 
     Where the query names a resource type, properties are named as on resources of that type.
     """
-    name = call.request.match_info["namespace"]
+    name = call.path["namespace"]
     found = await call.service.definitions.describe(name, call.context.viewer)
     for rule in (
         "get_metadef_namespace",

@@ -72,7 +72,7 @@ async def delete(call: Call) -> web.Response:
 
 
 def _name(call: Call) -> str:
-    return call.request.match_info["object"]
+    return call.path["object"]
 
 
 def _definition(body: Mapping[str, Any]) -> Definition:

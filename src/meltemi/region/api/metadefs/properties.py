@@ -34,7 +34,7 @@ async def create(call: Call) -> web.Response:
 async def show(call: Call) -> web.Response:
     """Give a property; where the query names a resource type, by its name on such resources."""
     namespace = await permitted(call, "get_metadef_property")
-    name = call.request.match_info["property"]
+    name = call.path["property"]
     if resource_type := call.request.query.get("resource_type"):
         demand(call, "get_metadef_resource_type", namespace)
         name = await _unprefixed(call, namespace, resource_type, name)
@@ -46,7 +46,7 @@ async def update(call: Call) -> web.Response:
     """Define a property anew."""
     wanted = await _wanted(call)
     namespace = await permitted(call, "modify_metadef_property")
-    name = call.request.match_info["property"]
+    name = call.path["property"]
     changed = await call.service.definitions.redefine(namespace.name, name, wanted)
     return document(shown_property(changed))
 
@@ -54,7 +54,7 @@ async def update(call: Call) -> web.Response:
 async def delete(call: Call) -> web.Response:
     """Delete a property."""
     namespace = await permitted(call, "remove_metadef_property")
-    name = call.request.match_info["property"]
+    name = call.path["property"]
     await call.service.definitions.undefine(namespace.name, Kind.PROPERTY, name)
     return web.Response(status=204)
 

@@ -43,7 +43,7 @@ async def associate(call: Call) -> web.Response:
 async def dissociate(call: Call) -> web.Response:
     """Associate a namespace with a resource type no longer."""
     namespace = await permitted(call, "remove_metadef_resource_type_association")
-    name = call.request.match_info["resource_type"]
+    name = call.path["resource_type"]
     try:
         await call.service.definitions.undefine(namespace.name, Kind.RESOURCE_TYPE, name)
     except VanishedError:

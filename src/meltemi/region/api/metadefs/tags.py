@@ -37,7 +37,7 @@ async def listing(call: Call) -> web.Response:
 
 async def create(call: Call) -> web.Response:
     """Define a tag, of which there is no more than the name in the path."""
-    name = call.request.match_info["tag"]
+    name = call.path["tag"]
     namespace = await permitted(call, "add_metadef_tag")
     _CHECKER.check({"name": name})
     [made] = await call.service.definitions.define(namespace.name, [Definition(Kind.TAG, name)])
@@ -57,7 +57,7 @@ async def create_several(call: Call) -> web.Response:
 async def show(call: Call) -> web.Response:
     """Give a tag."""
     namespace = await permitted(call, "get_metadef_tag")
-    name = call.request.match_info["tag"]
+    name = call.path["tag"]
     found = await call.service.definitions.find(namespace.name, Kind.TAG, name)
     return document(shown_named(found))
 
@@ -67,7 +67,7 @@ async def update(call: Call) -> web.Response:
     body = await sent(call, _CHECKER, "created_at", "updated_at")
     namespace = await permitted(call, "modify_metadef_tag")
     wanted = Definition(Kind.TAG, body["name"])
-    name = call.request.match_info["tag"]
+    name = call.path["tag"]
     changed = await call.service.definitions.redefine(namespace.name, name, wanted)
     return document(shown_named(changed))
 
@@ -75,7 +75,7 @@ async def update(call: Call) -> web.Response:
 async def delete(call: Call) -> web.Response:
     """Delete a tag."""
     namespace = await permitted(call, "delete_metadef_tag")
-    name = call.request.match_info["tag"]
+    name = call.path["tag"]
     await call.service.definitions.undefine(namespace.name, Kind.TAG, name)
     return web.Response(status=204)
 

@@ -1,0 +1,84 @@
+"""Tidying up after those who died at work, and letting go of data that no image has any more."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from meltemi.catalogue.base import Catalogue
+from meltemi.errors import MeltemiError
+from meltemi.region.data.contents import Contents
+
+BEAT_SECONDS: Final = 5.0
+
+PATIENCE_SECONDS: Final = 30.0
+"""How long a heart may stand still before its owner counts as dead."""
+
+_AT_ONCE: Final = 500
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Janitor:
+    """Lets one process's heart beat, and watches those of the others."""
+
+    def __init__(self, catalogue: Catalogue, contents: Contents, holder: str) -> None:
+        self._catalogue = catalogue
+        self._contents = contents
+        self._holder = holder
+        self._seen: dict[str, tuple[int, float]] = {}
+        self._tidied = False
+
+    async def run(self) -> None:
+        """Work until cancelled; what fails is tried again with the next beat."""
+        while True:
+            try:
+                await self.work()
+            except MeltemiError as error:
+                _log.warning("tidying up: %s", error)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    async def work(self) -> None:
+        """Do once whatever is to be done."""
+        hearts = await self._catalogue.beat(self._holder)
+        for holder in self._silent(hearts):
+            for image in await self._catalogue.bury(holder):
+                _log.warning("image %s: whoever brought its data is dead; it is queued", image)
+            self._tidied = False
+        if not self._tidied:
+            await self._drop_left_over()
+            self._tidied = True
+        for content in await self._catalogue.loose():
+            await self._contents.let_go(content.id)
+            await self._catalogue.forget(content.id)
+
+    def _silent(self, hearts: Mapping[str, int]) -> Sequence[str]:
+        now = time.monotonic()
+        seen = {holder: self._seen.get(holder, (-1, now)) for holder in hearts}
+        self._seen = {
+            holder: seen[holder] if seen[holder][0] == beats else (beats, now)
+            for holder, beats in hearts.items()
+        }
+        return [
+            holder
+            for holder, (_, since) in self._seen.items()
+            if holder != self._holder and now - since >= PATIENCE_SECONDS
+        ]
+
+    async def _drop_left_over(self) -> None:
+        """Let go of data that was stored, and whose image never got it.
+
+        Who lives is asked after what is stored: a process that has just come stores nothing
+        before its heart beats.
+        """
+        stored = await self._contents.stored()
+        living = await self._catalogue.beat(self._holder)
+        left = [name for name, holder in stored.items() if holder not in living]
+        for first in range(0, len(left), _AT_ONCE):
+            names = left[first : first + _AT_ONCE]
+            known = await self._catalogue.known(names)
+            for name in names:
+                if name not in known:
+                    _log.info("data %s: its image never got it; let go", name)
+                    await self._contents.let_go(name)

@@ -1,0 +1,35 @@
+"""Requests that are being answered, so that a stopping server can wait for them."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class InFlight:
+    """Counts what has begun and not ended."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._none = asyncio.Event()
+        self._none.set()
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count one request for as long as it is being answered."""
+        self._count += 1
+        self._none.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._none.set()
+
+    async def landed(self, timeout: float) -> bool:  # noqa: ASYNC109 - it is what the operator set
+        """Wait until nothing is in flight, for so many seconds; say whether it came to that."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._none.wait()
+        except TimeoutError:
+            return False
+        return True

@@ -1,0 +1,82 @@
+"""Servers and workers that are killed at work: nothing acknowledged is lost, nothing is stuck."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+from lab import Region
+from tests.support.glance import RefusedError, Service, some_data
+from tests.support.uploads import Upload
+
+DATA = some_data(7, 3 * 2**20)
+
+
+def test_a_worker_killed_while_an_image_is_filled(region: Region) -> None:
+    place = Service(region)
+    kept = place.put("kept", DATA)
+    queued = place.put("queued", None)
+    with Upload(place, queued, len(DATA)) as upload:
+        upload.send(DATA[: 2**20])
+        place.wait_for(queued, "saving")
+        for worker in _workers(region):
+            os.kill(worker, signal.SIGKILL)
+        assert upload.status() is None
+    _eventually(lambda: place.show(queued)["status"] == "queued")
+    assert place.data(kept) == DATA
+    place.upload(queued, DATA)
+    assert place.data(queued) == DATA
+
+
+def test_a_server_killed_while_images_are_filled(region: Region) -> None:
+    place = Service(region)
+    kept = place.put("kept", DATA)
+    queued = [place.put(f"queued {number}", None) for number in range(3)]
+    for done in range(len(queued)):
+        with Upload(place, queued[done], len(DATA)) as upload:
+            upload.send(DATA[: done * 2**20 + 1])
+            place.wait_for(queued[done], "saving")
+            region.kill()
+        region.start()
+        assert place.data(kept) == DATA
+    _eventually(lambda: {place.show(one)["status"] for one in queued} == {"queued"})
+    for one in queued:
+        place.upload(one, DATA)
+        assert place.data(one) == DATA
+
+
+def test_told_to_stop_it_finishes_what_is_in_flight(region: Region) -> None:
+    place = Service(region)
+    queued = place.put("queued", None)
+    with Upload(place, queued, len(DATA)) as upload:
+        upload.send(DATA[:-1])
+        place.wait_for(queued, "saving")
+        region.ask_to_stop()
+        _eventually(lambda: not _answers(place))
+        upload.send(DATA[-1:])
+        assert upload.status() == 204
+    _eventually(lambda: not region.running)
+    region.start()
+    assert place.data(queued) == DATA
+
+
+def _workers(region: Region) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(region.pid)], capture_output=True, check=True)
+    return [int(line) for line in found.stdout.split()]
+
+
+def _answers(place: Service) -> bool:
+    try:
+        place.images()
+    except (OSError, RefusedError):
+        return False
+    return True
+
+
+def _eventually(condition: Callable[[], bool]) -> None:
+    """Wait until something holds; who died at work counts as dead only after a while."""
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)

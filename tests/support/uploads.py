@@ -1,0 +1,40 @@
+"""An upload that a test sends piece by piece."""
+
+import http.client
+from types import TracebackType
+from typing import Self
+
+from tests.support.glance import Service
+
+
+class Upload:
+    """The data of one image on its way; given up at the end of a `with` block."""
+
+    def __init__(self, place: Service, image: str, length: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", place.server.port, timeout=300)
+        self._connection.putrequest("PUT", f"/v2/images/{image}/file")
+        self._connection.putheader("Content-Type", "application/octet-stream")
+        self._connection.putheader("Content-Length", str(length))
+        self._connection.endheaders()
+
+    def send(self, data: bytes) -> None:
+        """Send the next bytes."""
+        self._connection.send(data)
+
+    def status(self) -> int | None:
+        """Give the status of the answer; None where the connection broke instead."""
+        try:
+            return self._connection.getresponse().status
+        except (ConnectionError, http.client.RemoteDisconnected):
+            return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
