@@ -12,8 +12,6 @@ from meltemi.catalogue.migrations import upgrade
 from meltemi.catalogue.schema import metadata
 from meltemi.catalogue.sql import SqlCatalogue, open_catalogue
 
-KINDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.services)]
-
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.import_plugin("tests.support.services")
@@ -36,21 +34,27 @@ def made_database(postgres: Postgres) -> str:
     return name
 
 
-@pytest.fixture(params=KINDS)
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Say which database is meant."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of a database without tables."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'region.sqlite'}"
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.sqlite'}"
     postgres: Postgres = request.getfixturevalue("postgres")
     name = f"catalogue-{uuid4().hex}"
     postgres.create_database(name)
     return f"{postgres.url}/{name}"
 
 
-@pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the URL of an empty catalogue."""
-    if request.param == "sqlite":
+    if kind == "sqlite":
         copy = shutil.copy(request.getfixturevalue("made_file"), tmp_path)
         return f"sqlite:///{copy}"
     postgres: Postgres = request.getfixturevalue("postgres")

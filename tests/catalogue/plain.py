@@ -42,9 +42,9 @@ class Plain:
             return VanishedError
         if held.version != record.version:
             return StaleRecordError
-        kept = ("status", "created_at", "updated_at")
+        kept = ["status", "created_at", "updated_at"]
         if held.content:
-            kept += ("size", "virtual_size", "hashes")
+            kept += ["size", "virtual_size", "hashes"]
         image = replace(record.image, **{key: getattr(held.image, key) for key in kept})
         return self._keep(replace(held, image=image, version=held.version + 1))
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -164,7 +165,7 @@ async def test_a_size_without_data_can_be_changed_and_one_of_data_cannot(
     catalogue: SqlCatalogue,
 ) -> None:
     added = await catalogue.add(fresh())
-    values = {"size": 2**40, "virtual_size": 2**41, "hashes": Hashes("m", "a", "v")}
+    values: dict[str, Any] = {"size": 2**40, "virtual_size": 2**41, "hashes": Hashes("m", "a", "v")}
     staged = await catalogue.change(altered(added, **values))
     assert staged.image == replace(added.image, **values, updated_at=staged.image.updated_at)
     content = data(7, virtual_size=8)
@@ -253,7 +254,7 @@ async def test_a_clone_has_the_same_content(catalogue: SqlCatalogue) -> None:
     source = await filled(catalogue, content, name="source")
     wanted = fresh(**full(owner="other"), status="active", size=1, hashes=Hashes("other"))
     clone = await catalogue.clone(source.image.id, wanted)
-    values = {
+    values: dict[str, Any] = {
         "size": 9,
         "virtual_size": 90,
         "hashes": content.hashes,

@@ -110,7 +110,7 @@ async def varied(catalogue: SqlCatalogue) -> SqlCatalogue:
                 properties={
                     "all": "same",
                     "one": f"v{number}",
-                    'q"\\$.é': f"\"'{number}",
+                    'q"\\$.é': f"é\\{number}",
                     f"only{number}": "",
                 },
                 created_at=day(number),
@@ -175,7 +175,7 @@ def when(attribute: str, operator: str, *values: str | int | bool) -> Mapping[st
         ({"properties": {"one": "v3", "only4": ""}}, ""),
         ({"properties": {"only4": ""}}, "4"),
         ({"properties": {"same": "all"}}, ""),
-        ({"properties": {'q"\\$.é': "\"'3"}}, "3"),
+        ({"properties": {'q"\\$.é': "é\\3"}}, "3"),
         ({"tags": frozenset({"all"})}, "1234"),
         ({"tags": frozenset({"all", "t2"})}, "2"),
         ({"tags": frozenset({"t1", "t2"})}, ""),

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import Connection
 
 from lab import Postgres
-from meltemi.catalogue import images
+from meltemi.catalogue import images, members
 from meltemi.catalogue.database import Database
 from meltemi.catalogue.sql import SqlCatalogue, open_catalogue
-from meltemi.errors import ConflictError, VanishedError
+from meltemi.errors import ConflictError, MeltemiError, VanishedError
 from meltemi.model.image import Member
 from meltemi.model.record import Record
 from tests.catalogue.contending import increase, outcome
@@ -82,14 +82,15 @@ async def test_an_image_that_is_removed_while_it_is_changed(
     for _ in range(ROUNDS):
         record = await catalogue.add(fresh(visibility="shared"))
         image = record.image.id
-        removed, changed, offered, added, moved = await asyncio.gather(
+        *removed, changed, offered, added, moved = await asyncio.gather(
             outcome(catalogue.remove(image)),
+            outcome(other.remove(image)),
             outcome(other.change(altered(record, name="new"))),
             outcome(other.offer(image, Member("p"))),
             outcome(catalogue.add(record)),
             outcome(other.move(image, expected=["queued"], status="saving")),
         )
-        assert removed is None
+        assert sorted(removed, key=str) == [VanishedError, None]
         assert added is ConflictError
         assert offered in (Member("p"), VanishedError)
         assert changed is not ConflictError
@@ -155,7 +156,7 @@ def source(database: Database) -> Record:
     """Give an image with data."""
     with database.writing() as connection:
         image = images.add(connection, fresh()).image.id
-        return images.move(connection, image, ["queued"], "active", data())
+        return images.move(connection, image, ["queued"], "active", content=data(), holder=None)
 
 
 def test_a_source_that_is_removed_just_before(
@@ -178,6 +179,13 @@ def test_a_source_that_is_removed_just_before(
         assert source.content in [one.id for one in images.loose(connection, 1000)]
 
 
+def wait_for_a_lock(postgres: Postgres, thread: threading.Thread) -> None:
+    """Wait until a transaction waits for another."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    while postgres.execute(waiting) == "0":
+        assert thread.is_alive(), "it did not wait"
+
+
 def test_a_source_that_is_removed_just_after(
     database: Database, source: Record, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,9 +200,7 @@ def test_a_source_that_is_removed_just_after(
 
     def remove_meanwhile() -> None:
         remover.start()
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while postgres.execute(waiting) == "0":
-            assert remover.is_alive(), "it did not wait for the clone"
+        wait_for_a_lock(postgres, remover)
 
     between.after = remove_meanwhile
     with database.writing() as connection:
@@ -203,3 +209,24 @@ def test_a_source_that_is_removed_just_after(
     assert removed == [None]
     with database.reading() as connection:
         assert clone.content not in [one.id for one in images.loose(connection, 1000)]
+
+
+def test_an_image_that_is_offered_while_it_is_removed(
+    database: Database, source: Record, postgres: Postgres
+) -> None:
+    errors: list[type[Exception]] = []
+
+    def offer() -> None:
+        try:
+            with database.writing() as connection:
+                members.offer(connection, source.image.id, Member("p"))
+        except MeltemiError as error:
+            errors.append(type(error))
+
+    offering = threading.Thread(target=offer)
+    with database.writing() as connection:
+        images.remove(connection, source.image.id)
+        offering.start()
+        wait_for_a_lock(postgres, offering)
+    offering.join()
+    assert errors == [VanishedError]

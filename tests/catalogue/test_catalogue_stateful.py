@@ -94,10 +94,12 @@ listings = st.builds(
 class CatalogueMachine(RuleBasedStateMachine):
     """Does to a catalogue and to dicts what hypothesis thinks of."""
 
-    def __init__(self, url: str) -> None:
+    url: str
+
+    def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.real = self.runner.run(open_catalogue(url))
+        self.real = self.runner.run(open_catalogue(self.url))
         with self.real._database.writing() as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
@@ -220,7 +222,7 @@ class CatalogueMachine(RuleBasedStateMachine):
 
 def test_a_catalogue_shows_what_dicts_do(url: str) -> None:
     run_state_machine_as_test(
-        lambda: CatalogueMachine(url),
+        type("Machine", (CatalogueMachine,), {"url": url}),
         settings=settings(
             max_examples=30,
             stateful_step_count=40,

@@ -106,7 +106,9 @@ def of_error(request: web.Request, error: MeltemiError) -> web.Response:
         again = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return refusal(request, status, headers=again)
     if isinstance(error, UnauthorizedError):
-        return refusal(request, status, str(error), headers={"WWW-Authenticate": error.challenge})
+        # Written by keystonemiddleware, before Glance sees anything of the request.
+        known = {"code": status, "title": "Unauthorized", "message": str(error)}
+        return document({"error": known}, status, {"WWW-Authenticate": error.challenge})
     text = " ".join(str(part) for part in error.args).replace("\n", " ")
     if isinstance(error, MediaTypeError):
         kind = request.headers.get("Content-Type", "")

@@ -7,16 +7,14 @@ release. So processes of the release before go on working with a database that i
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from meltemi.catalogue.database import Database
 from meltemi.errors import CatalogueError
 
 VERSION_TABLE: Final = "catalogue_version"
+
+_FOLDER: Final = Path(__file__).parent
 
 _LOCK: Final = 0x6D656C74656D6A
 """Any number, the same for all who upgrade a database."""
@@ -47,38 +45,42 @@ def current(url: str) -> str | None:
 
 def upgrade_database(database: Database) -> tuple[str | None, str]:
     """Do what `upgrade` does to a database that is open."""
-    config = _config()
     with database.writing(_LOCK) as connection:
         before = _revision(connection)
-        if before is not None and before >= _newest(config):
+        if before is not None and before >= _newest():
             return before, before
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        return before, _newest(config)
+        _upgrade(connection)
+        return before, _newest()
 
 
 def demand(database: Database) -> None:
     """Raise CatalogueError where a database lacks what this release works with."""
     with database.reading() as connection:
         found = _revision(connection)
-    if found is None or found < _newest(_config()):
+    if found is None or found < _newest():
         state = "has no tables yet" if found is None else f"has the tables of revision {found}"
         raise CatalogueError(
             f"{database.label}: the catalogue {state}: run meltemi db upgrade --database URL"
         )
 
 
-def _config() -> Config:
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - slow to import, and needed once in a while
+    from alembic.config import Config  # noqa: PLC0415 - the same
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return config
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
-def _newest(config: Config) -> str:
-    [head] = ScriptDirectory.from_config(config).get_heads()
-    return head
+def _newest() -> str:
+    names = (path.stem for path in (_FOLDER / "versions").glob("revision_*.py"))
+    return max(names).removeprefix("revision_")
 
 
 def _revision(connection: Connection) -> str | None:
-    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-    return context.get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - ours
+    return found
