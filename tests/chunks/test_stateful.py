@@ -199,7 +199,7 @@ class StoreMachine(RuleBasedStateMachine):
         for name, wanted in self.truth.items():
             with suppress(DamageError):
                 assert self._read(name) == wanted
-        problems = [*scrub(self.store).problems, *scrub(self.store).problems]
+        problems = scrub(self.store).problems
         assert any(f"pack {row.id}: blob" in problem for problem in problems)
         for name in list(self.truth):
             with self.store.writing(cut=Cut[self._cut(name)]) as again:
