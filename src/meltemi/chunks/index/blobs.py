@@ -11,7 +11,7 @@ from meltemi.chunks.index.schema import State, blobs, packs
 from meltemi.chunks.index.sessions import must_live
 from meltemi.chunks.pack import Place
 
-_Id = TypeVar("_Id", bound=bytes | str)
+_Id = TypeVar("_Id", bound=bytes | str | int)
 _BATCH: Final = 1024
 
 

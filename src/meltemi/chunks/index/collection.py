@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.head import Head
-from meltemi.chunks.index.blobs import enter, leave
+from meltemi.chunks.index.blobs import batches, enter, leave
 from meltemi.chunks.index.database import Database
 from meltemi.chunks.index.heads import other_name
 from meltemi.chunks.index.schema import State, blobs, facts, heads, packs, sessions
@@ -64,11 +64,10 @@ class CollectionIndex:
         """Let nobody have hits in the old packs any more; point to the new ones instead."""
         with self._database.exclusive() as connection:
             must_live(connection, self._session, leased=True)
-            connection.execute(
-                update(packs)
-                .where(packs.c.number.in_(old), packs.c.state == State.LIVE)
-                .values(state=State.RETIRING, noted=newest(connection))
-            )
+            values = {"state": State.RETIRING, "noted": newest(connection)}
+            for batch in batches(old):
+                living = packs.c.number.in_(batch) & (packs.c.state == State.LIVE)
+                connection.execute(update(packs).where(living).values(values))
             for pack, places in new:
                 number = connection.scalar(select(packs.c.number).where(packs.c.id == pack))
                 if number is not None:
