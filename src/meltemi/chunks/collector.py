@@ -173,7 +173,9 @@ class _Collector:
 
     def _rewrite(self, rows: Sequence[PackRow]) -> None:
         """Move what is needed of some packs to new ones, and retire them."""
-        packer = Packer(self._store.backend, self._store.blobs, self._session.number)
+        new: dict[str, list[Place]] = {}
+        number = self._session.number
+        packer = Packer(self._store.backend, self._store.blobs, number, new.__setitem__)
         try:
             going = []
             for row in rows:
@@ -182,7 +184,7 @@ class _Collector:
                     going.append(row.number)
             packer.flush()
             # What was published since the marks were made is looked at before a pack goes.
-            self._index.retire(going, packer.packs.items())
+            self._index.retire(going, new.items())
             self._done.freed -= packer.stored
         finally:
             packer.close()
