@@ -1,13 +1,12 @@
 """Garbage collection: what no head leads to goes, while uploads run (docs/chunk-store.md)."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from meltemi.chunks.backends.base import Backend
 from meltemi.chunks.blob import BlobId
-from meltemi.chunks.fetching import record_damage, stretches, unpacked
+from meltemi.chunks.fetching import known_damage, record_damage, stretches, unpacked
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.head import object_of
 from meltemi.chunks.index.blobs import Location
@@ -74,6 +73,7 @@ class _Collector:
         self._index = CollectionIndex(store.database, session.number)
         self._published = -1
         self._marked: set[str] = set()
+        self._scarred: set[str] = set()
         self._done = Collected()
 
     def run(self) -> Collected:
@@ -83,12 +83,12 @@ class _Collector:
         adopt_unknown(self._store, self._index, dry_run=self._dry_run)
         self._mark()
         self._doubt()
+        self._scarred = {pack for pack, _ in known_damage(self._store.backend)}
         yields = self._yields()
         self._done.live = sum(part.live for part in yields)
         self._done.stored = sum(part.row.size for part in yields)
         dead = [part for part in yields if not part.live]
-        scarred = {pack for pack, _ in _known_damage(self._store.backend)}
-        poor = _poor([part for part in yields if part.live], scarred)
+        poor = _poor([part for part in yields if part.live], self._scarred)
         self._done.dead_packs, self._done.rewritten_packs = len(dead), len(poor)
         if self._dry_run:
             self._done.freed = sum(part.dead for part in [*dead, *poor])
@@ -135,17 +135,31 @@ class _Collector:
             if row.state is not State.LIVE or row.session in busy:
                 continue
             self._session.check()
-            try:
-                places = places_of(self._store.backend, row.id)
-            except DamageError as error:
-                self._done.damaged.append(str(error))
-                continue
+            places, damage = self._places(row)
+            if damage:
+                # It may hold what only it could tell of.
+                if self._lacking():
+                    self._done.damaged.append(damage)
+                    continue
+                self._scarred.add(row.id)
             home, bad = self._needed(row, places)
             if not bad:
                 live = sum(place.stored for place in home)
                 kept = HEADER_BYTES + live + footer_bytes(len(home)) if home else 0
                 found.append(_Yield(row, live, row.size - kept))
         return found
+
+    def _places(self, row: PackRow) -> tuple[Sequence[Place], str]:
+        """Give what a pack holds; where its footer is damaged, what the index knows, and why."""
+        try:
+            return places_of(self._store.backend, row.id), ""
+        except DamageError as error:
+            return self._index.inhabitants(row.number), str(error)
+
+    def _lacking(self) -> bool:
+        """Say whether images need something that is nowhere, as far as the index knows."""
+        locate = self._store.blobs.locate
+        return any(len(locate(batch)) < len(batch) for batch in self._marks)
 
     def _needed(self, row: PackRow, places: Sequence[Place]) -> tuple[list[Place], bool]:
         """Give what is needed of a pack and nowhere else; say whether some of it is damaged."""
@@ -179,7 +193,7 @@ class _Collector:
         try:
             going = []
             for row in rows:
-                places, bad = self._needed(row, places_of(self._store.backend, row.id))
+                places, bad = self._needed(row, self._places(row)[0])
                 if not bad and self._move(row, places, packer):
                     going.append(row.number)
             packer.flush()
@@ -240,7 +254,8 @@ class _Collector:
             places = places_of(self._store.backend, row.id)
         except (DamageError, MissingError):
             places = None
-            needed = bool(self._marks.known(self._index.inhabitants(row.number)))
+            known = self._index.inhabitants(row.number)
+            needed = bool(self._marks.known(place.blob for place in known))
         else:
             needed = bool(self._needed(row, places)[0])
         if needed:
@@ -261,22 +276,16 @@ class _Collector:
             backend.delete(object_of(head_id))
             self._store.heads.erase(head_id)
         known = {row.id for row in rows if row.state is not State.GONE}
-        for pack, name in list(_known_damage(backend)):
+        for pack, name in list(known_damage(backend)):
             if pack not in known and backend.size(pack_object(pack)) is None:
                 backend.delete(name)
         backend.tidy()
 
 
-def _known_damage(backend: Backend) -> Iterator[tuple[str, str]]:
-    """Give the packs in which damage was found, and the objects that say so."""
-    for name, _ in backend.names("bad"):
-        yield name.removeprefix("bad/").partition("-")[0], name
-
-
 def _poor(yields: Sequence[_Yield], scarred: Collection[str]) -> list[_Yield]:
     """Choose the packs to rewrite: those with the most dead bytes, until little is left.
 
-    And those that hold damaged blobs, now that nothing needs these any more.
+    And those that are damaged where nothing needs it.
     """
     chosen = [part for part in yields if part.row.id in scarred]
     stored = sum(part.row.size for part in yields) - sum(part.dead for part in chosen)

@@ -1,6 +1,6 @@
 """Getting verified blobs out of packs, neighbours in one read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -177,6 +177,21 @@ def record_damage(backend: Backend, index: Blobs, pack: str, damaged: Sequence[B
     """Remember damaged blobs, in the index and beside the packs."""
     index.mark_bad(pack, damaged)
     for blob in damaged:
-        name = f"bad/{pack}-{blob.hex()}"
-        if backend.size(name) is None:
-            backend.write(name, b"")
+        _remember(backend, f"{pack}-{blob.hex()}")
+
+
+def record_frame(backend: Backend, pack: str) -> None:
+    """Remember that what stands around a pack's blobs is damaged."""
+    _remember(backend, f"{pack}-frame")
+
+
+def known_damage(backend: Backend) -> Iterator[tuple[str, str]]:
+    """Give the packs in which damage was found, and the objects that say so."""
+    for name, _ in backend.names("bad"):
+        yield name.removeprefix("bad/").partition("-")[0], name
+
+
+def _remember(backend: Backend, damage: str) -> None:
+    name = f"bad/{damage}"
+    if backend.size(name) is None:
+        backend.write(name, b"")

@@ -44,6 +44,14 @@ class Marks:
         self._database.executemany("INSERT INTO marks VALUES (?)", ([blob] for blob in new))
         return new
 
+    def __iter__(self) -> Iterator[Sequence[BlobId]]:
+        """Give all that is marked, in batches."""
+        last = b""
+        query = "SELECT id FROM marks WHERE id > ? ORDER BY id LIMIT ?"
+        while batch := [BlobId(row[0]) for row in self._database.execute(query, (last, _BATCH))]:
+            last = batch[-1]
+            yield batch
+
     def __enter__(self) -> Self:
         return self
 

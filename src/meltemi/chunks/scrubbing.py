@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from meltemi.chunks.fetching import record_damage, unpacked
+from meltemi.chunks.fetching import record_damage, record_frame, unpacked
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.index.collection import PackRow, pack_rows
 from meltemi.chunks.index.schema import State, facts, packs
@@ -79,6 +79,7 @@ def _scrub_pack(store: Store, row: PackRow, done: Scrubbed) -> None:
             done.problems.append(str(error))
         return  # otherwise it was collected meanwhile
     except DamageError as error:
+        record_frame(store.backend, row.id)
         done.problems.append(str(error))
         return
     if len(data) < size:

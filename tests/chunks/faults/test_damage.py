@@ -131,26 +131,55 @@ def test_a_flipped_bit_around_the_blobs(seed: int, part: str, filled: Rig, tmp_p
     filled.see_all()
     assert any(f"pack {pack}: " in problem for problem in check(filled.store).problems)
     assert any(f"pack {pack}: " in problem for problem in scrub(filled.store).problems)
+    filled.see_clean()
+    assert scrub(filled.store).problems == []
+    assert list(filled.store.backend.names("bad")) == []
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("part", ["footer", "trailer"])
+def test_a_footer_that_is_damaged_when_the_index_is_lost(
+    part: str, filled: Rig, tmp_path: Path
+) -> None:
+    """Then nobody knows what the pack holds, but what lacks it is named, and nothing is deleted."""
+    pack = filled.pack_of(block(1))
+    path = path_of(tmp_path, pack)
+    size = path.stat().st_size
+    begin, end = {"footer": (size - 44 - 4 * 42, size - 44), "trailer": (size - 44, size)}[part]
+    flip(path, Random(0), begin, end)
+    for file in (tmp_path / "store").glob("index.sqlite*"):
+        file.unlink()
+    filled.store.close()
+    rebuilt = Rig(open_store(str(tmp_path / "store")))
+    rebuilt.truth = filled.truth
+    assert any(f"pack {pack}: " in problem for problem in reindex(rebuilt.store).damaged)
+    assert "image one: " in read_all(rebuilt)["one"]
+    assert any("image one: " in line for line in check(rebuilt.store).problems)
+    with pytest.raises(DamageError):
+        collect(rebuilt.store)
+    assert path.exists()
+    put_again(rebuilt)
+    rebuilt.see_clean()
+    assert not path.exists()
+    rebuilt.store.close()
+
+
+def test_a_pack_that_nobody_can_read_stays_as_long_as_an_image_lacks_something(
+    filled: Rig, tmp_path: Path
+) -> None:
+    """Its manifest is there, so that a collector can go on, but a chunk of it is not."""
+    pack = filled.pack_of(block(1))
+    path = path_of(tmp_path, pack)
+    flip(path, Random(0), path.stat().st_size - 44, path.stat().st_size)
+    with filled.sql() as connection:
+        known = chunk_id(block(1)).hex()
+        connection.exec_driver_sql(f"DELETE FROM blobs WHERE id = x'{known}'")
     done = collect(filled.store)
-    filled.see_all()
-    if part != "header":
-        assert any(f"pack {pack}: " in problem for problem in done.damaged)
-        assert any(f"pack {pack}: " in problem for problem in reindex(filled.store).damaged)
-        filled.see_all()
-        for file in (tmp_path / "store").glob("index.sqlite*"):
-            file.unlink()
-        filled.store.close()
-        rebuilt = Rig(open_store(str(tmp_path / "store")))
-        rebuilt.truth = filled.truth
-        reindex(rebuilt.store)
-        # Without the footer nobody knows what the pack holds, but what lacks it is named.
-        assert "image one: " in read_all(rebuilt)["one"]
-        assert any("image one: " in line for line in check(rebuilt.store).problems)
-        with pytest.raises(DamageError):
-            collect(rebuilt.store)
-        put_again(rebuilt)
-        rebuilt.see_all()
-        rebuilt.store.close()
+    assert any(f"pack {pack}: " in problem for problem in done.damaged)
+    assert path.exists()
+    put_again(filled)
+    filled.see_clean()
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -107,11 +107,13 @@ class CollectionIndex:
             connection.execute(update(packs).where(mine).values(state=State.GONE))
             return True
 
-    def inhabitants(self, number: int) -> list[BlobId]:
-        """Give the blobs that the index knows in a pack, where its footer cannot say it."""
+    def inhabitants(self, number: int) -> list[Place]:
+        """Give what the index knows in a pack, where its footer cannot say it."""
         with self._database.reading() as connection:
-            query = select(blobs.c.id).where(blobs.c.pack == number)
-            return [BlobId(bytes(blob)) for blob in connection.scalars(query)]
+            query = select(
+                blobs.c.id, blobs.c.offset, blobs.c.stored, blobs.c.length, blobs.c.coding
+            ).where(blobs.c.pack == number)
+            return [Place(BlobId(bytes(b)), *rest) for b, *rest in connection.execute(query)]
 
     def condemned(self, number: int) -> bool:
         """Say whether a pack still is to be deleted, and by this session."""
