@@ -91,7 +91,7 @@ class _Collector:
         poor = _poor([part for part in yields if part.live], self._scarred)
         self._done.dead_packs, self._done.rewritten_packs = len(dead), len(poor)
         if self._dry_run:
-            self._done.freed = sum(part.dead for part in [*dead, *poor])
+            self._foretell([*dead, *poor])
             return self._done
         if dead:
             self._index.retire([part.row.number for part in dead])
@@ -129,7 +129,7 @@ class _Collector:
 
     def _yields(self) -> list[_Yield]:
         """Say of each pack that nobody is writing how much of it something needs."""
-        busy = self._index.living_sessions() | {self._session.number}
+        busy = self._living() | {self._session.number}
         found = []
         for row in self._index.packs():
             if row.state is not State.LIVE or row.session in busy:
@@ -148,6 +148,24 @@ class _Collector:
                 kept = HEADER_BYTES + live + footer_bytes(len(home)) if home else 0
                 found.append(_Yield(row, live, row.size - kept))
         return found
+
+    def _foretell(self, going: Sequence[_Yield]) -> None:
+        """Say what would be freed, and what would wait for a session that may rely on it."""
+        sessions = self._living()
+        self._done.waiting = len(going) if sessions else 0
+        self._done.freed = 0 if sessions else sum(part.dead for part in going)
+        for row in self._index.packs():
+            if row.state is not State.RETIRING or self._needed(row, self._places(row)[0])[0]:
+                continue
+            if any(number <= (row.noted or 0) for number in sessions):
+                self._done.waiting += 1
+            else:
+                self._done.freed += row.size
+
+    def _living(self) -> set[int]:
+        """Give the other sessions that live; those that seem dead are not waited for to see it."""
+        living = self._index.living_sessions()
+        return living - self._store.sessions.silent().keys() if self._dry_run else living
 
     def _places(self, row: PackRow) -> tuple[Sequence[Place], str]:
         """Give what a pack holds; where its footer is damaged, what the index knows, and why."""

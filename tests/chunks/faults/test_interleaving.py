@@ -546,3 +546,50 @@ def test_collecting_twice_moves_nothing_the_second_time(rig: Rig) -> None:
     assert rig.collect().rewritten_packs == 0
     assert {row.id for row in rig.rows(State.LIVE)} == before
     see_nothing_behind(rig.store)
+
+
+def test_a_dry_run_tells_of_what_waits_and_of_what_has_waited(rig: Rig) -> None:
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    rig.put("dead", 6)
+    sizes = {row.id: row.size for row in rig.rows(State.LIVE)}
+    dead, poor = sizes[rig.pack_of(block(6))], sizes[rig.pack_of(block(1))]
+    with rig.store.writing(cut=Cut.FIXED):
+        rig.remove("old")
+        rig.remove("dead")
+        told = collect(rig.store, dry_run=True)
+        assert (told.dead_packs, told.rewritten_packs) == (1, 1)
+        assert (told.freed, told.waiting) == (0, 2)
+        assert rig.collect().waiting == 2
+        told = collect(rig.store, dry_run=True)
+        assert (told.freed, told.waiting) == (0, 2)
+    told = collect(rig.store, dry_run=True)
+    assert (told.dead_packs, told.rewritten_packs, told.waiting) == (0, 0, 0)
+    assert told.freed == rig.collect().freed == dead + poor
+    rig.see_clean()
+
+
+def test_a_dry_run_frees_as_much_as_the_collection_after_it(rig: Rig) -> None:
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    rig.put("dead", 6)
+    rig.remove("old")
+    rig.remove("dead")
+    before = sum(row.size for row in rig.rows(State.LIVE))
+    told = collect(rig.store, dry_run=True)
+    assert sum(row.size for row in rig.rows(State.LIVE)) == before
+    assert told.freed == rig.collect().freed == before - sum(r.size for r in rig.rows(State.LIVE))
+    rig.see_clean()
+
+
+def test_a_dry_run_waits_for_no_session_that_seems_dead(rig: Rig) -> None:
+    rig.put("dead", 6)
+    rig.store.sessions.begin()
+    rig.remove("dead")
+    with rig.sql() as connection:
+        connection.exec_driver_sql("UPDATE sessions SET seen = 0")
+    told = collect(rig.store, dry_run=True)
+    assert (told.waiting, told.freed) == (0, rig.rows(State.LIVE)[0].size)
+    assert rig.store.sessions.count() == 1
+    rig.bury_all()
+    rig.see_clean()

@@ -31,5 +31,6 @@ def command(address: str, **options: Any) -> int:
     )
     return verdict(
         done.problems,
-        f"where the index is wrong, rebuild it (meltemi store reindex); where images are named: {MENDING}",
+        "where the index is wrong, rebuild it (meltemi store reindex); "
+        f"where images are named: {MENDING}",
     )
