@@ -107,7 +107,9 @@ class Fetcher:
     def _read(self, stretch: Stretch) -> dict[BlobId, Buffer]:
         name = pack_object(stretch.pack)
         data = memoryview(self._backend.read(name, stretch.begin, stretch.end - stretch.begin))
-        found = {}
+        # A view of a blob would keep everything that was read in vain, too.
+        sparse = 2 * sum(place.stored for place in stretch.places) < len(data)
+        found: dict[BlobId, Buffer] = {}
         damaged: list[Place] = []
         for place in stretch.places:
             begin = place.offset - stretch.begin
@@ -115,7 +117,7 @@ class Fetcher:
             if blob is None:
                 damaged.append(place)
             else:
-                found[place.blob] = blob
+                found[place.blob] = bytes(blob) if sparse else blob
         if damaged:
             found.update(self._explain(stretch.pack, damaged))
         return found

@@ -1,15 +1,19 @@
 """What is too much for one statement, or for memory."""
 
 import tracemalloc
+from collections.abc import Sequence
 
 import pytest
 
 from meltemi.chunks import pack as pack_module
+from meltemi.chunks.blob import BlobId, Buffer, chunk_id
 from meltemi.chunks.cut import BLOCK, Cut
+from meltemi.chunks.fetching import Fetcher
 from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.index.database import Database
 from meltemi.chunks.index.schema import State, packs
 from meltemi.chunks.index.sessions import Sessions
+from meltemi.chunks.manifest import Entry
 from tests.chunks.faults.rig import Rig, block
 
 MANY = 300_000
@@ -35,6 +39,35 @@ def test_a_put_remembers_nothing_of_the_chunks_that_are_stored(
         writer.finish("large")
     assert len(rig.rows(State.LIVE)) > 20
     assert max(held) < 60
+
+
+def test_what_is_read_in_vain_between_blobs_is_not_kept(rig: Rig) -> None:
+    rig.put("whole", *range(96))
+    wanted = [chunk_id(block(number)) for number in range(0, 96, 12)]
+    found = rig.store.fetcher.fetch_all(wanted)
+    views = [memoryview(data) for data in found.values()]
+    kept = {id(view.obj): bytes(view.obj) for view in views}
+    assert sum(map(len, kept.values())) == len(wanted) * BLOCK
+
+
+def test_small_parts_of_many_chunks_are_not_all_fetched_at_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with rig.store.writing(cut=Cut.FIXED) as writer:
+        writer.write(block(1))
+        for number in range(1, 5001):
+            writer._tree.add(Entry(1, chunk_id(block(1)), number))
+        head = writer.finish("parts").head
+    asked: list[int] = []
+    fetch_all = Fetcher.fetch_all
+
+    def counting(this: Fetcher, wanted: Sequence[BlobId]) -> dict[BlobId, Buffer]:
+        asked.append(len(wanted))
+        return fetch_all(this, wanted)
+
+    monkeypatch.setattr(Fetcher, "fetch_all", counting)
+    assert b"".join(rig.store.reader(head).read()) == block(1)[1:5001] + block(1)
+    assert max(asked) <= 2048
 
 
 def test_any_number_of_packs_is_retired_at_once(index: str) -> None:
