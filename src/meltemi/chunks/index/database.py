@@ -24,7 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from meltemi.chunks.blob import ID_BYTES
 from meltemi.chunks.index import schema
-from meltemi.errors import StoreError, UsageError
+from meltemi.errors import QuotaError, StoreError, UsageError
 
 _LOCK: Final = 0x6D656C74656D69
 """Any number, the same for all writers of a database."""
@@ -81,7 +81,12 @@ class Database:
             if self._sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+                # Who stops in the middle, or whose host is gone, must not stop all others for good.
+                connection.exec_driver_sql(
+                    f"SET LOCAL lock_timeout = '{_BUSY_SECONDS}s'; "
+                    f"SET LOCAL idle_in_transaction_session_timeout = '{_BUSY_SECONDS // 2}s'; "
+                    f"SELECT pg_advisory_xact_lock({_LOCK})"
+                )
             try:
                 yield connection
             except BaseException:
@@ -130,9 +135,21 @@ class Database:
             yield
         except DBAPIError as error:
             told = str(error.orig).strip().split("\n", maxsplit=1)[0]
+            if _is_full(error.orig):
+                raise QuotaError(
+                    f"{self.label}: the index: its disk is full ({told}): make room there"
+                ) from error
             raise StoreError(f"{self.label}: the index: {told}") from error
         except SQLAlchemyError as error:
             raise StoreError(f"{self.label}: the index: {error}") from error
+
+
+def _is_full(error: object) -> bool:
+    """Say whether a database's error comes of a disk without room."""
+    return (
+        getattr(error, "sqlite_errorname", None) in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+        or getattr(error, "sqlstate", None) == "53100"
+    )
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
