@@ -1,10 +1,14 @@
 """What is too much for one statement, or for memory."""
 
+import resource
+import signal
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pytest
 
+from meltemi.chunks import marks
 from meltemi.chunks import pack as pack_module
 from meltemi.chunks.blob import BlobId, Buffer, chunk_id
 from meltemi.chunks.cut import BLOCK, Cut
@@ -14,10 +18,25 @@ from meltemi.chunks.index.database import Database
 from meltemi.chunks.index.schema import State, packs
 from meltemi.chunks.index.sessions import Sessions
 from meltemi.chunks.manifest import Entry
+from meltemi.errors import QuotaError
 from tests.chunks.faults.rig import Rig, block
+from tests.chunks.making import some_chunk
 
 MANY = 300_000
 """Packs of 9 TiB: no database takes as many parameters at once."""
+
+
+@contextmanager
+def limited_files(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size, as on a disk that is full."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
 
 
 def test_a_put_remembers_nothing_of_the_chunks_that_are_stored(
@@ -83,3 +102,13 @@ def test_any_number_of_packs_is_retired_at_once(index: str) -> None:
     assert {(row.state, row.noted) for row in rows} == {(State.RETIRING, session)}
     assert len(rows) == MANY
     database.close()
+
+
+def test_more_marks_than_there_is_room_for_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(marks, "_CACHE_KIB", 64)
+    ids = [some_chunk(number) for number in range(10_000)]
+    refused = pytest.raises(QuotaError, match="SQLITE_TMPDIR")
+    with limited_files(100_000), marks.Marks() as found, refused:
+        found.add(ids)
