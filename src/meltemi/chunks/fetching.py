@@ -10,7 +10,7 @@ from meltemi.chunks.coding import decode
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.index.blobs import Blobs, Location
 from meltemi.chunks.pack import Place, pack_object
-from meltemi.errors import DamageError, MissingError, StoreError
+from meltemi.errors import DamageError, MeltemiError, MissingError, StoreError
 
 GAP: Final = 2**20
 """Bytes that are rather read in vain than asked around."""
@@ -150,10 +150,13 @@ class Fetcher:
                 found[place.blob] = blob
         if not names:
             return found
-        record_damage(self._backend, self._index, pack, names)
-        raise DamageError(
-            f"{where}: blob {names[0].hex()} is damaged; putting the same data again heals it"
-        )
+        damage = f"{where}: blob {names[0].hex()} is damaged; putting the same data again heals it"
+        try:
+            record_damage(self._backend, self._index, pack, names)
+        except MeltemiError as error:
+            # It is named all the same, also on a disk that is full.
+            raise DamageError(f"{damage}; that could not be noted: {error}") from error
+        raise DamageError(damage)
 
 
 def _is_plausible(place: Place) -> bool:

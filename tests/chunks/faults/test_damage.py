@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from meltemi.chunks.backends.folder import FolderBackend
 from meltemi.chunks.blob import chunk_id
 from meltemi.chunks.checking import check
 from meltemi.chunks.collector import collect
@@ -15,7 +16,7 @@ from meltemi.chunks.opening import open_store
 from meltemi.chunks.pack import HEADER_BYTES, pack_object
 from meltemi.chunks.reconcile import reindex
 from meltemi.chunks.scrubbing import scrub
-from meltemi.errors import DamageError, MeltemiError, SessionLostError, StoreError
+from meltemi.errors import DamageError, MeltemiError, QuotaError, SessionLostError, StoreError
 from tests.chunks.faults.rig import Rig, block
 
 IMAGES = {"one": (1, 2, 3), "two": (3, 4), "three": (5,), "empty": ()}
@@ -96,6 +97,25 @@ def test_a_flipped_bit_in_a_blob(seed: int, filled: Rig, tmp_path: Path) -> None
     filled.see_clean()
     assert scrub(filled.store).problems == scrub(filled.store).problems == []
     assert list(filled.store.backend.names("bad")) == []
+
+
+def test_damage_on_a_full_disk_is_named_all_the_same(
+    filled: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_this: object, name: str, _data: object) -> None:
+        raise QuotaError(f"writing {name}: No space left on device")
+
+    pack = filled.pack_of(block(3))
+    flip(path_of(tmp_path, pack), Random(0), HEADER_BYTES, HEADER_BYTES + len(block(1)))
+    with monkeypatch.context() as patches:
+        patches.setattr(FolderBackend, "write", full)
+        with pytest.raises(DamageError, match=r"image one: .*is damaged; .*could not be noted"):
+            filled.read("one")
+    assert list(filled.store.backend.names("bad")) == []
+    # The next who reads it notes it.
+    with pytest.raises(DamageError, match=r"again heals it$"):
+        filled.read("one")
+    assert len(list(filled.store.backend.names("bad"))) == 1
 
 
 def test_a_flipped_bit_in_a_manifest(filled: Rig, tmp_path: Path) -> None:
