@@ -10,7 +10,7 @@ from meltemi.chunks.blob import BlobId, Buffer, chunk_id
 from meltemi.chunks.coding import encode
 from meltemi.chunks.cut import Cut, Cutter, Piece
 from meltemi.chunks.digests import Digests
-from meltemi.chunks.head import Head
+from meltemi.chunks.head import Head, checked_name
 from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.index.heads import Heads
 from meltemi.chunks.manifest import Entry
@@ -86,8 +86,10 @@ class Writer:
     def finish(self, name: str) -> Put:
         """Publish what was written under a name; only then is it stored.
 
-        Raise ConflictError where the name is taken, SessionLostError where it has to be put again.
+        Raise ConflictError where the name is taken, SessionLostError where it has to be put again,
+        UsageError where no image may have that name.
         """
+        checked_name(name)
         self._take()
         self._gather(self._cutter.finish())
         self._store()
