@@ -293,6 +293,22 @@ def test_a_row_of_the_index_that_is_wrong(statement: str, filled: Rig) -> None:
     filled.see_clean()
 
 
+def test_a_row_that_tells_of_a_blob_where_it_is_not(filled: Rig) -> None:
+    """Nothing needs the blob any more, and it goes; the row would be a hit for who brings it."""
+    known, wrong = chunk_id(block(5)).hex(), filled.pack_of(block(1))
+    with filled.sql() as connection:
+        number = f"(SELECT number FROM packs WHERE id = '{wrong}')"
+        connection.exec_driver_sql(f"UPDATE blobs SET pack = {number} WHERE id = x'{known}'")
+    filled.remove("three")
+    collect(filled.store)
+    [problem] = check(filled.store).problems
+    assert problem.startswith(f"pack {wrong}: the index tells of 1 blobs that are not there")
+    reindex(filled.store)
+    assert check(filled.store).problems == []
+    filled.put("three", 5)
+    filled.see_clean()
+
+
 def test_an_index_that_lets_a_needed_pack_go(filled: Rig) -> None:
     with filled.sql() as connection:
         connection.exec_driver_sql("UPDATE packs SET state = 3")

@@ -168,6 +168,14 @@ class CollectionIndex:
                 there = blobs.c.id.in_(bad) & (blobs.c.pack == number)
                 connection.execute(update(blobs).where(there).values(bad=True))
 
+    def unlearn(self, pack: str, ids: Sequence[BlobId]) -> None:
+        """Forget blobs that the index told of in a pack, and that are not there."""
+        with self._database.exclusive() as connection:
+            must_live(connection, self._session, leased=True)
+            number = connection.scalar(select(packs.c.number).where(packs.c.id == pack))
+            if number is not None:
+                leave(connection, number, ids)
+
     def drop(self, number: int) -> None:
         """Forget a pack that is not in the backend, and its blobs."""
         with self._database.exclusive() as connection:
