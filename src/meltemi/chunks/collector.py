@@ -184,11 +184,14 @@ class _Collector:
         marked = self._marks.known(place.blob for place in places)
         at_home = self._index.at_home(row.number, list(marked))
         if away := marked - at_home.keys():
-            self._see_elsewhere(row, away)
+            at_home |= dict.fromkeys(self._see_elsewhere(row, away), False)
         return [place for place in places if place.blob in at_home], any(at_home.values())
 
-    def _see_elsewhere(self, row: PackRow, away: set[BlobId]) -> None:
-        """See that what images need of a pack, and the index knows elsewhere, really is there."""
+    def _see_elsewhere(self, row: PackRow, away: set[BlobId]) -> set[BlobId]:
+        """See that what images need of a pack, and the index knows elsewhere, really is there.
+
+        Give what is damaged there: this copy heals it when the pack is rewritten.
+        """
         located = self._store.blobs.locate(away)
         there: set[BlobId] = set()
         for pack in {location.pack for location in located.values()}:
@@ -202,6 +205,9 @@ class _Collector:
                 f"which images need, is in pack {row.id}, and the index does not say so; nothing "
                 "was deleted for that: rebuild it (meltemi store reindex)"
             )
+        if healing := {blob for blob, known in located.items() if known.bad}:
+            self._scarred.add(row.id)
+        return healing
 
     def _rewrite(self, rows: Sequence[PackRow]) -> None:
         """Move what is needed of some packs to new ones, and retire them."""
@@ -210,9 +216,10 @@ class _Collector:
         packer = Packer(self._store.backend, self._store.blobs, number, new.__setitem__)
         try:
             going = []
+            moved: set[BlobId] = set()
             for row in rows:
                 places, bad = self._needed(row, self._places(row)[0])
-                if not bad and self._move(row, places, packer):
+                if not bad and self._move(row, places, packer, moved):
                     going.append(row.number)
             packer.flush()
             # What was published since the marks were made is looked at before a pack goes.
@@ -221,7 +228,9 @@ class _Collector:
         finally:
             packer.close()
 
-    def _move(self, row: PackRow, places: Sequence[Place], packer: Packer) -> bool:
+    def _move(
+        self, row: PackRow, places: Sequence[Place], packer: Packer, moved: set[BlobId]
+    ) -> bool:
         """Copy blobs to new packs as they are; False where one of them is damaged."""
         self._session.check()
         backend = self._store.backend
@@ -234,6 +243,8 @@ class _Collector:
                     f"read at {stretch.begin}; try again"
                 )
             for place in stretch.places:
+                if place.blob in moved:  # of several copies that heal the same, one is enough
+                    continue
                 begin = place.offset - stretch.begin
                 stored = data[begin : begin + place.stored]
                 if unpacked(place, stored) is None:
@@ -241,6 +252,7 @@ class _Collector:
                     self._done.damaged.append(f"pack {row.id}: blob {place.blob.hex()}")
                     return False
                 packer.add(place.blob, place.coding, stored, place.length)
+                moved.add(place.blob)
         return True
 
     def _delete(self) -> None:

@@ -12,12 +12,13 @@ from meltemi.chunks.backends.folder import FolderBackend
 from meltemi.chunks.blob import chunk_id
 from meltemi.chunks.checking import check
 from meltemi.chunks.collector import collect
+from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.pack import HEADER_BYTES, pack_object
 from meltemi.chunks.reconcile import reindex
 from meltemi.chunks.scrubbing import scrub
 from meltemi.errors import DamageError, MeltemiError, QuotaError, SessionLostError, StoreError
-from tests.chunks.faults.rig import Rig, block
+from tests.chunks.faults.rig import Hooks, Rig, block
 
 IMAGES = {"one": (1, 2, 3), "two": (3, 4), "three": (5,), "empty": ()}
 
@@ -291,6 +292,27 @@ def test_a_row_of_the_index_that_is_wrong(statement: str, filled: Rig) -> None:
     complaint(lambda: collect(filled.store))
     reindex(filled.store)
     filled.see_clean()
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_a_second_copy_of_what_is_damaged_is_kept_and_heals_it(
+    copies: int, filled: Rig, hooks: Hooks, tmp_path: Path
+) -> None:
+    """Writers at work at the same time store the same twice; the index knows one place of it."""
+
+    def put(number: int) -> None:
+        if number < copies:
+            hooks.before(Blobs, "record", lambda: put(number + 1))
+            filled.put(f"copy {number}", 7)
+
+    put(0)
+    assert len(hooks.happened) == copies
+    pack = filled.pack_of(block(7))
+    flip(path_of(tmp_path, pack), Random(0), HEADER_BYTES, HEADER_BYTES + len(block(7)))
+    assert len(scrub(filled.store).problems) == 1
+    filled.collect()
+    filled.see_clean()
+    assert scrub(filled.store).problems == []
 
 
 def test_a_row_that_tells_of_a_blob_where_it_is_not(filled: Rig) -> None:
