@@ -1,12 +1,12 @@
 """Garbage collection: what no head leads to goes, while uploads run (docs/chunk-store.md)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from meltemi.chunks.blob import BlobId
-from meltemi.chunks.fetching import known_damage, record_damage, stretches, unpacked
+from meltemi.chunks.blob import BlobId, Buffer
+from meltemi.chunks.fetching import Stretch, known_damage, record_damage, stretches, unpacked
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.head import object_of
 from meltemi.chunks.index.blobs import Location
@@ -233,27 +233,38 @@ class _Collector:
     ) -> bool:
         """Copy blobs to new packs as they are; False where one of them is damaged."""
         self._session.check()
-        backend = self._store.backend
         for stretch in stretches(Location(row.id, place, bad=False) for place in places):
-            length = stretch.end - stretch.begin
-            data = memoryview(backend.read(pack_object(row.id), stretch.begin, length))
-            if len(data) < length:
-                raise StoreError(
-                    f"{backend.label}: pack {row.id}: only {len(data)} bytes of {length} can be "
-                    f"read at {stretch.begin}; try again"
-                )
-            for place in stretch.places:
+            for place, stored in self._read(stretch):
                 if place.blob in moved:  # of several copies that heal the same, one is enough
                     continue
-                begin = place.offset - stretch.begin
-                stored = data[begin : begin + place.stored]
                 if unpacked(place, stored) is None:
-                    record_damage(backend, self._store.blobs, row.id, [place.blob])
+                    record_damage(self._store.backend, self._store.blobs, row.id, [place.blob])
                     self._done.damaged.append(f"pack {row.id}: blob {place.blob.hex()}")
                     return False
                 packer.add(place.blob, place.coding, stored, place.length)
                 moved.add(place.blob)
         return True
+
+    def _read(self, stretch: Stretch) -> Iterator[tuple[Place, Buffer]]:
+        """Give blobs as they are stored; nothing of one that cannot be read."""
+        backend, length = self._store.backend, stretch.end - stretch.begin
+        try:
+            data = memoryview(backend.read(pack_object(stretch.pack), stretch.begin, length))
+        except DamageError:
+            if len(stretch.places) == 1:
+                yield stretch.places[0], b""
+                return
+            for place in stretch.places:  # it may be of what lies between them
+                yield from self._read(Stretch(stretch.pack, [place]))
+            return
+        if len(data) < length:
+            raise StoreError(
+                f"{backend.label}: pack {stretch.pack}: only {len(data)} bytes of {length} can be "
+                f"read at {stretch.begin}; try again"
+            )
+        for place in stretch.places:
+            begin = place.offset - stretch.begin
+            yield place, data[begin : begin + place.stored]
 
     def _delete(self) -> None:
         self._dismiss()

@@ -106,7 +106,10 @@ class Fetcher:
 
     def _read(self, stretch: Stretch) -> dict[BlobId, Buffer]:
         name = pack_object(stretch.pack)
-        data = memoryview(self._backend.read(name, stretch.begin, stretch.end - stretch.begin))
+        try:
+            data = memoryview(self._backend.read(name, stretch.begin, stretch.end - stretch.begin))
+        except DamageError:  # of one of them, perhaps
+            return self._explain(stretch.pack, stretch.places)
         # A view of a blob would keep everything that was read in vain, too.
         sparse = 2 * sum(place.stored for place in stretch.places) < len(data)
         found: dict[BlobId, Buffer] = {}
@@ -137,7 +140,11 @@ class Fetcher:
         found: dict[BlobId, Buffer] = {}
         names = []
         for place in damaged:
-            stored = self._backend.read(pack_object(pack), place.offset, place.stored)
+            try:
+                stored = self._backend.read(pack_object(pack), place.offset, place.stored)
+            except DamageError:
+                names.append(place.blob)
+                continue
             if len(stored) < place.stored:
                 raise StoreError(
                     f"{where}: only {len(stored)} bytes of {place.stored} can be read at "

@@ -1,6 +1,8 @@
 """Flipped bits, everywhere: what they hit is named with what to do, and never served as data."""
 
+import errno
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +10,7 @@ from random import Random
 
 import pytest
 
+from meltemi.chunks import footers
 from meltemi.chunks.backends.folder import FolderBackend
 from meltemi.chunks.blob import chunk_id
 from meltemi.chunks.checking import check
@@ -117,6 +120,32 @@ def test_damage_on_a_full_disk_is_named_all_the_same(
     with pytest.raises(DamageError, match=r"again heals it$"):
         filled.read("one")
     assert len(list(filled.store.backend.names("bad"))) == 1
+
+
+def test_a_disk_that_cannot_read_a_sector(filled: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is named, the rest of its pack and of the store is read, and the same data heals it."""
+    pack = filled.pack_of(block(2))
+    sector = HEADER_BYTES + len(block(1)) + 512
+    pread = os.pread
+
+    def broken(file: int, length: int, offset: int) -> bytes:
+        here = Path(f"/proc/self/fd/{file}").readlink().name == pack
+        if here and offset <= sector < offset + length:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(file, length, offset)
+
+    monkeypatch.setattr(os, "pread", broken)
+    monkeypatch.setattr(footers, "_TAIL", 1024)
+    problems = scrub(filled.store).problems
+    assert [f"packs/{pack[:2]}/{pack}: Input/output error" in line for line in problems] == [True]
+    assert read_all(filled).keys() == {"one"}
+    told = "\n".join(check(filled.store).problems)
+    assert f"image one: blob {chunk_id(block(2)).hex()} cannot be had" in told
+    assert told.count("image ") == 1
+    collect(filled.store)
+    put_again(filled)
+    filled.see_clean()
+    assert scrub(filled.store).problems == []
 
 
 def test_a_flipped_bit_in_a_manifest(filled: Rig, tmp_path: Path) -> None:
