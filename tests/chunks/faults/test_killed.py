@@ -16,17 +16,20 @@ from threading import Timer
 import pytest
 
 from meltemi.chunks import session
+from meltemi.chunks.backends.folder import FolderBackend
 from meltemi.chunks.checking import check
 from meltemi.chunks.collector import collect
+from meltemi.chunks.index.blobs import Blobs
+from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.opening import open_store
 from meltemi.errors import DamageError
 from tests.chunks.faults.rig import Rig, blocks
-from tests.chunks.faults.worker import work
+from tests.chunks.faults.worker import collect_until, work
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.chunks.faults.worker"])
 ROUNDS = 12
-BATCHES = 5
+BATCHES = 9
 
 
 class Worker:
@@ -124,6 +127,8 @@ def test_kill_at_any_moment(ledger: Ledger, tmp_path: Path, index: str) -> None:
     for _ in range(BATCHES):
         for turn in range(ROUNDS):
             roles = ["write", "write", "collect" if turn % 4 else "reindex"]
+            if turn % 3 == 1:
+                roles.append("collect")
             workers = [Worker(folder, index, role, chance.randrange(10**6)) for role in roles]
             for worker in workers:
                 worker.wait()
@@ -145,6 +150,40 @@ def test_kill_at_any_moment(ledger: Ledger, tmp_path: Path, index: str) -> None:
             ledger.rig.remove(name)
     assert ledger.counts["put"] > ROUNDS * BATCHES / 4, ledger.counts
     assert ledger.counts["done"], ledger.counts
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [
+        (Blobs, "announce"),
+        (FolderBackend, "write"),
+        (Blobs, "record"),
+        (CollectionIndex, "retire"),
+        (CollectionIndex, "dismiss"),
+        (FolderBackend, "delete"),
+        (CollectionIndex, "erase"),
+    ],
+)
+def test_kill_a_collector_at_each_step_of_rewriting(
+    owner: type, step: str, ledger: Ledger, tmp_path: Path, index: str, *, first: bool
+) -> None:
+    rig = ledger.rig
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    rig.remove("old")
+    folder = str(tmp_path / "store")
+    process = CONTEXT.Process(
+        target=collect_until, args=(folder, index, owner, step), kwargs={"first": first}
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert check(rig.store).problems == []
+    rig.see_all()
+    age(ledger)
+    rig.put("new", 1, 2)
+    rig.see_clean()
 
 
 def test_stop_a_writer_while_its_session_dies(ledger: Ledger, tmp_path: Path, index: str) -> None:
