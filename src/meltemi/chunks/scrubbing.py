@@ -33,7 +33,8 @@ def scrub(
 ) -> Scrubbed:
     """Read what has not been read in this round; one that was interrupted is gone on with.
 
-    `rate` is how many bytes a second are read at most. Where a round is complete, a new one begins.
+    `rate` is how many bytes a second are read at most. One that comes to its end completes the
+    round, so that the next one reads everything again.
     `tell` hears how many bytes have been read, and how many there are to read.
     """
     done = Scrubbed()
@@ -53,6 +54,7 @@ def scrub(
         with store.database.exclusive() as connection:
             change = update(packs).where(packs.c.number == row.number)
             connection.execute(change.values(scrubbed=current))
+    _end_round(store, current)
     return done
 
 
@@ -85,14 +87,13 @@ def _scrub_pack(store: Store, row: PackRow, done: Scrubbed) -> None:
 
 
 def _round(store: Store) -> int:
-    """Give the number of the round that is under way; begin another one after it."""
+    """Give the number of the round that is under way."""
+    with store.database.reading() as connection:
+        return connection.scalar(select(facts.c.value).where(facts.c.name == "scrub")) or 1
+
+
+def _end_round(store: Store, current: int) -> None:
+    """Let the next scrub read everything, whatever has come since this one began."""
     with store.database.exclusive() as connection:
-        mine = facts.c.name == "scrub"
-        current = connection.scalar(select(facts.c.value).where(mine)) or 1
-        left = select(packs.c.number).where(
-            packs.c.scrubbed < current, packs.c.state.in_([State.LIVE, State.RETIRING])
-        )
-        if connection.scalar(left.limit(1)) is None:
-            current += 1
-            connection.execute(update(facts).where(mine).values(value=current))
-        return current
+        mine = (facts.c.name == "scrub") & (facts.c.value == current)
+        connection.execute(update(facts).where(mine).values(value=current + 1))
