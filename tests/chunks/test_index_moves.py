@@ -59,3 +59,13 @@ def test_a_rewritten_pack_takes_its_blobs_along(database: Database) -> None:
     collector.retire([old], [(NEW, places)])
     assert Blobs(database).hits([MOVED, OTHER]) == {MOVED: NEW}
     assert collector.at_home(old, [MOVED, OTHER]) == {OTHER: False}
+
+
+def test_damage_of_one_copy_says_nothing_of_another(database: Database) -> None:
+    session = Sessions(database).begin()
+    bring(database, session, OLD, b"moved", b"other")
+    bring(database, session, NEW, b"moved")
+    Blobs(database).mark_bad(NEW, [MOVED, OTHER])
+    assert Blobs(database).hits([MOVED, OTHER]) == {MOVED: OLD, OTHER: OLD}
+    Blobs(database).mark_bad(OLD, [MOVED])
+    assert Blobs(database).hits([MOVED, OTHER]) == {OTHER: OLD}

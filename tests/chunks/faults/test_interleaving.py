@@ -5,7 +5,7 @@ step of the index is one transaction, so this is what several processes could do
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -20,9 +20,16 @@ from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.index.heads import Heads
 from meltemi.chunks.index.schema import State
+from meltemi.chunks.pack import pack_object
 from meltemi.chunks.reconcile import reindex
 from meltemi.chunks.scrubbing import scrub
-from meltemi.errors import BusyError, MeltemiError, SessionLostError
+from meltemi.errors import (
+    BusyError,
+    ConflictError,
+    MeltemiError,
+    SessionLostError,
+    VanishedError,
+)
 from tests.chunks.faults.rig import (
     Hooks,
     Rig,
@@ -98,6 +105,34 @@ def test_an_open_upload_with_hits_is_published_between_two_steps(
     rig.see_clean()
 
 
+def test_all_uploads_that_are_older_than_a_retirement_are_waited_for(rig: Rig) -> None:
+    rig.put("old", 1, 2, 3)
+    with rig.store.writing(cut=Cut.FIXED) as younger:
+        with rig.store.writing(cut=Cut.FIXED) as youngest:
+            youngest.write(blocks(2, 5))
+            younger.write(blocks(1, 4))
+            rig.remove("old")
+            rig.collect()
+            assert rig.collect().waiting == 1
+        assert rig.collect().waiting == 1
+        rig.finish(younger, "new", blocks(1, 4))
+    rig.see_clean()
+
+
+def test_the_youngest_of_them_too(rig: Rig) -> None:
+    rig.put("old", 1, 2, 3)
+    with ExitStack() as stack:
+        with rig.store.writing(cut=Cut.FIXED) as elder:
+            elder.write(blocks(1, 4))
+            young = stack.enter_context(rig.store.writing(cut=Cut.FIXED))
+            young.write(blocks(2, 5))
+            rig.remove("old")
+            rig.collect()
+        assert rig.collect().waiting == 1
+        rig.finish(young, "new", blocks(2, 5))
+    rig.see_clean()
+
+
 def moved_then_unneeded(rig: Rig) -> None:
     """Bring a blob from one pack to another, and take away the last image that needs it."""
     rig.remove("old")
@@ -143,6 +178,23 @@ def test_that_moved_blob_published_just_before_its_new_pack_is_dismissed(
             when=lambda arguments: bool(arguments[0] == number),
         )
         rig.collect()
+    assert hooks.happened
+    rig.see_all()
+    rig.see_clean()
+
+
+def test_that_moved_blob_published_while_its_new_pack_is_looked_for_in_the_heads(
+    rig: Rig, hooks: Hooks
+) -> None:
+    """The heads are counted before they are read: what comes in between is not overlooked."""
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    with rig.store.writing(cut=Cut.FIXED) as writer:
+        writer.write(blocks(1, 9))
+        moved_then_unneeded(rig)
+        rig.collect()  # retires the new pack
+        hooks.after(Heads, "all", lambda: rig.finish(writer, "late", blocks(1, 9)))
+        collect(rig.store)
     assert hooks.happened
     rig.see_all()
     rig.see_clean()
@@ -205,6 +257,32 @@ def test_a_collection_in_the_middle_of_a_put(
     hooks.after(owner, step, look)
     rig.put("new", 2, 3)
     assert len(hooks.happened) == 2
+    rig.see_clean()
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_an_image_that_is_being_published_is_none_yet(step: str, rig: Rig, hooks: Hooks) -> None:
+    def look() -> None:
+        assert rig.store.find("new") is None
+        assert rig.store.heads.all() == []
+        assert rig.store.heads.named() == {}
+        with pytest.raises(VanishedError):
+            rig.store.remove("new")
+        with pytest.raises(ConflictError, match="of that name already"):
+            rig.put("new", 5)
+
+    at = hooks.before if step == "before" else hooks.after
+    at(FolderBackend, "write", look, when=of_heads)
+    rig.put("new", 1, 2)
+    assert hooks.happened
+    rig.see_clean()
+
+
+def test_a_name_is_free_as_soon_as_its_image_is_being_removed(rig: Rig, hooks: Hooks) -> None:
+    rig.put("same", 1, 2)
+    hooks.before(FolderBackend, "delete", lambda: rig.put("same", 3), when=of_heads)
+    rig.store.remove("same")
+    assert hooks.happened
     rig.see_clean()
 
 
@@ -356,6 +434,32 @@ def test_a_head_written_too_late_is_taken_back_though_it_was_adopted(
     rig.see_clean()
 
 
+def test_a_head_written_too_late_is_no_image_while_it_is_taken_back(rig: Rig, hooks: Hooks) -> None:
+    """Else a collector would take it up, and not find its data."""
+    hooks.before(FolderBackend, "write", lambda: dead_and_collected(rig), when=of_heads)
+
+    def look() -> None:
+        collect(rig.store)
+        assert rig.store.heads.all() == []
+
+    hooks.before(FolderBackend, "delete", look, when=of_heads)
+    with pytest.raises(SessionLostError):
+        rig.put("new", 1, 2)
+    assert len(hooks.happened) == 2
+    rig.see_clean()
+
+
+def test_the_name_of_a_head_written_too_late_is_free_while_it_is_taken_back(
+    rig: Rig, hooks: Hooks
+) -> None:
+    hooks.before(Heads, "complete", rig.bury_all)
+    hooks.before(FolderBackend, "delete", lambda: rig.put("new", 3), when=of_heads)
+    with pytest.raises(SessionLostError):
+        rig.put("new", 1, 2)
+    assert len(hooks.happened) == 2
+    rig.see_clean()
+
+
 def test_two_collectors(rig: Rig, hooks: Hooks) -> None:
     rig.put("old", 1)
     rig.remove("old")
@@ -408,6 +512,49 @@ def test_a_collector_taken_for_dead_deletes_nothing_when_it_wakes_up(
     assert hooks.happened
     assert objects() == there
     rig.see_clean()
+
+
+@pytest.mark.parametrize("step", ["adopt", "adopt_head", "drop", "drop_head", "settle_head"])
+def test_who_reindexes_and_is_taken_for_dead_changes_nothing_when_it_wakes_up(
+    step: str, rig: Rig, hooks: Hooks
+) -> None:
+    backend = rig.store.backend
+    head = rig.put("one", 1)
+    if step == "drop":
+        backend.delete(pack_object(rig.pack_of(block(1))))
+    elif step == "drop_head":
+        backend.delete(head.object)
+    elif step == "settle_head":
+        with rig.sql() as connection:
+            connection.exec_driver_sql("UPDATE heads SET state = 0")
+    elif step == "adopt_head":
+        with rig.sql() as connection:
+            connection.exec_driver_sql("DELETE FROM heads")
+    else:
+        with rig.sql() as connection:
+            connection.exec_driver_sql("DELETE FROM blobs")
+            connection.exec_driver_sql("DELETE FROM packs")
+    there: list[object] = []
+
+    def meanwhile() -> None:
+        rig.bury_all()
+        there.extend(told(rig))
+
+    hooks.before(CollectionIndex, step, meanwhile)
+    with pytest.raises(SessionLostError):
+        reindex(rig.store)
+    assert hooks.happened
+    assert told(rig) == there
+
+
+def told(rig: Rig) -> list[object]:
+    """Give everything that the index says of packs, blobs and heads."""
+    with rig.sql() as connection:
+        return [
+            tuple(row)
+            for table in ("packs", "blobs", "heads")
+            for row in connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").all()
+        ]
 
 
 def test_a_collector_that_died_does_not_keep_others_out(
@@ -510,6 +657,15 @@ def test_a_removal_while_a_collector_looks_for_unknown_heads(rig: Rig, hooks: Ho
     rig.put("kept", 3)
     hooks.before(Heads, "known", lambda: rig.remove("old"))
     rig.collect()
+    assert hooks.happened
+    rig.see_clean()
+
+
+def test_a_put_while_a_collector_looks_for_unknown_packs(rig: Rig, hooks: Hooks) -> None:
+    """What came after the list was made is not taken for unknown: a dry run would give up."""
+    rig.put("old", 1, 2)
+    hooks.after(CollectionIndex, "packs", lambda: rig.put("new", 2, 3))
+    collect(rig.store, dry_run=True)
     assert hooks.happened
     rig.see_clean()
 
