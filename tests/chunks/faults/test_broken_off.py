@@ -38,7 +38,7 @@ def test_a_removal_that_breaks_off_is_one(when: str, rig: Rig, hooks: Hooks) -> 
     del rig.truth["gone"]
     rig.see_all()
     reindex(rig.store)
-    rig.see_all()
+    rig.put("gone", 4)
     rig.see_clean()
 
 

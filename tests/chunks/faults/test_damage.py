@@ -276,6 +276,9 @@ def test_a_lost_pack(filled: Rig, tmp_path: Path) -> None:
     with pytest.raises(SessionLostError, match=f"{pack}.*reindex"):
         filled.put("new", 4)
     assert reindex(filled.store).dropped_packs == [pack]
+    with filled.sql() as connection:
+        nowhere = "SELECT count(*) FROM blobs WHERE pack NOT IN (SELECT number FROM packs)"
+        assert connection.exec_driver_sql(nowhere).scalar() == 0
     with pytest.raises(DamageError, match=r"image two: .*put the same data again"):
         filled.read("two")
     put_again(filled)

@@ -72,6 +72,30 @@ def test_a_pack_being_retired_takes_no_hits(rig: Rig) -> None:
     rig.see_clean()
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_index_forgets_what_was_in_a_pack_that_went(rig: Rig, *, damaged: bool) -> None:
+    rig.put("old", 1, 2, 3)
+    pack = rig.pack_of(block(1))
+    with rig.store.writing() as elder:
+        elder.write(b"x")
+        rig.remove("old")
+        rig.collect()
+        if damaged:
+            spoil_footer(rig, pack)
+    rig.collect()
+    assert not rig.exists(pack)
+    with rig.sql() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM blobs").scalar() == 0
+
+
+def spoil_footer(rig: Rig, pack: str) -> None:
+    """Damage the end of a pack."""
+    backend = rig.store.backend
+    assert isinstance(backend, FolderBackend)
+    path = backend._folder / pack_object(pack)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
 @pytest.mark.parametrize("moment", ["retire", "dismiss", "erase"])
 def test_publication_while_a_collector_is_between_two_steps(
     moment: str, rig: Rig, hooks: Hooks
@@ -130,6 +154,25 @@ def test_the_youngest_of_them_too(rig: Rig) -> None:
             rig.collect()
         assert rig.collect().waiting == 1
         rig.finish(young, "new", blocks(2, 5))
+    rig.see_clean()
+
+
+def test_an_upload_that_began_just_before_a_retirement_is_waited_for(
+    rig: Rig, hooks: Hooks
+) -> None:
+    """Its session is the newest there is, newer than that of the collector."""
+    rig.put("old", 1, 2, 3)
+    rig.remove("old")
+    with ExitStack() as stack:
+        writers = []
+
+        def begin() -> None:
+            writers.append(stack.enter_context(rig.store.writing(cut=Cut.FIXED)))
+            writers[0].write(blocks(1, 4))
+
+        hooks.before(CollectionIndex, "retire", begin)
+        assert rig.collect().waiting == 1
+        rig.finish(writers[0], "new", blocks(1, 4))
     rig.see_clean()
 
 
@@ -210,10 +253,7 @@ def test_that_moved_blob_with_a_damaged_footer_where_it_is(rig: Rig) -> None:
         new = rig.pack_of(block(1))
         rig.collect()
         rig.finish(writer, "late", blocks(1, 9))
-    backend = rig.store.backend
-    assert isinstance(backend, FolderBackend)
-    path = backend._folder / "packs" / new[:2] / new
-    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    spoil_footer(rig, new)
     rig.collect()
     rig.collect()
     assert rig.exists(new)
