@@ -166,12 +166,18 @@ def test_a_flipped_bit_around_the_blobs(seed: int, part: str, filled: Rig, tmp_p
         rebuilt = Rig(open_store(str(tmp_path / "store")))
         rebuilt.truth = filled.truth
         reindex(rebuilt.store)
+        assert pack in {row.id for row in rebuilt.rows(State.LIVE)}
         # Without the footer nobody knows what the pack holds, but what lacks it is named.
         assert "image one: " in read_all(rebuilt)["one"]
         assert any("image one: " in line for line in check(rebuilt.store).problems)
         with pytest.raises(DamageError):
             collect(rebuilt.store)
         put_again(rebuilt)
+        rebuilt.see_all()
+        # What nobody can say is not needed stays, and is told of.
+        for _ in range(2):
+            assert any(f"pack {pack}: " in line for line in collect(rebuilt.store).damaged)
+        assert path.exists()
         rebuilt.see_all()
         rebuilt.store.close()
 

@@ -625,7 +625,7 @@ def test_a_reader_goes_on_while_its_packs_are_moved(rig: Rig, hooks: Hooks) -> N
         rig.collect()
         assert not rig.exists(old)
 
-    hooks.before(FolderBackend, "read", move, when=of_packs)
+    hooks.before(FolderBackend, "read", move, when=lambda args: args[0] == pack_object(old))
     assert rig.read("kept") == blocks(2, 4)
     assert hooks.happened
     rig.see_clean()
@@ -684,7 +684,12 @@ def test_a_put_and_a_removal_while_reindexing(step: str, rig: Rig, hooks: Hooks)
         rig.put("new", 1, 7)
         rig.remove("old")
 
-    hooks.before(CollectionIndex, step, meanwhile)
+    hooks.before(
+        CollectionIndex,
+        step,
+        meanwhile,
+        when=lambda arguments: step == "adopt" or arguments[0].name == "old",
+    )
     reindex(rig.store)
     assert hooks.happened
     # A head that was read before its removal comes back no more.
@@ -698,6 +703,17 @@ def test_a_removal_while_a_collector_looks_for_unknown_heads(rig: Rig, hooks: Ho
     hooks.before(Heads, "known", lambda: rig.remove("old"))
     rig.collect()
     assert hooks.happened
+    rig.see_clean()
+
+
+def test_an_image_that_comes_and_goes_while_a_collector_looks_for_lost_heads(
+    rig: Rig, hooks: Hooks
+) -> None:
+    rig.put("kept", 1)
+    hooks.before(Heads, "named", lambda: rig.put("short-lived", 2))
+    hooks.after(Heads, "named", lambda: rig.remove("short-lived"))
+    rig.collect()
+    assert len(hooks.happened) == 2
     rig.see_clean()
 
 
