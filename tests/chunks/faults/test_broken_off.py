@@ -1,6 +1,7 @@
 """Work that breaks off in the middle: what was begun is known, and finished later."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,26 @@ def test_a_rebuilding_that_breaks_off_is_not_taken_for_done(rig: Rig, hooks: Hoo
     assert not rig.store.is_indexed
     reindex(rig.store)
     assert rig.store.is_indexed
+    rig.see_clean()
+
+
+def test_a_rebuilding_that_breaks_off_brings_no_image_back_that_was_removed_meanwhile(
+    rig: Rig, hooks: Hooks
+) -> None:
+    """Its head was read before, and whether it still is there could not be looked at any more."""
+    rig.put("kept", 1)
+    rig.put("old", 1, 2)
+
+    def old(arguments: Sequence[Any]) -> bool:
+        return bool(arguments[0].name == "old")
+
+    hooks.before(CollectionIndex, "adopt_head", lambda: rig.remove("old"), when=old)
+    hooks.after(CollectionIndex, "adopt_head", fail, when=old)
+    with pytest.raises(StoreError):
+        reindex(rig.store)
+    assert len(hooks.happened) == 2
+    rig.see_all()
+    assert check(rig.store).problems == []
     rig.see_clean()
 
 
