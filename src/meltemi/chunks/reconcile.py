@@ -136,10 +136,10 @@ def _adopt_head(backend: Backend, index: CollectionIndex, head_id: str) -> bool:
         index.adopt_head(read_head(backend, head_id))
     except MissingError:
         return False
-    if backend.size(object_of(head_id)) is None:  # removed a moment ago
-        index.drop_head(head_id)
-        return False
-    return True
+    # It may have been removed since it was read.
+    there = backend.size(object_of(head_id)) is not None
+    index.settle_head(head_id, there=there)
+    return there
 
 
 def read_head(backend: Backend, head_id: str) -> Head:

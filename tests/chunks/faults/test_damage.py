@@ -10,12 +10,14 @@ from random import Random
 
 import pytest
 
-from meltemi.chunks import footers
+from meltemi.chunks import footers, tree
 from meltemi.chunks.backends.folder import FolderBackend
-from meltemi.chunks.blob import chunk_id
+from meltemi.chunks.blob import BlobId, chunk_id
 from meltemi.chunks.checking import check
 from meltemi.chunks.collector import collect
 from meltemi.chunks.index.blobs import Blobs
+from meltemi.chunks.index.schema import State
+from meltemi.chunks.manifest import decode_root, decode_segment
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.pack import HEADER_BYTES, pack_object
 from meltemi.chunks.reconcile import reindex
@@ -148,6 +150,26 @@ def test_a_disk_that_cannot_read_a_sector(filled: Rig, monkeypatch: pytest.Monke
     assert scrub(filled.store).problems == []
 
 
+def test_a_flipped_bit_in_a_blob_that_a_collector_is_the_first_to_read(
+    filled: Rig, tmp_path: Path
+) -> None:
+    """It is not moved as if it were sound, and its pack stays with all that is sound in it."""
+    filled.put("kept", 1)
+    pack = filled.pack_of(block(1))
+    flip(path_of(tmp_path, pack), Random(7), HEADER_BYTES, HEADER_BYTES + len(block(1)))
+    filled.remove("one")
+    done = collect(filled.store)
+    name = chunk_id(block(1))
+    assert done.damaged == [f"pack {pack}: blob {name.hex()}"]
+    assert filled.pack_of(block(1)) == pack
+    assert filled.exists(pack)
+    assert [name for name, _ in filled.store.backend.names("bad")] == [f"bad/{pack}-{name.hex()}"]
+    with pytest.raises(DamageError, match=f"image kept: .*{name.hex()}"):
+        filled.read("kept")
+    put_again(filled)
+    filled.see_clean()
+
+
 def test_a_flipped_bit_in_a_manifest(filled: Rig, tmp_path: Path) -> None:
     head = filled.store.head("one")
     location = filled.store.blobs.locate([head.manifest])[head.manifest]
@@ -256,6 +278,68 @@ def test_a_flipped_bit_in_what_says_that_it_is_a_store(
         assert json.loads(path.read_text()) == before
 
 
+@pytest.fixture
+def deep(filled: Rig, monkeypatch: pytest.MonkeyPatch) -> Rig:
+    """Give a store with two images that share all but one of the segments of high trees."""
+    monkeypatch.setattr(tree, "_LEAST_ENTRIES", 2)
+    monkeypatch.setattr(tree, "MOST_ENTRIES", 3)
+    filled.put("deep", *range(10, 40))
+    filled.put("deeper", *range(10, 42))
+    top = decode_root(filled.store.fetch(filled.store.head("deep").manifest)).top
+    assert top.level > 1
+    return filled
+
+
+def leaf_of(rig: Rig, name: str) -> BlobId:
+    """Give the first leaf of an image's manifest."""
+    top = decode_root(rig.store.fetch(rig.store.head(name).manifest)).top
+    while True:
+        child = top.children[0].segment
+        top = decode_segment(rig.store.fetch(child))
+        if not top.level:
+            return child
+
+
+def test_what_high_trees_need_is_kept(deep: Rig) -> None:
+    deep.remove("deep")
+    for name in IMAGES:
+        deep.remove(name)
+    deep.see_clean()
+    deep.remove("deeper")
+    deep.see_clean()
+    assert deep.rows(*State) == []
+
+
+def test_a_flipped_bit_below_a_leaf_is_told_of_every_image(deep: Rig, tmp_path: Path) -> None:
+    name = chunk_id(block(11))
+    location = deep.store.blobs.locate([name])[name]
+    begin = location.place.offset
+    flip(path_of(tmp_path, location.pack), Random(1), begin, begin + location.place.stored)
+    assert scrub(deep.store).problems
+    told = check(deep.store).problems
+    for image in ("deep", "deeper"):
+        assert any(f"image {image}: blob {name.hex()}" in line for line in told)
+    deep.put("again", *range(10, 42))
+    deep.see_clean()
+
+
+def test_a_flipped_bit_in_a_leaf_is_told_of_every_image(deep: Rig, tmp_path: Path) -> None:
+    leaf = leaf_of(deep, "deep")
+    assert leaf == leaf_of(deep, "deeper")
+    location = deep.store.blobs.locate([leaf])[leaf]
+    begin = location.place.offset
+    flip(path_of(tmp_path, location.pack), Random(1), begin, begin + location.place.stored)
+    told = check(deep.store).problems
+    for image in ("deep", "deeper"):
+        assert any(f"image {image}: " in line and leaf.hex() in line for line in told)
+        with pytest.raises(DamageError, match=leaf.hex()):
+            deep.read(image)
+    with pytest.raises(DamageError, match=f"its manifest: .*{leaf.hex()}"):
+        collect(deep.store)
+    deep.put("again", *range(10, 42))
+    deep.see_clean()
+
+
 def test_a_lost_pack(filled: Rig, tmp_path: Path) -> None:
     pack = filled.pack_of(block(4))
     path_of(tmp_path, pack).unlink()
@@ -270,6 +354,9 @@ def test_a_lost_pack(filled: Rig, tmp_path: Path) -> None:
     with pytest.raises(SessionLostError, match=f"{pack}.*reindex"):
         filled.put("new", 4)
     assert reindex(filled.store).dropped_packs == [pack]
+    with filled.sql() as connection:
+        nowhere = "SELECT count(*) FROM blobs WHERE pack NOT IN (SELECT number FROM packs)"
+        assert connection.exec_driver_sql(nowhere).scalar() == 0
     with pytest.raises(DamageError, match=r"image two: .*put the same data again"):
         filled.read("two")
     put_again(filled)

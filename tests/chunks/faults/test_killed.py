@@ -59,7 +59,7 @@ class Worker:
 
     def wait(self) -> None:
         """Wait until it has told something."""
-        assert self._pipe.poll(60), "it does nothing"
+        assert self._pipe.poll(300), "it does nothing"
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -75,6 +75,13 @@ class Ledger:
         self.putting: dict[str, bytes] = {}
         self.removing: set[str] = set()
         self.counts: Counter[str] = Counter()
+
+    def wait(self, worker: Worker, what: str) -> None:
+        """Hear a worker until it has told a certain thing."""
+        before = self.counts[what]
+        while self.counts[what] == before:
+            worker.wait()
+            self.hear(worker)
 
     def hear(self, worker: Worker) -> None:
         """Take down what a worker told."""
@@ -131,10 +138,12 @@ def test_kill_at_any_moment(ledger: Ledger, tmp_path: Path, index: str) -> None:
                 roles.append("collect")
             workers = [Worker(folder, index, role, chance.randrange(10**6)) for role in roles]
             for worker in workers:
-                worker.wait()
-                ledger.hear(worker)
+                ledger.wait(worker, "ready")
+            # When they are killed is left to chance, but not whether they ever did anything.
+            if not turn % 3:
+                ledger.wait(workers[0], "put")
             if not turn % 6:
-                workers[2].wait()
+                ledger.wait(workers[2], "done")
             chance.shuffle(workers)
             time.sleep(chance.uniform(0, 0.15))
             for worker in workers:
@@ -189,8 +198,11 @@ def test_kill_a_collector_at_each_step_of_rewriting(
 def test_stop_a_writer_while_its_session_dies(ledger: Ledger, tmp_path: Path, index: str) -> None:
     """Who sleeps over a collection, with a part of a put done, either has put it or says not."""
     chance = Random(5)
-    for _ in range(8):
+    turns = 0
+    while turns < 8 or not (ledger.counts["lost"] and ledger.counts["put"]):
+        turns += 1
         worker = Worker(str(tmp_path / "store"), index, "write", chance.randrange(10**6))
+        ledger.wait(worker, "ready")
         for _ in range(3):
             time.sleep(chance.uniform(0.01, 0.1))
             worker.send(signal.SIGSTOP)

@@ -186,7 +186,8 @@ class CollectionIndex:
     def adopt_head(self, head: Head) -> None:
         """Take up a head that lies in the backend; one that is to go is left alone.
 
-        Where the name is taken it gets another one, which has its id.
+        One that was unknown is no image before it is settled (`settle_head`). Where the name is
+        taken it gets another one, which has its id.
         """
         with self._database.exclusive() as connection:
             must_live(connection, self._session, leased=True)
@@ -202,7 +203,7 @@ class CollectionIndex:
                 there = update(heads).where(mine)
                 connection.execute(there.values(name=name, record=head.encode()))
                 return
-            values = {"id": head.id, "name": name, "state": State.LIVE, "record": head.encode()}
+            values = {"id": head.id, "name": name, "state": State.COMING, "record": head.encode()}
             connection.execute(insert(heads).values(values))
             count = update(facts).where(facts.c.name == "published")
             connection.execute(count.values(value=facts.c.value + 1))
