@@ -97,7 +97,8 @@ class GlanceLibrary:
                     f"{self.name}: {about}: it begins at byte {offset - surplus} "
                     f"where {offset} was asked for"
                 )
-            async for piece in response.content.iter_any():
+            # Whatever else is there already would be joined to it, which is a copy of all data.
+            async for piece, _ in response.content.iter_chunks():
                 if surplus >= len(piece):
                     surplus -= len(piece)
                     continue
