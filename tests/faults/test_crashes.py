@@ -1,5 +1,7 @@
 """Services that fail, hang and die under a run: others go on, and the next run completes."""
 
+import time
+
 import pytest
 
 from lab import Postgres, images
@@ -130,10 +132,13 @@ def test_a_target_that_is_killed(source: Service, targets: list[Service]) -> Non
 
 def test_a_database_that_restarts(source: Service, target: Service, postgres: Postgres) -> None:
     """During an upload, while Glance holds nothing in it open, nobody notices."""
-    source.put("large", LARGE, visibility="public")
+    large = source.put("large", LARGE, visibility="public")
     source.put("small", SMALL)
 
     def restart() -> None:
+        stored = target.server.store / large
+        while not (stored.exists() and stored.stat().st_size):
+            time.sleep(0.02)
         postgres.stop()
         postgres.start()
 

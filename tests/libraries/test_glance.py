@@ -20,7 +20,7 @@ class TestAnonymous(LibraryConformance):
 
     @pytest.fixture
     async def library(self, cloud: Cloud) -> AsyncIterator[Library]:
-        library = await open_library(LibraryAddress(url=cloud.anonymous().url), silence=5)
+        library = await open_library(LibraryAddress(url=cloud.anonymous().url), silence=60)
         yield library
         await library.close()
 
@@ -30,7 +30,7 @@ class TestOld(LibraryConformance):
 
     @pytest.fixture
     async def library(self, cloud: Cloud) -> AsyncIterator[Library]:
-        library = await open_library(LibraryAddress(url=cloud.old().url), silence=5)
+        library = await open_library(LibraryAddress(url=cloud.old().url), silence=60)
         yield library
         await library.close()
 
@@ -41,7 +41,7 @@ class TestSecure(LibraryConformance):
     @pytest.fixture
     async def library(self, cloud: Cloud) -> AsyncIterator[Library]:
         address = LibraryAddress(url=cloud.secure().url, cacert=Path(cloud.authority.bundle))
-        library = await open_library(address, silence=5)
+        library = await open_library(address, silence=60)
         yield library
         await library.close()
         await asyncio.sleep(0.1)  # asyncio ends connections with TLS a moment after they are closed
@@ -55,6 +55,6 @@ class TestKeystone(LibraryConformance):
         self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
     ) -> AsyncIterator[Library]:
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(cloud.clouds_yaml))
-        library = await open_library(LibraryAddress(cloud="admin", region="RegionTwo"), silence=5)
+        library = await open_library(LibraryAddress(cloud="admin", region="RegionTwo"), silence=60)
         yield library
         await library.close()
