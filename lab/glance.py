@@ -74,7 +74,7 @@ class Glance(WsgiServer):
             self._front.start(wait=False)
         return super().start(wait=wait)
 
-    def wait_ready(self, timeout: float = 120) -> Self:
+    def wait_ready(self, timeout: float = 300) -> Self:
         """Wait until the service and its front answer; register it the first time."""
         if self._front:
             self._front.wait_ready(timeout)

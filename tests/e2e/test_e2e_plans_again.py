@@ -60,7 +60,7 @@ def test_runs_of_a_plan_that_were_killed_make_one_image(
     with Proxy(target.url) as proxy:
         configure(user, source, proxy, name, "rename")
         user.meltemi("plan", "--out", "p")
-        proxy.fault(Fault("PUT", FILE, rate=500_000))
+        proxy.fault(Fault("PUT", FILE, cut_body=1_000_000, hang=True))
         with running("apply", "p", cwd=user.folder) as run:
             proxy.wait_for("PUT", FILE, bytes_moved=1_000_000)
             run.process.kill()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.index.database import Database
@@ -11,7 +11,7 @@ from meltemi.chunks.index.schema import State, blobs, packs
 from meltemi.chunks.index.sessions import must_live
 from meltemi.chunks.pack import Place
 
-_Id = TypeVar("_Id", bound=bytes | str)
+_Id = TypeVar("_Id", bound=bytes | str | int)
 _BATCH: Final = 1024
 
 
@@ -71,6 +71,27 @@ class Blobs:
                 for blob, pack in connection.execute(self._hits, {"ids": b"".join(batch)}):
                     found[BlobId(bytes(blob))] = pack
         return found
+
+    def all(self) -> Iterator[dict[str, list[BlobId]]]:
+        """Give every blob that is not known as bad, by packs, in batches."""
+        query = (
+            select(blobs.c.id, packs.c.id)
+            .join(packs, packs.c.number == blobs.c.pack)
+            .where(blobs.c.id > bindparam("last"), ~blobs.c.bad)
+            .order_by(blobs.c.id)
+            .limit(_BATCH)
+        )
+        last = b""
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(query, {"last": last}).all()
+            if not rows:
+                return
+            found: dict[str, list[BlobId]] = {}
+            for blob, pack in rows:
+                found.setdefault(pack, []).append(BlobId(bytes(blob)))
+            last = bytes(rows[-1][0])
+            yield found
 
     def announce(self, session: int, pack: str) -> None:
         """Say that a pack is coming."""
