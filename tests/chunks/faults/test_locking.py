@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from lab import Postgres
-from meltemi import databases as module
+from meltemi import databases
+from meltemi.chunks.index import database as module
 from meltemi.chunks.index.database import Database
 from meltemi.errors import StoreError
 
@@ -34,7 +35,7 @@ def postgres_name(postgres: Postgres) -> str:
 def test_who_stops_within_a_transaction_is_cut_off(
     pair: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BUSY_SECONDS", 20)
+    monkeypatch.setattr(databases, "_BUSY_SECONDS", 20)
     stopped, other = pair
     with pytest.raises(StoreError), stopped.exclusive(), other.exclusive() as connection:
         assert connection.scalar(text("SELECT 1")) == 1
@@ -45,7 +46,7 @@ def test_who_stops_within_a_transaction_is_cut_off(
 def test_who_waits_for_too_long_is_told(
     pair: tuple[Database, Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_BUSY_SECONDS", 1)
+    monkeypatch.setattr(databases, "_BUSY_SECONDS", 1)
     holder, other = pair
     with holder.reading() as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({module._LOCK})")
