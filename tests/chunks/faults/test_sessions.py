@@ -7,8 +7,8 @@ from threading import Event, Thread
 import pytest
 from sqlalchemy import text
 
+from meltemi import databases
 from meltemi.chunks import session as module
-from meltemi.chunks.index import database as databases
 from meltemi.chunks.index.database import Database
 from meltemi.chunks.index.sessions import Sessions
 from meltemi.chunks.session import Session
