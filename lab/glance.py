@@ -74,7 +74,7 @@ class Glance(WsgiServer):
             self._front.start(wait=False)
         return super().start(wait=wait)
 
-    def wait_ready(self, timeout: float = 120) -> Self:
+    def wait_ready(self, timeout: float = 300) -> Self:
         """Wait until the service and its front answer; register it the first time."""
         if self._front:
             self._front.wait_ready(timeout)
@@ -84,6 +84,14 @@ class Glance(WsgiServer):
                 unified.register(self.keystone, self.region, self._limits)
             self._registered = True
         return super().wait_ready(timeout)
+
+    def load_metadefs(self) -> Path:
+        """Load the metadata definitions that Glance ships; return the folder they are in."""
+        definitions = self.venv / "etc/glance/metadefs"
+        config = self.folder / "glance-api.conf"
+        arguments = ("--config-file", str(config), "db_load_metadefs", str(definitions))
+        manage(self.venv, "glance-manage", *arguments)
+        return definitions
 
     def kill(self) -> None:
         """End the service at once, and its front."""

@@ -45,7 +45,7 @@ class Keystone(Identity, WsgiServer):
         write_settings(folder / "keystone.conf", settings)
         self.environment["OS_KEYSTONE_CONFIG_DIR"] = str(folder)
 
-    def wait_ready(self, timeout: float = 120) -> Self:
+    def wait_ready(self, timeout: float = 300) -> Self:
         """Wait until it answers; at its first start, give Glance an account."""
         super().wait_ready(timeout)
         if not self._prepared:

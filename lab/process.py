@@ -122,7 +122,7 @@ class Server:
         guard.tell({"add": [self._process.pid, int(self.stop_signal)]})
         return self.wait_ready() if wait else self
 
-    def wait_ready(self, timeout: float = 120) -> Self:
+    def wait_ready(self, timeout: float = 300) -> Self:
         """Wait until the server answers, or raise with the end of its log."""
         deadline = time.monotonic() + timeout
         while not self.ready():

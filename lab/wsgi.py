@@ -26,8 +26,8 @@ class WsgiServer(Server):
             "processes": self.processes,
             "threads": self.threads,
             "buffer-size": 65535,
-            # The default of 4 seconds would cut off a client that pauses.
-            "socket-timeout": 60,
+            # The default of 4 seconds would cut off a client that pauses, or waits for its turn.
+            "socket-timeout": 300,
             "listen": 100,
             # It closes after each answer, and clients that keep connections must know.
             "add-header": "Connection: close",

@@ -20,7 +20,10 @@ class Image:
     def __init__(self, store: Store, session: int) -> None:
         self._store = store
         self._session = session
-        self._packer = Packer(store.backend, store.blobs, session)
+        self._packs: set[str] = set()
+        self._packer = Packer(
+            store.backend, store.blobs, session, lambda pack, _places: self._packs.add(pack)
+        )
         self._tree = TreeBuilder(Cut.CONTENT, self._keep)
         self._size = 0
 
@@ -38,7 +41,7 @@ class Image:
         root = self._tree.finish()
         self._packer.flush()
         head = Head(name, root, self._size, Cut.CONTENT.label, {})
-        self._store.heads.publish(self._session, head, self._packer.packs.keys())
+        self._store.heads.publish(self._session, head, self._packs)
         self._store.backend.write(head.object, head.encode().encode())
         self._store.heads.complete(self._session, head)
         return head

@@ -8,10 +8,10 @@ from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from meltemi.errors import MeltemiError, RefusedError, UsageError
+from meltemi.errors import MeltemiError, QuotaError, RefusedError, UsageError
 
 _BUSY_SECONDS: Final = 120
-"""How long a writer waits for another one of the same SQLite file."""
+"""How long a writer waits for another one of the same SQLite file, or for a lock's holder."""
 
 _CONNECT_SECONDS: Final = 10
 """How long PostgreSQL may take to answer at all."""
@@ -59,7 +59,12 @@ class Database:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif lock is not None:
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+                # Who stops in the middle, or whose host is gone, must not stop all others for good.
+                connection.exec_driver_sql(
+                    f"SET LOCAL lock_timeout = '{_BUSY_SECONDS}s'; "
+                    f"SET LOCAL idle_in_transaction_session_timeout = '{_BUSY_SECONDS // 2}s'; "
+                    f"SELECT pg_advisory_xact_lock({lock})"
+                )
             try:
                 yield connection
             except BaseException:
@@ -81,10 +86,22 @@ class Database:
             yield
         except DBAPIError as error:
             told = str(error.orig).strip().split("\n", maxsplit=1)[0]
+            if _is_full(error.orig):
+                raise QuotaError(
+                    f"{self.label}: the {self._noun}: its disk is full ({told}): make room there"
+                ) from error
             kind = RefusedError if isinstance(error, DataError) else self._error
             raise kind(f"{self.label}: the {self._noun}: {told}") from error
         except SQLAlchemyError as error:
             raise self._error(f"{self.label}: the {self._noun}: {error}") from error
+
+
+def _is_full(error: object) -> bool:
+    """Say whether a database's error comes of a disk without room."""
+    return (
+        getattr(error, "sqlite_errorname", None) in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+        or getattr(error, "sqlstate", None) == "53100"
+    )
 
 
 def _check(url: URL, holds: str) -> URL:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from lab import Postgres
 from meltemi.catalogue.database import Database
-from meltemi.catalogue.migrations import VERSION_TABLE, current, upgrade
+from meltemi.catalogue.migrations import VERSION_TABLE, current, upgrade, versions
 from meltemi.catalogue.schema import metadata
 from meltemi.catalogue.sql import open_catalogue
 from meltemi.errors import CatalogueError, UsageError
@@ -17,6 +17,9 @@ from tests.catalogue.recording import ADMIN, fresh
 
 NEWEST = "0003"
 CONTEXT = multiprocessing.get_context("forkserver")
+
+REVISIONS = Path(versions.__file__).parent.glob("revision_*.py")
+NEWEST = max(path.stem.removeprefix("revision_") for path in REVISIONS)
 
 
 IN_SQLITE = "SELECT name, sql FROM sqlite_master"

@@ -56,6 +56,27 @@ def test_a_scrub_finds_what_nobody_has_read(keeper: Keeper) -> None:
     assert any(line.startswith("image one: ") for line in problems(keeper, "check"))
 
 
+def test_damage_that_no_image_needs_goes(keeper: Keeper) -> None:
+    keeper.put("three", noise(101, MIB))
+    keeper.run("delete", "one", "two")
+    flip(keeper.packs()[0], MIB)
+    done = keeper.run("scrub", code=BAD)
+    assert "meltemi store gc removes or mends the rest" in done.err
+    assert [line.split(":")[0].split()[0] for line in problems(keeper, "check")] == ["pack"]
+    keeper.run("gc")
+    assert keeper.rows("check") == []
+    assert keeper.rows("scrub") == []
+
+
+def test_a_footer_that_is_damaged_is_written_anew(keeper: Keeper) -> None:
+    pack = keeper.packs()[0]
+    flip(pack, pack.stat().st_size - 50)
+    assert "its footer does not have its hash" in problems(keeper, "check")[0]
+    assert keeper.row("gc")["Rewritten"] == 1
+    assert keeper.rows("check") == []
+    assert keeper.get("one") == DATA
+
+
 def test_a_pack_that_is_gone(keeper: Keeper) -> None:
     keeper.packs()[0].unlink()
     found = problems(keeper, "check")

@@ -17,6 +17,7 @@ import pytest
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.reader import Reader
 from meltemi.chunks.session import Session
+from meltemi.chunks.writer import Writer
 from meltemi.cli import store as group
 from meltemi.cli.main import main
 from meltemi.cli.store.data import to_file
@@ -363,16 +364,21 @@ def test_a_device_that_is_full() -> None:
     assert Path("/dev/full").is_char_device()
 
 
-def test_a_file_that_is_written_to_meanwhile_is_not_stored(keeper: Keeper) -> None:
+def test_a_file_that_is_written_to_meanwhile_is_not_stored(
+    keeper: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = keeper.folder / "file"
-    file.write_bytes(noise(14, 64 * MIB))
-    with keeper.started("put", "one", "file", stdout=subprocess.PIPE) as process:
-        while process.poll() is None:
-            with file.open("r+b") as writing:
-                writing.write(b"x")
-        assert process.stderr
-        [line] = process.stderr.read().decode().splitlines()
-    assert process.returncode == 3
+    file.write_bytes(noise(14, 4 * MIB))
+    os.utime(file, (0, 0))
+    take = Writer.write
+
+    def meanwhile(writer: Writer, data: bytes) -> None:
+        with file.open("r+b") as writing:
+            writing.write(b"x")
+        take(writer, data)
+
+    monkeypatch.setattr(Writer, "write", meanwhile)
+    line = keeper.run("put", "one", "file", code=3).complaint
     assert line.startswith("meltemi: image one: file: it was written to while it was read")
     assert keeper.rows("list") == []
 

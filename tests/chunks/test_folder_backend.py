@@ -11,6 +11,8 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -189,7 +191,97 @@ def test_all_is_synced_before_it_is_said_to_be_written(
     assert {str(folder), str(home.parent)} <= set(synced)
 
 
+def test_what_is_deleted_stays_deleted(
+    backend: FolderBackend, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.write(named(1), b"x")
+    done: list[str] = []
+    fsync, unlink = os.fsync, Path.unlink
+
+    def syncing(file: int) -> None:
+        done.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        fsync(file)
+
+    def unlinking(path: Path, **options: bool) -> None:
+        unlink(path, **options)
+        done.append("deleted")
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(Path, "unlink", unlinking)
+    backend.delete(named(1))
+    assert done == ["deleted", str((folder / named(1)).parent)]
+
+
 # Killed processes
+
+STEPPING = """
+import fcntl, os, signal, sys
+from pathlib import Path
+from meltemi.chunks.backends.folder import FolderBackend
+
+folder, name, number, left, *steps = sys.argv[1:]
+left = int(left)
+
+def stepping(owner, step):
+    do = getattr(owner, step)
+    def one(*arguments, **options):
+        global left
+        if not left:
+            os.kill(os.getpid(), getattr(signal, number))
+        left -= 1
+        return do(*arguments, **options)
+    setattr(owner, step, one)
+
+write = os.write
+os.write = lambda file, data: write(file, data[:1000])
+backend = FolderBackend(Path(folder))
+for step in steps:
+    owner, _, function = step.partition(".")
+    stepping({"os": os, "fcntl": fcntl, "Path": Path}[owner], function)
+backend.write(name, b"x" * 3000)
+"""
+EVERY_STEP = (
+    *("os.open", "os.write", "os.fsync", "os.close"),
+    *("Path.mkdir", "Path.rename", "fcntl.flock"),
+)
+
+
+@contextmanager
+def stepping(
+    folder: Path, name: str, number: signal.Signals, left: int, *steps: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Write an object in a process that gives itself a signal before a step on the way."""
+    arguments = [str(folder), name, number.name, str(left), *steps]
+    with subprocess.Popen([sys.executable, "-c", STEPPING, *arguments], cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_process_that_is_killed_before_any_step_leaves_all_or_a_draft(
+    backend: FolderBackend, folder: Path
+) -> None:
+    backend.write("packs/00/first", b"x")
+    drafts = 0
+    for left in count():
+        name = f"packs/00/{left}"
+        with stepping(folder, name, signal.SIGKILL, left, *EVERY_STEP) as process:
+            process.wait()
+        there = backend.size(name) is not None
+        if there:
+            assert backend.read(name, 0, 9999) == b"x" * 3000
+        found = {path for path in files(folder) if path.startswith("tmp/")}
+        assert not (there and found)
+        drafts += len(found)
+        assert backend.tidy() == len(found)
+        assert {path for path in files(folder) if path.startswith("tmp/")} == set()
+        if not process.returncode:
+            break
+        assert process.returncode == -signal.SIGKILL
+    assert there
+    # Killed before it is locked, before each of three writes, before it is synced and renamed.
+    assert drafts == 6
 
 
 def test_what_a_killed_process_wrote_is_whole_or_absent(
@@ -198,7 +290,6 @@ def test_what_a_killed_process_wrote_is_whole_or_absent(
     told = killed_at_any_moment(str(folder), 25)
     seen_whole(backend, told)
     drafts = {name for name in files(folder) if not name.startswith("packs/")}
-    assert drafts, "none was killed while it wrote"
     assert backend.tidy() == len(drafts)
     assert backend.tidy() == 0
     assert all(name.startswith("packs/") for name in files(folder))
@@ -208,22 +299,16 @@ def test_what_a_killed_process_wrote_is_whole_or_absent(
 def test_a_draft_that_is_being_written_is_not_tidied_away(
     backend: FolderBackend, folder: Path
 ) -> None:
-    with writing(str(folder), 1) as process:
-        assert process.stdout is not None
-        for _ in range(200):
-            process.send_signal(signal.SIGSTOP)
+    for left in range(3):
+        with stepping(folder, named(left), signal.SIGSTOP, left, "os.write") as process:
             os.waitid(os.P_PID, process.pid, os.WSTOPPED)
-            # It locks a draft before it writes to it.
-            drafts = {path for path in (folder / "tmp").glob("*") if path.stat().st_size}
-            backend.tidy()
-            assert all(path.exists() for path in drafts)
+            [draft] = (folder / "tmp").iterdir()
+            assert draft.stat().st_size == 1000 * left
+            assert backend.tidy() == 0
+            assert draft.exists()
             process.send_signal(signal.SIGCONT)
-            if drafts:
-                break
-            process.stdout.readline()
-        assert drafts, "it was never stopped while it wrote"
-        told = {process.stdout.readline().strip() for _ in range(3)}
-    seen_whole(backend, told)
+            assert process.wait() == 0
+        assert backend.read(named(left), 0, 9999) == b"x" * 3000
 
 
 def test_tidying_up_all_the_time_disturbs_nobody(backend: FolderBackend, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Formats, byte for byte: what docs/chunk-store.md says, and what must never change."""
 
+import json
 import struct
 from uuid import UUID
 
@@ -186,6 +187,15 @@ def test_every_change_of_a_head_is_noticed() -> None:
         HEAD.encode().partition("\n")[0].replace('"size"', '"sizes"'),
         HEAD.encode().partition("\n")[0].replace(HEAD.manifest.hex(), CHUNK_ID),
         HEAD.encode().partition("\n")[0].replace('"size"', '"more": 1, "size"'),
+        *(
+            json.dumps({**json.loads(HEAD.encode().partition("\n")[0]), key: value})
+            for key, value in [
+                *(("name", name) for name in (7, None, "", "\x1b[2J", "a" * 256)),
+                *(("size", size) for size in ("7", -1, 1.5, True, None, 2**63)),
+                *(("hashes", hashes) for hashes in (7, "md5", ["md5"], {"md5": 7})),
+                *(("manifest", None), ("cut", []), ("created", 7)),
+            ]
+        ),
     ],
 )
 def test_a_head_with_its_hash_is_not_believed_everything(line: str) -> None:

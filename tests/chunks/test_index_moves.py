@@ -59,3 +59,28 @@ def test_a_rewritten_pack_takes_its_blobs_along(database: Database) -> None:
     collector.retire([old], [(NEW, places)])
     assert Blobs(database).hits([MOVED, OTHER]) == {MOVED: NEW}
     assert collector.at_home(old, [MOVED, OTHER]) == {OTHER: False}
+
+
+def test_damage_of_one_copy_says_nothing_of_another(database: Database) -> None:
+    session = Sessions(database).begin()
+    bring(database, session, OLD, b"moved", b"other")
+    bring(database, session, NEW, b"moved")
+    Blobs(database).mark_bad(NEW, [MOVED, OTHER])
+    assert Blobs(database).hits([MOVED, OTHER]) == {MOVED: OLD, OTHER: OLD}
+    Blobs(database).mark_bad(OLD, [MOVED])
+    assert Blobs(database).hits([MOVED, OTHER]) == {OTHER: OLD}
+
+
+@pytest.mark.parametrize("order", [(OLD, NEW), (NEW, OLD)])
+def test_a_damaged_copy_never_stands_in_the_way_of_a_sound_one(
+    order: tuple[str, str], database: Database
+) -> None:
+    """In whichever order reindexing comes across them."""
+    session = Sessions(database).begin()
+    Sessions(database).lease(session)
+    collector = CollectionIndex(database, session)
+    places = [Place(MOVED, 24, 5, 5, 0)]
+    for pack in order:
+        collector.adopt(pack, 100, places, {MOVED} if pack == OLD else set())
+    assert Blobs(database).hits([MOVED]) == {MOVED: NEW}
+    assert not Blobs(database).locate([MOVED])[MOVED].bad

@@ -25,7 +25,7 @@ from meltemi.chunks.pack import (
     pack_object,
     read_footer,
 )
-from meltemi.errors import DamageError, MissingError
+from meltemi.errors import DamageError, MissingError, StoreError
 from tests.chunks.making import KIB, MIB, noise
 
 
@@ -144,8 +144,22 @@ def test_a_backend_that_gives_less_than_it_was_asked_for_is_noticed(short: int) 
     backend = Memory()
     backend.objects[pack_object(pack)] = data
     backend.short = short
-    with pytest.raises(DamageError, match="ends before"):
+    with pytest.raises(StoreError, match="bytes came; try again") as told:
         places_of(backend, pack)
+    assert not isinstance(told.value, DamageError)
+
+
+def test_half_a_header_is_not_taken_for_damage() -> None:
+    class Half(Memory):
+        def read(self, name: str, offset: int, length: int) -> bytes:
+            return super().read(name, offset, length if offset else length // 2)
+
+    pack, data, _ = packed(*(number.to_bytes(4, "big") for number in range(5000)))
+    backend = Half()
+    backend.objects[pack_object(pack)] = data
+    with pytest.raises(StoreError, match="only 12 of 24 bytes came; try again") as told:
+        places_of(backend, pack, whole_header=True)
+    assert not isinstance(told.value, DamageError)
 
 
 def forged(pack: str, footer: bytes, count: int, *, hashed: bool = True) -> bytes:

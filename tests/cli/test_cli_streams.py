@@ -11,7 +11,7 @@ import pytest
 
 from meltemi.cli.output import FORMATS
 from tests.support.archives import make_archive
-from tests.support.cli import PROGRAM, environment, running, succeed
+from tests.support.cli import PATIENCE, PROGRAM, environment, running, succeed
 
 CLOSED: Final = 141
 UNWRITABLE: Final = 74
@@ -85,7 +85,7 @@ def redirected(redirection: str, *words: object) -> subprocess.CompletedProcess[
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

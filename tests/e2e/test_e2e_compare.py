@@ -27,7 +27,9 @@ def test_compare_shows_what_becomes_of_replicas_whose_source_is_gone(
     [row] = user.rows("compare", *graceful, code=1)
     assert "grace begins" in row["Reason"]
     user.meltemi("livecopy", *graceful)
-    assert user.rows("compare", *graceful) == []
+    [row] = user.rows("compare", *graceful)
+    assert (row["Action"], row["ID"]) == ("left out", image), "grace has begun, and runs"
+    assert "to be deleted after" in row["Reason"]
     other = (*pair, "--exclude", "tag=x", "--on-source-deletion", "delete")
     assert user.rows("compare", *other) == [], "another selection has not brought it"
     user.meltemi("livecopy", *pair, "--on-source-deletion", "delete")

@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 
 from lab import Unavailable, debian
-from tests.support.cli import environment, succeed
+from tests.support.cli import PATIENCE, environment, succeed
 
 pytestmark = pytest.mark.services  # so that nothing is installed where only fast tests run
 
 SHELLS = ("bash", "zsh", "fish")
 READY = "%READY%"
-PATIENCE = 60
 
 
 def shell(name: str) -> str:

@@ -19,7 +19,7 @@ import pytest
 
 from lab import venvs
 from lab.glance import NEW, OLD
-from tests.support.cli import User, environment
+from tests.support.cli import PATIENCE, User, environment
 from tests.support.glance import Service, some_data
 
 pytestmark = pytest.mark.services
@@ -98,7 +98,7 @@ def replicate(release: str, *words: object) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

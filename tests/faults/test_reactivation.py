@@ -27,7 +27,7 @@ def test_it_is_private_before_it_is_active_again(source: Service, target: Servic
     assert seen == [("deactivated", "private", None)]
     now = target.show(image)
     assert (now["status"], now["visibility"], now["os_distro"]) == ("active", "private", "debian")
-    assert succeed("livecopy", source, target).err == ""
+    assert succeed("livecopy", source, target).idle
 
 
 def test_it_stays_private_where_the_reactivation_fails(source: Service, target: Service) -> None:

@@ -98,7 +98,7 @@ def test_a_project_over_its_quota_goes_on_once_it_is_raised(source: Service, fre
     place.server.start()
     succeed("livecopy", source, place)
     see_complete(source, place)
-    assert succeed("livecopy", source, place).err == ""
+    assert succeed("livecopy", source, place).idle
 
 
 def test_a_store_that_is_full(source: Service, fresh: Fresh) -> None:
@@ -128,8 +128,7 @@ def test_an_id_that_the_target_deleted_before(source: Service, target: Service) 
     copy = target.named("phoenix")
     assert copy["id"] in done.about("phoenix", image)
     assert target.data(copy["id"]) == GOOD
-    done = succeed("livecopy", source, target)
-    assert done.err == ""
+    assert succeed("livecopy", source, target).idle
     source.change(image, colour="red")
     succeed("livecopy", source, target)
     assert target.show(copy["id"])["colour"] == "red"

@@ -72,7 +72,7 @@ def test_a_paused_server_answers_once_it_is_resumed(tmp_path: Path) -> None:
         with pytest.raises(TimeoutError):
             urllib.request.urlopen(server.url, timeout=0.5)
         server.resume()
-        assert server.ready()
+        assert server.wait_ready() is server
 
 
 def test_a_failed_start_shows_the_log(tmp_path: Path) -> None:

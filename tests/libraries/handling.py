@@ -48,7 +48,7 @@ async def listed(library: Library) -> list[Image]:
 
 async def refilled(library: Library, image_id: str, data: bytes) -> None:
     """Fill an image whose last upload was cut off; a server may need a while to notice that."""
-    for _ in range(200):
+    for _ in range(2400):
         image = await library.show(image_id)
         assert not image.has_data
         if image.status == "queued":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import Region
-from tests.support.glance import Service
+from tests.support.glance import Place
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -14,10 +14,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="module")
-def shared_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def shared_region(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Give a region that needs nothing; tests of a module share it and what they leave in it."""
     with Region(tmp_path_factory.mktemp("region")) as server:
-        yield Service(server)
+        yield Place(server.url)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import Region, images
-from tests.support.glance import RefusedError, Service, some_data
+from tests.support.glance import Place, RefusedError, some_data
 from tests.support.uploads import Upload
 
 BINARY = "application/octet-stream"
@@ -18,7 +18,7 @@ RAW = {"disk_format": "raw", "container_format": "bare"}
 
 
 @pytest.fixture(scope="module")
-def place(shared_region: Service) -> Service:
+def place(shared_region: Place) -> Place:
     return shared_region
 
 
@@ -29,11 +29,11 @@ def data() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def image(place: Service, data: bytes) -> str:
+def image(place: Place, data: bytes) -> str:
     return place.put("image", data)
 
 
-def test_what_goes_in_comes_out(place: Service, image: str, data: bytes) -> None:
+def test_what_goes_in_comes_out(place: Place, image: str, data: bytes) -> None:
     shown = place.show(image)
     assert shown["status"] == "active"
     assert shown["size"] == shown["virtual_size"] == len(data)
@@ -55,7 +55,7 @@ def test_what_goes_in_comes_out(place: Service, image: str, data: bytes) -> None
         ("bytes=-99999999999", slice(None)),
     ],
 )
-def test_a_range(place: Service, image: str, data: bytes, asked: str, wanted: slice) -> None:
+def test_a_range(place: Place, image: str, data: bytes, asked: str, wanted: slice) -> None:
     status, headers, body = _get(place, image, {"Range": asked})
     first, end, _ = wanted.indices(len(data))
     assert status == 206
@@ -68,11 +68,11 @@ def test_a_range(place: Service, image: str, data: bytes, asked: str, wanted: sl
     ("asked", "status"),
     [("bytes=99999999-", 416), ("bytes=9-5", 416), ("bites=1-2", 416), ("bytes=1-2,4-5", 400)],
 )
-def test_no_range(place: Service, image: str, asked: str, status: int) -> None:
+def test_no_range(place: Place, image: str, asked: str, status: int) -> None:
     assert _get(place, image, {"Range": asked})[0] == status
 
 
-def test_an_upload_in_pieces_of_unknown_number(place: Service, data: bytes) -> None:
+def test_an_upload_in_pieces_of_unknown_number(place: Place, data: bytes) -> None:
     queued = place.put("chunked", None)
 
     def pieces() -> Iterator[bytes]:
@@ -86,7 +86,7 @@ def test_an_upload_in_pieces_of_unknown_number(place: Service, data: bytes) -> N
     assert place.data(queued) == data
 
 
-def test_no_data_at_all(place: Service) -> None:
+def test_no_data_at_all(place: Place) -> None:
     empty = place.put("empty", b"")
     assert place.show(empty)["size"] == 0
     assert place.data(empty) == b""
@@ -98,7 +98,7 @@ def test_no_data_at_all(place: Service) -> None:
 
 def test_the_same_data_is_stored_once(tmp_path: Path, data: bytes) -> None:
     with Region(tmp_path / "region") as server:
-        place = Service(server)
+        place = Place(server.url)
         place.put("one", data)
         once = _stored(server)
         place.put("another", data)
@@ -106,7 +106,7 @@ def test_the_same_data_is_stored_once(tmp_path: Path, data: bytes) -> None:
         assert once >= len(data) - 3 * 2**20
 
 
-def test_a_clone_is_an_image_of_its_own(place: Service, data: bytes) -> None:
+def test_a_clone_is_an_image_of_its_own(place: Place, data: bytes) -> None:
     first = place.put("first", data, min_disk=3, tags=["t"], os_distro="debian")
     made = place.call("POST", f"/v2/images/{first}/actions/clone", {"name": "clone"})
     assert (made["name"], made["status"], made["min_disk"]) == ("clone", "active", 3)
@@ -118,7 +118,7 @@ def test_a_clone_is_an_image_of_its_own(place: Service, data: bytes) -> None:
     assert not place.has(made["id"])
 
 
-def test_a_clone_needs_data_and_keeps_its_format(place: Service, image: str) -> None:
+def test_a_clone_needs_data_and_keeps_its_format(place: Place, image: str) -> None:
     queued = place.put("queued", None)
     with pytest.raises(RefusedError, match="409"):
         place.call("POST", f"/v2/images/{queued}/actions/clone", {})
@@ -126,13 +126,13 @@ def test_a_clone_needs_data_and_keeps_its_format(place: Service, image: str) -> 
         place.call("POST", f"/v2/images/{image}/actions/clone", {"disk_format": "qcow2"})
 
 
-def test_an_upload_that_ends_early_is_none(place: Service, data: bytes) -> None:
+def test_an_upload_that_ends_early_is_none(place: Place, data: bytes) -> None:
     queued = place.put("cut", None)
     for head in (
         f"Content-Length: {len(data)}\r\n\r\n".encode() + data[:-1],
         b"Transfer-Encoding: chunked\r\n\r\n10000\r\n" + data[:65536] + b"\r\n",
     ):
-        with closing(socket.create_connection(("127.0.0.1", place.server.port))) as raw:
+        with closing(socket.create_connection(("127.0.0.1", place.port))) as raw:
             line = f"PUT /v2/images/{queued}/file HTTP/1.1\r\nHost: x\r\n"
             raw.sendall(f"{line}Content-Type: {BINARY}\r\n".encode() + head)
         place.wait_for(queued, "queued")
@@ -141,7 +141,7 @@ def test_an_upload_that_ends_early_is_none(place: Service, data: bytes) -> None:
     assert place.data(queued) == data
 
 
-def test_only_one_of_two_uploads_fills_an_image(place: Service, data: bytes) -> None:
+def test_only_one_of_two_uploads_fills_an_image(place: Place, data: bytes) -> None:
     queued = place.put("contested", None)
     with Upload(place, queued, len(data)) as slow:
         slow.send(data[: len(data) // 2])
@@ -153,7 +153,7 @@ def test_only_one_of_two_uploads_fills_an_image(place: Service, data: bytes) -> 
     assert place.data(queued) == data
 
 
-def test_an_image_deleted_while_it_is_filled(place: Service, data: bytes) -> None:
+def test_an_image_deleted_while_it_is_filled(place: Place, data: bytes) -> None:
     queued = place.put("deleted", None)
     with Upload(place, queued, len(data)) as slow:
         slow.send(data[:1000])
@@ -163,7 +163,7 @@ def test_an_image_deleted_while_it_is_filled(place: Service, data: bytes) -> Non
         assert slow.status() == 410
 
 
-def test_an_image_deleted_while_it_is_read(place: Service, data: bytes) -> None:
+def test_an_image_deleted_while_it_is_read(place: Place, data: bytes) -> None:
     image = place.put("read", data)
     with closing(_connection(place)) as slow:
         slow.request("GET", f"/v2/images/{image}/file")
@@ -175,7 +175,7 @@ def test_an_image_deleted_while_it_is_read(place: Service, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["backing", "data file", "declared"])
 def test_what_is_not_safe_or_not_declared_is_refused(
-    place: Service, tmp_path: Path, name: str
+    place: Place, tmp_path: Path, name: str
 ) -> None:
     disk = tmp_path / "disk.qcow2"
     options = {
@@ -193,7 +193,7 @@ def test_what_is_not_safe_or_not_declared_is_refused(
     assert place.data(queued) == b""
 
 
-def test_the_size_of_the_disk_within_is_told(place: Service, tmp_path: Path) -> None:
+def test_the_size_of_the_disk_within_is_told(place: Place, tmp_path: Path) -> None:
     disk = tmp_path / "disk.qcow2"
     images.qemu_img("create", "-q", "-f", "qcow2", str(disk), "7M")
     image = place.put("qcow2", disk, disk_format="qcow2")
@@ -204,7 +204,7 @@ def test_the_size_of_the_disk_within_is_told(place: Service, tmp_path: Path) -> 
 def test_an_image_larger_than_allowed(tmp_path: Path) -> None:
     limits = {"limits": {"image_size_cap": "1MiB"}}
     with Region(tmp_path / "region", settings=limits) as server:
-        place = Service(server)
+        place = Place(server.url)
         queued = place.put("large", None)
         with pytest.raises(RefusedError, match="413"):
             place.upload(queued, some_data(3, 2**20 + 1))
@@ -212,7 +212,7 @@ def test_an_image_larger_than_allowed(tmp_path: Path) -> None:
         place.upload(queued, some_data(3, 2**20))
 
 
-def test_a_deactivated_image_is_read_by_nobody_else(place: Service, data: bytes) -> None:
+def test_a_deactivated_image_is_read_by_nobody_else(place: Place, data: bytes) -> None:
     image = place.put("deactivated", data)
     place.act(image, "deactivate")
     assert place.show(image)["status"] == "deactivated"
@@ -221,15 +221,15 @@ def test_a_deactivated_image_is_read_by_nobody_else(place: Service, data: bytes)
     assert place.show(image)["status"] == "active"
 
 
-def _get(place: Service, image: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+def _get(place: Place, image: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
     with closing(_connection(place)) as connection:
         connection.request("GET", f"/v2/images/{image}/file", headers=headers)
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read()
 
 
-def _connection(place: Service) -> http.client.HTTPConnection:
-    return http.client.HTTPConnection("127.0.0.1", place.server.port, timeout=120)
+def _connection(place: Place) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", place.port, timeout=120)
 
 
 def _stored(server: Region) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from lab import Cloud, Region
 from lab.cloud import MEMBER, PROJECT
-from tests.support.glance import Json, RefusedError, Service, some_data
+from tests.support.glance import Json, Place, RefusedError, Service, some_data
 from tests.support.waiting import eventually
 from tests.support.websites import Website
 
@@ -42,12 +42,12 @@ def settings(cloud: Cloud, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def place(cloud: Cloud, token: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def place(cloud: Cloud, token: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with Region(tmp_path_factory.mktemp("region"), settings=settings(cloud)) as server:
-        yield Service(server, token=token)
+        yield Place(server.url, token=token)
 
 
-def download(place: Service, image: str, other: str, **more: str) -> Json:
+def download(place: Place, image: str, other: str, **more: str) -> Json:
     """Import an image from RegionOne, and give the task when it has ended."""
     method = {"name": "glance-download", "glance_region": "regionONE", "glance_image_id": other}
     place.call("POST", f"/v2/images/{image}/import", {"method": {**method, **more}})
@@ -129,7 +129,7 @@ def test_another_hash_than_the_own(
         source.sql(f"UPDATE images SET os_hash_value = repeat('0', 128) WHERE id = '{other}'")
     chosen = settings(cloud, hashing_algorithm="sha256")
     with Region(tmp_path / "region", settings=chosen) as server:
-        place = Service(server, token=token)
+        place = Place(server.url, token=token)
         image = place.put("image", None)
         task = download(place, image, other)
         if sound:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab import Region, images
-from tests.support.glance import Json, RefusedError, Service, some_data
+from tests.support.glance import Json, Place, RefusedError, some_data
 from tests.support.uploads import Upload
 from tests.support.waiting import eventually
 from tests.support.websites import Website
@@ -27,10 +27,10 @@ def site() -> Iterator[Website]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, site: Website) -> Iterator[Service]:
+def place(tmp_path_factory: pytest.TempPathFactory, site: Website) -> Iterator[Place]:
     """Give a region that fetches from the site."""
     with Region(tmp_path_factory.mktemp("region"), settings=fetching(site)) as server:
-        yield Service(server)
+        yield Place(server.url)
 
 
 def fetching(site: Website) -> dict[str, Any]:
@@ -42,29 +42,29 @@ def fetching(site: Website) -> dict[str, Any]:
     }
 
 
-def stage(place: Service, image: str, data: bytes | Path = DATA) -> None:
+def stage(place: Place, image: str, data: bytes | Path = DATA) -> None:
     place.request("PUT", f"/v2/images/{image}/stage", data, BINARY)
 
 
-def begin(place: Service, image: str, method: str = "glance-direct", **more: object) -> None:
+def begin(place: Place, image: str, method: str = "glance-direct", **more: object) -> None:
     """Begin an import; what begins with `glance` or is called `uri` is of the method."""
     of_method = {key: more.pop(key) for key in list(more) if key.startswith(("glance", "uri"))}
     body = {"method": {"name": method, **of_method}, **more}
     assert place.call("POST", f"/v2/images/{image}/import", body) is None
 
 
-def tasks(place: Service, image: str) -> list[Json]:
+def tasks(place: Place, image: str) -> list[Json]:
     found: list[Json] = place.call("GET", f"/v2/images/{image}/tasks")["tasks"]
     return found
 
 
-def end_of(place: Service, image: str) -> Json:
+def end_of(place: Place, image: str) -> Json:
     """Wait for the end of an image's latest task, and give it."""
     eventually(lambda: tasks(place, image)[-1]["status"] in ("success", "failure"))
     return tasks(place, image)[-1]
 
 
-def test_what_is_staged_is_seen_once_it_is_imported(place: Service) -> None:
+def test_what_is_staged_is_seen_once_it_is_imported(place: Place) -> None:
     image = place.put("staged", None)
     stage(place, image)
     shown = place.show(image)
@@ -94,7 +94,7 @@ def test_what_is_staged_is_seen_once_it_is_imported(place: Service) -> None:
     assert place.data(clone) == DATA
 
 
-def test_an_image_is_given_what_the_web_has(place: Service, site: Website) -> None:
+def test_an_image_is_given_what_the_web_has(place: Place, site: Website) -> None:
     gate = threading.Event()
     url = site.put("/image", DATA, gate=gate)
     image = place.put("web", None)
@@ -122,7 +122,7 @@ def test_an_image_is_given_what_the_web_has(place: Service, site: Website) -> No
         begin(place, image, "web-download", uri=url)
 
 
-def test_a_source_that_sends_elsewhere(place: Service, site: Website) -> None:
+def test_a_source_that_sends_elsewhere(place: Place, site: Website) -> None:
     site.put("/there", DATA)
     url = site.put("/here", status=302, headers={"Location": "/there"})
     image = place.put("sent", None)
@@ -136,7 +136,7 @@ def test_a_source_that_sends_elsewhere(place: Service, site: Website) -> None:
     assert place.show(image)["status"] == "queued"
 
 
-def test_what_the_web_has_is_not_always_an_image(place: Service, site: Website) -> None:
+def test_what_the_web_has_is_not_always_an_image(place: Place, site: Website) -> None:
     large = some_data(3, 8 * 2**20 + 1)
     for path, page, message in (
         ("/none", {"status": 404}, "404 Not Found"),
@@ -165,7 +165,7 @@ def test_what_the_web_has_is_not_always_an_image(place: Service, site: Website) 
         assert place.data(image) == DATA
 
 
-def test_what_is_staged_is_inspected_when_it_is_imported(place: Service, tmp_path: Path) -> None:
+def test_what_is_staged_is_inspected_when_it_is_imported(place: Place, tmp_path: Path) -> None:
     disk = tmp_path / "disk.qcow2"
     images.qemu_img("create", "-q", "-f", "qcow2", str(disk), "7M")
     good = place.put("good", None, disk_format="qcow2")
@@ -183,7 +183,7 @@ def test_what_is_staged_is_inspected_when_it_is_imported(place: Service, tmp_pat
     assert place.data(bad) == b""
 
 
-def test_an_image_that_is_deleted_while_it_is_imported(place: Service, site: Website) -> None:
+def test_an_image_that_is_deleted_while_it_is_imported(place: Place, site: Website) -> None:
     gate = threading.Event()
     image = place.put("deleted", None)
     begin(place, image, "web-download", uri=site.put("/slow", DATA, gate=gate))
@@ -200,7 +200,7 @@ def test_an_image_that_is_deleted_while_it_is_imported(place: Service, site: Web
     assert not place.has(staged)
 
 
-def test_a_stage_that_ends_early_is_none(place: Service) -> None:
+def test_a_stage_that_ends_early_is_none(place: Place) -> None:
     image = place.put("cut", None)
     with Upload(place, image, len(DATA), to="stage") as upload:
         upload.send(DATA[:1000])
@@ -216,7 +216,7 @@ def test_a_stage_that_ends_early_is_none(place: Service) -> None:
         assert upload.status() == 404
 
 
-def test_more_is_staged_than_an_image_may_be(place: Service) -> None:
+def test_more_is_staged_than_an_image_may_be(place: Place) -> None:
     image = place.put("large", None)
     with pytest.raises(RefusedError, match="413"):
         stage(place, image, some_data(3, 8 * 2**20 + 1))
@@ -255,7 +255,7 @@ def test_more_is_staged_than_an_image_may_be(place: Service) -> None:
         ),
     ],
 )
-def test_imports_that_are_refused(place: Service, body: Any, status: int, words: str) -> None:
+def test_imports_that_are_refused(place: Place, body: Any, status: int, words: str) -> None:
     image = place.put("refused", None)
     if isinstance(body, dict) and body.keys() & {"all_stores", "all_stores_must_succeed", "stores"}:
         body = {"method": {"name": "glance-download", **OTHER}, **body}
@@ -270,14 +270,14 @@ def test_imports_that_are_refused(place: Service, body: Any, status: int, words:
 OTHER = {"glance_region": "r", "glance_image_id": "0c0b1d8a-1b1e-4d5e-8d0c-0e6f2a3b4c5d"}
 
 
-def test_an_import_without_a_region_to_import_from(place: Service) -> None:
+def test_an_import_without_a_region_to_import_from(place: Place) -> None:
     image = place.put("nowhere", None)
     begin(place, image, "glance-download", **OTHER)
     ended = end_of(place, image)
     assert ended["message"] == "public glance endpoint not found for region r"
 
 
-def test_formats_are_needed_before_an_import(place: Service) -> None:
+def test_formats_are_needed_before_an_import(place: Place) -> None:
     body = {"method": {"name": "web-download", "uri": "x"}}
     for name in ("container_format", "disk_format"):
         image = place.put("without", None, **{name: None})
@@ -289,7 +289,7 @@ def test_formats_are_needed_before_an_import(place: Service) -> None:
         place.call("POST", f"/v2/images/{OTHER['glance_image_id']}/import", body)
 
 
-def test_a_copy_where_there_is_one_store(place: Service) -> None:
+def test_a_copy_where_there_is_one_store(place: Place) -> None:
     image = place.put("copied", b"data")
     with pytest.raises(RefusedError, match=r"400(?s:.*)already present at store"):
         begin(place, image, "copy-image")
@@ -297,7 +297,7 @@ def test_a_copy_where_there_is_one_store(place: Service) -> None:
     assert tasks(place, image) == []
 
 
-def test_stores_are_told_and_named(place: Service) -> None:
+def test_stores_are_told_and_named(place: Place) -> None:
     assert place.call("GET", "/v2/info/import")["import-methods"]["value"] == [
         *("glance-direct", "web-download", "copy-image", "glance-download")
     ]
@@ -319,7 +319,7 @@ def test_stores_are_told_and_named(place: Service) -> None:
     assert place.data(image) == b"data"
 
 
-def test_a_store_can_be_named_in_a_header(place: Service, site: Website) -> None:
+def test_a_store_can_be_named_in_a_header(place: Place, site: Website) -> None:
     image = place.put("named", None)
     url = f"/v2/images/{image}"
     body = json.dumps({"method": {"name": "web-download", "uri": site.put("/named", DATA)}})
@@ -340,7 +340,7 @@ def test_a_store_can_be_named_in_a_header(place: Service, site: Website) -> None
     assert put("chunks") == 204
 
 
-def test_more_imports_than_are_done_at_once(place: Service, site: Website) -> None:
+def test_more_imports_than_are_done_at_once(place: Place, site: Website) -> None:
     gate = threading.Event()
     slow = site.put("/turns", DATA, gate=gate)
     waiting = [place.put(f"waiting {number}", None) for number in range(10)]
@@ -355,7 +355,7 @@ def test_more_imports_than_are_done_at_once(place: Service, site: Website) -> No
 
 def test_methods_that_are_switched_off(tmp_path: Path) -> None:
     with Region(tmp_path / "region", settings={"import_methods": ["copy-image"]}) as server:
-        place = Service(server)
+        place = Place(server.url)
         image = place.put("image", None)
         with pytest.raises(RefusedError, match=r"404(?s:.*)not available at this site"):
             stage(place, image)
@@ -364,8 +364,8 @@ def test_methods_that_are_switched_off(tmp_path: Path) -> None:
 
 
 def _answer(
-    place: Service, method: str, path: str, body: str, *, store: str, kind: str = "application/json"
+    place: Place, method: str, path: str, body: str, *, store: str, kind: str = "application/json"
 ) -> int:
-    with closing(http.client.HTTPConnection("127.0.0.1", place.server.port, timeout=120)) as line:
+    with closing(http.client.HTTPConnection("127.0.0.1", place.port, timeout=120)) as line:
         line.request(method, path, body, {"x-image-meta-store": store, "Content-Type": kind})
         return line.getresponse().status

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab import Region
-from tests.support.glance import Json, RefusedError, Service, some_data
+from tests.support.glance import Json, Place, RefusedError, some_data
 from tests.support.uploads import Upload
 from tests.support.waiting import eventually
 from tests.support.websites import Website
@@ -30,20 +30,20 @@ def server(tmp_path: Path, site: Website) -> Iterator[Region]:
         yield made
 
 
-def begin(place: Service, image: str, url: str | None = None) -> None:
+def begin(place: Place, image: str, url: str | None = None) -> None:
     """Import from the web, or what was staged."""
     method = {"name": "web-download", "uri": url} if url else {"name": "glance-direct"}
     place.call("POST", f"/v2/images/{image}/import", {"method": method})
 
 
-def task(place: Service, image: str) -> Json:
+def task(place: Place, image: str) -> Json:
     """Give the latest task about an image."""
     latest: Json = place.call("GET", f"/v2/images/{image}/tasks")["tasks"][-1]
     return latest
 
 
 def test_a_region_killed_while_it_stages_and_imports(server: Region, site: Website) -> None:
-    place = Service(server)
+    place = Place(server.url)
     gate = threading.Event()
     slow = site.put("/slow", DATA, gate=gate)
     fetched, half, whole = (place.put(name, None) for name in ("fetched", "half", "whole"))
@@ -73,7 +73,7 @@ def test_a_region_killed_while_it_stages_and_imports(server: Region, site: Websi
 
 
 def test_told_to_stop_it_finishes_what_it_imports(server: Region, site: Website) -> None:
-    place = Service(server)
+    place = Place(server.url)
     gate = threading.Event()
     image = place.put("slow", None)
     begin(place, image, site.put("/slow", DATA, gate=gate))
@@ -91,7 +91,7 @@ def test_what_takes_too_long_is_given_back_at_once(tmp_path: Path, site: Website
     rules = {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [site.port]}
     settings = {"web_download": rules, "graceful": "1s"}
     with Region(tmp_path / "region", settings=settings) as server:
-        place = Service(server)
+        place = Place(server.url)
         slow = site.put("/slow", DATA, gate=threading.Event())
         images = [place.put(f"slow {number}", None) for number in range(10)]
         for image in images:
@@ -104,7 +104,7 @@ def test_what_takes_too_long_is_given_back_at_once(tmp_path: Path, site: Website
             assert task(place, image)["status"] == "failure"
 
 
-def _answers(place: Service) -> bool:
+def _answers(place: Place) -> bool:
     try:
         place.images()
     except (OSError, RefusedError):

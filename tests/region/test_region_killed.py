@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 from lab import Region
-from tests.support.glance import RefusedError, Service, some_data
+from tests.support.glance import Place, RefusedError, some_data
 from tests.support.uploads import Upload
 from tests.support.waiting import eventually
 
@@ -13,7 +13,7 @@ DATA = some_data(7, 3 * 2**20)
 
 
 def test_a_worker_killed_while_an_image_is_filled(region: Region) -> None:
-    place = Service(region)
+    place = Place(region.url)
     kept = place.put("kept", DATA)
     queued = place.put("queued", None)
     with Upload(place, queued, len(DATA)) as upload:
@@ -29,7 +29,7 @@ def test_a_worker_killed_while_an_image_is_filled(region: Region) -> None:
 
 
 def test_a_server_killed_while_images_are_filled(region: Region) -> None:
-    place = Service(region)
+    place = Place(region.url)
     kept = place.put("kept", DATA)
     queued = [place.put(f"queued {number}", None) for number in range(3)]
     for done in range(len(queued)):
@@ -46,7 +46,7 @@ def test_a_server_killed_while_images_are_filled(region: Region) -> None:
 
 
 def test_told_to_stop_it_finishes_what_is_in_flight(region: Region) -> None:
-    place = Service(region)
+    place = Place(region.url)
     queued = place.put("queued", None)
     with Upload(place, queued, len(DATA)) as upload:
         upload.send(DATA[:-1])
@@ -65,7 +65,7 @@ def _workers(region: Region) -> list[int]:
     return [int(line) for line in found.stdout.split()]
 
 
-def _answers(place: Service) -> bool:
+def _answers(place: Place) -> bool:
     try:
         place.images()
     except (OSError, RefusedError):

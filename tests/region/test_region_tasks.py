@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab import Region
-from tests.support.glance import Json, RefusedError, Service, some_data
+from tests.support.glance import Json, Place, RefusedError, some_data
 from tests.support.waiting import eventually
 from tests.support.websites import Website
 
@@ -26,19 +26,19 @@ def site() -> Iterator[Website]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, site: Website) -> Iterator[Service]:
+def place(tmp_path_factory: pytest.TempPathFactory, site: Website) -> Iterator[Place]:
     rules = {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [site.port]}
     settings = {"web_download": rules, "page": 2}
     with Region(tmp_path_factory.mktemp("region"), settings=settings) as server:
-        yield Service(server)
+        yield Place(server.url)
 
 
-def create(place: Service, given: object, kind: str = "import") -> Json:
+def create(place: Place, given: object, kind: str = "import") -> Json:
     task: Json = place.call("POST", "/v2/tasks", {"type": kind, "input": given})
     return task
 
 
-def end_of(place: Service, task: Json) -> Json:
+def end_of(place: Place, task: Json) -> Json:
     """Wait for the end of a task, and give it."""
 
     def now() -> Json:
@@ -49,7 +49,7 @@ def end_of(place: Service, task: Json) -> Json:
     return now()
 
 
-def pages(place: Service, path: str) -> list[str]:
+def pages(place: Place, path: str) -> list[str]:
     """Give the ids of all tasks from a page on."""
     found = []
     while path:
@@ -60,7 +60,7 @@ def pages(place: Service, path: str) -> list[str]:
     return found
 
 
-def test_a_task_makes_an_image(place: Service, site: Website) -> None:
+def test_a_task_makes_an_image(place: Place, site: Website) -> None:
     properties = {"name": "made", **RAW, "os_type": "linux", "tags": ["t"], "min_ram": 3}
     given = {
         "import_from": f"{site.url}/data",
@@ -108,9 +108,7 @@ def test_a_task_makes_an_image(place: Service, site: Website) -> None:
         ({"import_from_format": "raw", "image_properties": {}}, "does not match stream data raw"),
     ],
 )
-def test_tasks_that_fail(
-    place: Service, site: Website, given: dict[str, Any], message: str
-) -> None:
+def test_tasks_that_fail(place: Place, site: Website, given: dict[str, Any], message: str) -> None:
     task = end_of(place, create(place, {"import_from": f"{site.url}/data", **given}))
     assert (task["status"], task["result"]) == ("failure", None)
     assert message in task["message"]
@@ -118,7 +116,7 @@ def test_tasks_that_fail(
 
 
 @pytest.mark.parametrize("kind", ["api_image_import", "location_import"])
-def test_tasks_that_nobody_begins_by_hand(place: Service, kind: str) -> None:
+def test_tasks_that_nobody_begins_by_hand(place: Place, kind: str) -> None:
     task = create(place, {"image_id": NONE}, kind)
     assert (end_of(place, task)["status"], task["image_id"]) == ("failure", NONE)
 
@@ -138,7 +136,7 @@ def test_tasks_that_nobody_begins_by_hand(place: Service, kind: str) -> None:
         ({"type": "import", "input": {"import_from": "http://[::1]/"}}, "not pass filtering"),
     ],
 )
-def test_tasks_that_are_refused(place: Service, body: object, words: str) -> None:
+def test_tasks_that_are_refused(place: Place, body: object, words: str) -> None:
     before = pages(place, "/v2/tasks")
     with pytest.raises(RefusedError) as caught:
         place.call("POST", "/v2/tasks", body)
@@ -147,7 +145,7 @@ def test_tasks_that_are_refused(place: Service, body: object, words: str) -> Non
     assert pages(place, "/v2/tasks") == before
 
 
-def test_pages_of_tasks(place: Service) -> None:
+def test_pages_of_tasks(place: Place) -> None:
     made = [create(place, {"image_id": str(number)}, "location_import")["id"] for number in "1221"]
     assert pages(place, "/v2/tasks?limit=99")[:4] == made[::-1]
     assert pages(place, "/v2/tasks")[:4] == made[::-1]
@@ -176,16 +174,16 @@ def test_pages_of_tasks(place: Service) -> None:
         (f"marker={NONE}", f"Task with the given id {NONE} was not found"),
     ],
 )
-def test_pages_that_are_refused(place: Service, query: str, words: str) -> None:
+def test_pages_that_are_refused(place: Place, query: str, words: str) -> None:
     with pytest.raises(RefusedError) as caught:
         place.call("GET", f"/v2/tasks?{query}")
     assert caught.value.status == 400
     assert words in str(caught.value)
 
 
-def test_a_task_cannot_be_deleted(place: Service) -> None:
+def test_a_task_cannot_be_deleted(place: Place) -> None:
     task = create(place, {}, "location_import")
-    with closing(http.client.HTTPConnection("127.0.0.1", place.server.port, timeout=60)) as line:
+    with closing(http.client.HTTPConnection("127.0.0.1", place.port, timeout=60)) as line:
         line.request("DELETE", task["self"], headers={"Accept": "application/json"})
         answer = line.getresponse()
         assert (answer.status, answer.getheader("Allow")) == (405, "GET")

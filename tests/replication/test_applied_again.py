@@ -17,7 +17,7 @@ from meltemi.replication.report import Result
 from tests.replication.running import DATA, carry_out, plan, replicas, sync, synced
 from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 OTHERWISE = [OnConflict.RENAME, OnConflict.REPLACE]
 

@@ -13,7 +13,7 @@ from meltemi.replication.report import Outcome, Result
 from tests.replication.running import carry_out, kinds, plan, sync, synced
 from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 HOLDER: ContextVar[str] = ContextVar("HOLDER")
 DATA = b"golden" * 50

@@ -87,7 +87,7 @@ async def test_what_stopped_being_shared_while_it_was_looked_at_does_not_come_al
     boots_with(source, kernel)
     looking = source.hold("members", image_id=kernel.id)
     planning = asyncio.create_task(plan(source, target, selection=CHOSEN))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         await looking.reached.wait()
     source.edit(kernel.id, visibility="private")
     looking.go.set()

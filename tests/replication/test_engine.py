@@ -22,7 +22,7 @@ from tests.replication.running import (
 )
 from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from meltemi.replication.report import Result
 from tests.replication.running import DATA, carry_out, plan, results, sync, synced
 from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 
 async def test_a_checked_plan_is_carried_out_where_nothing_changed(

@@ -9,7 +9,7 @@ from meltemi.replication.report import Result
 from tests.replication.running import DATA, sync, synced
 from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 
 async def test_nothing_is_removed_beyond_the_guard(

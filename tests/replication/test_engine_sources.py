@@ -11,7 +11,7 @@ from meltemi.replication.report import Result
 from tests.replication.running import BLOCK, BROKEN, DATA, sync, synced
 from tests.support.memory import EndedEarlyError, MemoryLibrary, full_hashes, old_hashes
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 
 @pytest.mark.parametrize("size", [1, BLOCK, BLOCK + 1, len(DATA)])

@@ -24,7 +24,7 @@ from tests.replication.running import (
 )
 from tests.support.memory import MemoryLibrary, full_hashes, no_hashes, old_hashes
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 
 def assert_never_shown_early(library: MemoryLibrary, image_id: str) -> None:

@@ -14,7 +14,7 @@ from meltemi.replication.report import Result
 from tests.replication.running import DATA, carry_out, plan, sync, synced
 from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 LOST = InterruptedTransfer("503")
 

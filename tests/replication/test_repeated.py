@@ -7,7 +7,7 @@ from meltemi.replication.report import Result
 from tests.replication.running import DATA, sync
 from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 
 @pytest.mark.parametrize(("repeated", "times"), [(True, 1), (False, 4)])

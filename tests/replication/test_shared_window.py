@@ -12,7 +12,7 @@ from meltemi.replication.report import Outcome, Result
 from tests.replication.running import BLOCK, Recorder, carry_out, plan, results
 from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 WINDOW, OF_ALL, ALONE = 32 * BLOCK, 24 * BLOCK, 2 * BLOCK
 DATA = Random(7).randbytes(10 * BLOCK + 5)

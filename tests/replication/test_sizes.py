@@ -8,7 +8,7 @@ from meltemi.replication.report import Result
 from tests.replication.running import DATA, plan, standings, sync, synced
 from tests.support.memory import MemoryLibrary, full_hashes, no_hashes
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 
 @pytest.mark.parametrize("record", [full_hashes, no_hashes])

@@ -85,7 +85,7 @@ class Replication(RuleBasedStateMachine):
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run something to its end."""
-        return self.loop.run_until_complete(asyncio.wait_for(work, 10))
+        return self.loop.run_until_complete(asyncio.wait_for(work, 120))
 
     def teardown(self) -> None:
         """Undo what was set."""

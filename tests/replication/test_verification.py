@@ -10,7 +10,7 @@ from meltemi.replication.report import Result
 from tests.replication.running import DATA, sync, synced
 from tests.support.memory import MemoryLibrary, full_hashes, no_hashes, old_hashes
 
-pytestmark = pytest.mark.timeout(20)  # what hangs is to fail
+pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 
 def only_sha512(data: bytes) -> Hashes:

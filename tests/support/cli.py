@@ -21,6 +21,9 @@ PROGRAM = (sys.executable, "-m", "meltemi")
 LISTENING = ("env", "--default-signal=INT")
 """Lets a program hear Ctrl-C, also where the tests run in the background, which ignores it."""
 
+PATIENCE = 300
+"""Seconds after which a command hangs, however busy the machine is."""
+
 _MEASURE = """
 import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
@@ -41,6 +44,11 @@ class Done:
     def lines(self) -> list[str]:
         """Give stderr line by line."""
         return self.err.splitlines()
+
+    @property
+    def idle(self) -> bool:
+        """Say whether all that was told is that nothing was to do."""
+        return re.fullmatch(r"\d+ in sync, 0 to do \(0 B\)\n", self.err) is not None
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -95,7 +103,7 @@ def peak_memory(*words: object, env: Mapping[str, str] | None = None) -> tuple[D
     A small process starts it: the kernel counts a new process's memory from its parent's.
     """
     measured = [sys.executable, "-c", _MEASURE, *PROGRAM, *map(str, words)]
-    done = _run(measured, environment(env), seconds=300)
+    done = _run(measured, environment(env))
     out, _, peak = done.out.rstrip("\n").rpartition("\n")
     return replace(done, out=out), int(peak) * 1024
 
@@ -116,7 +124,13 @@ class Running:
         """Send it a signal."""
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 120) -> Done:
+    def lines(self) -> Iterator[str]:
+        """Give the lines of stderr as they come; no later `wait` gives them again."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            yield line.rstrip("\n")
+
+    def wait(self, seconds: float = PATIENCE) -> Done:
         """Wait for its end."""
         out, err = self.process.communicate(timeout=seconds)
         return _checked(Done(self.process.returncode, out or "", err))
@@ -189,7 +203,7 @@ class User:
         program = venvs.environment("client") / "bin" / "openstack"
         where = ["--os-cloud", cloud, *(["--os-region-name", region] if region else [])]
         command = [str(program), *where, *map(str, words)]
-        done = _run(command, environment(self._variables()), self.folder, seconds=300)
+        done = _run(command, environment(self._variables()), self.folder)
         assert done.code == 0, done.err
         return done.out
 
@@ -201,7 +215,7 @@ class User:
 
 
 def _run(
-    command: list[str], env: dict[str, str], cwd: Path | None = None, seconds: float = 120
+    command: list[str], env: dict[str, str], cwd: Path | None = None, seconds: float = PATIENCE
 ) -> Done:
     done = subprocess.run(
         command,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from lab import Glance, Postgres, Region, images
+from lab import Glance, Postgres, images
 
 _PATCH: Final = "application/openstack-images-v2.1-json-patch"
 _DATA: Final = "application/octet-stream"
@@ -34,33 +34,18 @@ class RefusedError(Exception):
         self.status = status
 
 
-class Service:
-    """One Image service as one of its users sees it: with a token or without, with TLS or not.
+class Place:
+    """One Image service as one of its users sees it: with a token or without, with TLS or not."""
 
-    `postgres` is where its database is; without it, nothing can be changed behind its back.
-    """
-
-    def __init__(
-        self,
-        server: Glance | Region,
-        postgres: Postgres | None = None,
-        *,
-        token: str = "",
-        cafile: Path | None = None,
-    ) -> None:
-        self.server = server
-        self.url = server.url
-        self.address = f"127.0.0.1:{server.port}"
-        self._postgres = postgres
+    def __init__(self, url: str, *, token: str = "", cafile: Path | None = None) -> None:
+        self.url = url
+        self.port = int(urlsplit(url).port or 0)
+        self.address = f"127.0.0.1:{self.port}"
         self._token = token
         self._cafile = cafile
 
     def __str__(self) -> str:
         return self.url
-
-    def seen_by(self, token: str) -> "Service":
-        """Give the same service to somebody else."""
-        return Service(self.server, self._postgres, token=token, cafile=self._cafile)
 
     # Making and changing
 
@@ -124,7 +109,7 @@ class Service:
 
     def wait_for(self, image_id: str, status: str) -> None:
         """Wait until an image has a status: Glance notices a cut connection a moment later."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while self.show(image_id)["status"] != status:
             assert time.monotonic() < deadline, self.show(image_id)
             time.sleep(0.05)
@@ -202,11 +187,31 @@ class Service:
             return http.client.HTTPSConnection(host, where.port, timeout=120, context=tls)
         return http.client.HTTPConnection(host, where.port, timeout=120)
 
-    # Behind its back
+
+class Service(Place):
+    """A real Glance, which a test can also start, stop and change behind its back.
+
+    `postgres` is where its database is; without it, nothing can be changed there.
+    """
+
+    def __init__(
+        self,
+        server: Glance,
+        postgres: Postgres | None = None,
+        *,
+        token: str = "",
+        cafile: Path | None = None,
+    ) -> None:
+        super().__init__(server.url, token=token, cafile=cafile)
+        self.server = server
+        self._postgres = postgres
+
+    def seen_by(self, token: str) -> "Service":
+        """Give the same service to somebody else."""
+        return Service(self.server, self._postgres, token=token, cafile=self._cafile)
 
     def wipe(self) -> None:
         """Take every image away as if it had never been: no id stays burnt."""
-        assert isinstance(self.server, Glance)
         self.sql("TRUNCATE images CASCADE")
         for path in self.server.store.iterdir():
             path.unlink()

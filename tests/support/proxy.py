@@ -5,9 +5,12 @@ It speaks HTTP only as far as it must: one request a connection, heads read, bod
 
 import asyncio
 import contextlib
+import fcntl
 import re
 import socket
 import struct
+import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +19,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
-from lab.process import free_port
+PATIENCE: Final = 300
+"""Seconds after which what has not happened is not going to, however busy the machine is."""
 
 _PIECE: Final = 64 * 2**10
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
@@ -34,8 +38,9 @@ class Fault:
     `answer` is given instead of passing the request on. `cut_answer` and `cut_body` break the
     connection after so many bytes of a body on its way to the client (-1: before the answer's
     head) or to the service; `hang` stops there (or at once) and keeps the connection. `alter`
-    inverts the byte at that place of the answer's body. `rate` caps bytes a second, either way,
-    and may change on the way. `before` is called first; `body` is what `answer` says.
+    inverts the byte at that place of the answer's body. `rate` caps bytes a second, either way.
+    `before` is called first, or, with `at`, once so many bytes of a body have passed, and nothing
+    passes until it returns; `body` is what `answer` says.
     """
 
     method: str
@@ -49,6 +54,12 @@ class Fault:
     alter: int | None = None
     rate: int | None = None
     before: Callable[[], object] | None = None
+    at: int = 0
+
+    async def call(self, moved: int) -> None:
+        """Call `before` where this is the place for it."""
+        if self.before is not None and moved == self.at:
+            await asyncio.to_thread(self.before)
 
     def matches(self, method: str, path: str) -> bool:
         """Say whether a request is meant, and count it."""
@@ -61,13 +72,14 @@ class Fault:
 
 @dataclass
 class Request:
-    """One request that came, and the bytes of the bodies passed on."""
+    """One request that came, the bytes of the bodies passed on, and whether it hangs."""
 
     method: str
     path: str
     offset: int
     sent: int = 0
     answered: int = 0
+    hangs: bool = False
 
 
 @dataclass
@@ -82,8 +94,8 @@ class Proxy:
     def __post_init__(self) -> None:
         host, _, port = self.upstream.removeprefix("http://").rpartition(":")
         self._upstream = (host, int(port))
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self._ready = threading.Event()
@@ -101,12 +113,14 @@ class Proxy:
         """Give the requests of a method and a path so far."""
         return [r for r in self.requests if r.method == method and re.search(path, r.path)]
 
-    def wait_for(self, method: str, path: str, *, bytes_moved: int = 0) -> Request:
-        """Wait until such a request has come and moved so many bytes."""
-        deadline = time.monotonic() + 60
+    def wait_for(
+        self, method: str, path: str, *, bytes_moved: int = 0, hanging: bool = False
+    ) -> Request:
+        """Wait until such a request has come and moved so many bytes, or hangs."""
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             for request in self.of(method, path):
-                if request.sent + request.answered >= bytes_moved:
+                if request.sent + request.answered >= bytes_moved and request.hangs >= hanging:
                     return request
             time.sleep(0.005)
         raise AssertionError(f"no {method} {path} of {bytes_moved} bytes: {self.requests}")
@@ -128,9 +142,10 @@ class Proxy:
     def _run(self) -> None:
         with contextlib.closing(self._loop):
             self._loop.run_until_complete(self._serve())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, limit=_PIECE)
+        server = await asyncio.start_server(self._accept, sock=self._listener, limit=_PIECE)
         self._ready.set()
         await self._stop.wait()
         server.close()
@@ -163,13 +178,12 @@ class Proxy:
         self.requests.append(request)
         fault = next((f for f in self.faults if f.matches(method, request.path)), None)
         fault = fault or Fault("", "")
-        if fault.before is not None:
-            await asyncio.to_thread(fault.before)
+        await fault.call(0)
         if fault.answer is not None:
             await _answer(fault, writer)
             return
         if fault.hang and fault.cut_body is None and fault.cut_answer is None:
-            await asyncio.Event().wait()
+            await _hang(request)
         try:
             up_reader, up_writer = await asyncio.open_connection(*self._upstream, limit=_PIECE)
         except OSError:
@@ -205,15 +219,15 @@ class Proxy:
         writer: asyncio.StreamWriter,
     ) -> None:
         while request.sent < length:
-            end = length if fault.cut_body is None else min(length, fault.cut_body)
-            piece = await reader.read(min(_PIECE, end - request.sent))
+            piece = await reader.read(_step(request.sent, length, fault.cut_body, fault.at))
             if not piece:
                 raise _BrokenOffError
             writer.write(piece)
             await writer.drain()
             request.sent += len(piece)
+            await fault.call(request.sent)
             if request.sent == fault.cut_body:
-                await _break_off(fault)
+                await _break_off(fault, request, writer)
             if fault.rate:
                 await asyncio.sleep(len(piece) / fault.rate)
         # A client that goes away takes the request with it.
@@ -229,9 +243,9 @@ class Proxy:
     ) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         if fault.cut_answer == -1:
-            await _break_off(fault)
+            await _break_off(fault, request, writer)
         writer.write(head)
-        while piece := await reader.read(_PIECE):
+        while piece := await reader.read(_step(request.answered, fault.at)):
             start = request.answered
             if fault.alter is not None and start <= fault.alter < start + len(piece):
                 place = fault.alter - start
@@ -240,10 +254,11 @@ class Proxy:
                 writer.write(piece[: fault.cut_answer - start])
                 await writer.drain()
                 request.answered = fault.cut_answer
-                await _break_off(fault)
+                await _break_off(fault, request, writer)
             writer.write(piece)
             await writer.drain()
             request.answered += len(piece)
+            await fault.call(request.answered)
             if fault.rate:
                 await asyncio.sleep(len(piece) / fault.rate)
         # Its length is over, whatever is still on its way up.
@@ -255,11 +270,30 @@ class _BrokenOffError(Exception):
     """The connection is to end without a word."""
 
 
-async def _break_off(fault: Fault) -> None:
+def _step(moved: int, *stops: int | None) -> int:
+    """Give how many bytes may pass at once so that none of these places is passed by."""
+    return min([_PIECE, *(stop - moved for stop in stops if stop is not None and stop > moved)])
+
+
+async def _hang(request: Request) -> None:
+    request.hangs = True
+    await asyncio.Event().wait()
+
+
+async def _break_off(fault: Fault, request: Request, writer: asyncio.StreamWriter) -> None:
     if fault.hang:
-        await asyncio.Event().wait()
-    await asyncio.sleep(0.05)  # what was written is to arrive before the connection breaks
+        await _hang(request)
+    # What was written is to arrive before the connection breaks: a reset drops what is on its way.
+    while not writer.transport.is_closing() and _on_its_way(writer):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.005)
     raise _BrokenOffError
+
+
+def _on_its_way(writer: asyncio.StreamWriter) -> int:
+    """Count the bytes that were written and that the other end's kernel does not have."""
+    link = writer.get_extra_info("socket")
+    unacknowledged = fcntl.ioctl(link.fileno(), termios.TIOCOUTQ, bytes(4))
+    return writer.transport.get_write_buffer_size() + int.from_bytes(unacknowledged, sys.byteorder)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
@@ -273,6 +307,7 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 async def _answer(fault: Fault, writer: asyncio.StreamWriter) -> None:
     body = fault.body.encode()
     media_type = "application/json" if body.startswith(b"{") else "text/plain"
+    # As Glance does, without reading the rest of the request first.
     writer.write(
         f"HTTP/1.1 {fault.answer} Because\r\nContent-Length: {len(body)}\r\n"
         f"Content-Type: {media_type}\r\nConnection: close\r\n\r\n".encode()

@@ -4,14 +4,14 @@ import http.client
 from types import TracebackType
 from typing import Self
 
-from tests.support.glance import Service
+from tests.support.glance import Place
 
 
 class Upload:
     """One image's data on its way, or what is staged; given up at the end of a `with` block."""
 
-    def __init__(self, place: Service, image: str, length: int, *, to: str = "file") -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", place.server.port, timeout=300)
+    def __init__(self, place: Place, image: str, length: int, *, to: str = "file") -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=300)
         self._connection.putrequest("PUT", f"/v2/images/{image}/{to}")
         self._connection.putheader("Content-Type", "application/octet-stream")
         self._connection.putheader("Content-Length", str(length))

@@ -1,7 +1,7 @@
 """What is done to metadata definitions; each function is part of one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue import namespaces, schema
-from meltemi.catalogue.images import now
+from meltemi.catalogue.images import check_text, now
 from meltemi.catalogue.schema import definitions, resource_types
 from meltemi.errors import ConflictError, ForbiddenError, VanishedError
 from meltemi.model.definitions import (
@@ -175,6 +175,7 @@ def _insert(
     times = {"created_at": time, "updated_at": time if updated else None}
     made = []
     for one in wanted:
+        _check([one.name, one.document])
         values = {
             "namespace": namespace.id,
             "kind": one.kind.value,
@@ -202,9 +203,21 @@ def _remember(connection: Connection, values: dict[str, Any]) -> None:
 def _update(
     connection: Connection, namespace: Row[*tuple[Any, ...]], name: str, wanted: Definition
 ) -> Row[*tuple[Any, ...]] | None:
+    _check([wanted.name, wanted.document])
     statement = update(definitions).where(_of(namespace, wanted.kind), definitions.c.name == name)
     values = {"name": wanted.name, "document": dict(wanted.document), "updated_at": now()}
     return connection.execute(statement.values(values).returning(definitions)).one_or_none()
+
+
+def _check(value: object) -> None:
+    """Check every text in a document."""
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, Mapping):
+        _check([*value, *value.values()])
+    elif isinstance(value, list):
+        for one in value:
+            _check(one)
 
 
 def _rows(

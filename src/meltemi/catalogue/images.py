@@ -236,7 +236,7 @@ def _metadata(image: Image) -> dict[str, Any]:
         *image.tags,
         *chain.from_iterable(image.properties.items()),
     ):
-        check(text or "")
+        check_text(text or "")
     return {
         "name": image.name,
         "visibility": image.visibility,
@@ -252,7 +252,7 @@ def _metadata(image: Image) -> dict[str, Any]:
     }
 
 
-def check(text: str) -> None:
+def check_text(text: str) -> None:
     """Refuse what PostgreSQL would, and SQLite would not; of half characters, encoding tells."""
     if b"\0" in text.encode():
         raise RefusedError("a NUL in a text: the catalogue cannot hold it")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 
 from meltemi.catalogue.images import (
     NO_DATA,
-    check,
+    check_text,
     remember,
     state,
     to_content,
@@ -71,7 +71,7 @@ def finish(
     properties = ended(found.properties)
     if carried is not None:
         for text in chain.from_iterable(carried.properties.items()):
-            check(text)
+            check_text(text)
         properties |= carried.properties
         values["disk_format"] = carried.disk_format
         values["container_format"] = carried.container_format

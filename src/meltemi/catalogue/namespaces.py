@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from meltemi.catalogue.images import now
+from meltemi.catalogue.images import check_text, now
 from meltemi.catalogue.schema import definitions, namespaces
 from meltemi.errors import ConflictError, ForbiddenError, VanishedError
 from meltemi.model.definitions import Kind, Namespace, NamespaceListing
@@ -146,6 +146,13 @@ def to_namespace(found: Row[*tuple[Any, ...]]) -> Namespace:
 
 
 def _attributes(namespace: Namespace) -> dict[str, Any]:
+    for text in (
+        namespace.name,
+        namespace.owner,
+        namespace.display_name,
+        namespace.description,
+    ):
+        check_text(text or "")
     return {
         "namespace": namespace.name,
         "owner": namespace.owner,

@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue import importing
-from meltemi.catalogue.images import check, now, to_time
+from meltemi.catalogue.images import check_text, now, to_time
 from meltemi.catalogue.schema import tasks
 from meltemi.errors import ConflictError, VanishedError
 from meltemi.model.listing import Viewer
@@ -40,7 +40,7 @@ def add(connection: Connection, task: Task, holder: str | None = None) -> Task:
     """Take in a task."""
     time = now()
     for text in (task.owner, task.image_id, task.user_id, task.request_id, task.message):
-        check(text or "")
+        check_text(text or "")
     values = {
         "id": task.id,
         "type": task.type,

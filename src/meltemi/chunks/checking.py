@@ -38,6 +38,7 @@ def check(store: Store) -> Checked:
     with Marks() as sound, Marks() as seen:
         checker = _Checker(store, sound, seen)
         checker.packs()
+        checker.blobs()
         checker.heads()
         return checker.done
 
@@ -47,6 +48,7 @@ class _Checker:
         self._store = store
         self._sound = sound
         self._seen = seen
+        self._whole: set[str] = set()
         self.done = Checked()
 
     def packs(self) -> None:
@@ -87,6 +89,26 @@ class _Checker:
             else:
                 sound.append(place.blob)
         self._sound.add(sound)
+        self._whole.add(pack)
+
+    def blobs(self) -> None:
+        """See that what the index tells of these packs is there: a put would rely on it."""
+        for batch in self._store.blobs.all():
+            known = self._sound.known(blob for ids in batch.values() for blob in ids)
+            for pack, ids in batch.items():
+                false = [blob for blob in ids if pack in self._whole and blob not in known]
+                if false and self._is_wrong(pack, false):
+                    self._problem(
+                        f"pack {pack}: the index tells of {len(false)} blobs that are not there: "
+                        "meltemi store reindex"
+                    )
+
+    def _is_wrong(self, pack: str, ids: Sequence[BlobId]) -> bool:
+        """Look again whether blobs that the index tells of are not there: they may have moved."""
+        list(self._pack(pack))
+        sound = self._sound.known(ids)
+        located = self._store.blobs.locate(blob for blob in ids if blob not in sound)
+        return any(at.pack == pack and not at.bad for at in located.values())
 
     def heads(self) -> None:
         """Follow every image down."""

@@ -5,9 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from meltemi.chunks.backends.base import Backend
-from meltemi.chunks.blob import BlobId
-from meltemi.chunks.fetching import record_damage, stretches, unpacked
+from meltemi.chunks.blob import BlobId, Buffer
+from meltemi.chunks.fetching import Stretch, known_damage, record_damage, stretches, unpacked
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.head import object_of
 from meltemi.chunks.index.blobs import Location
@@ -74,6 +73,7 @@ class _Collector:
         self._index = CollectionIndex(store.database, session.number)
         self._published = -1
         self._marked: set[str] = set()
+        self._scarred: set[str] = set()
         self._done = Collected()
 
     def run(self) -> Collected:
@@ -83,15 +83,15 @@ class _Collector:
         adopt_unknown(self._store, self._index, dry_run=self._dry_run)
         self._mark()
         self._doubt()
+        self._scarred = {pack for pack, _ in known_damage(self._store.backend)}
         yields = self._yields()
         self._done.live = sum(part.live for part in yields)
         self._done.stored = sum(part.row.size for part in yields)
         dead = [part for part in yields if not part.live]
-        scarred = {pack for pack, _ in _known_damage(self._store.backend)}
-        poor = _poor([part for part in yields if part.live], scarred)
+        poor = _poor([part for part in yields if part.live], self._scarred)
         self._done.dead_packs, self._done.rewritten_packs = len(dead), len(poor)
         if self._dry_run:
-            self._done.freed = sum(part.dead for part in [*dead, *poor])
+            self._foretell([*dead, *poor])
             return self._done
         if dead:
             self._index.retire([part.row.number for part in dead])
@@ -129,17 +129,19 @@ class _Collector:
 
     def _yields(self) -> list[_Yield]:
         """Say of each pack that nobody is writing how much of it something needs."""
-        busy = self._index.living_sessions() | {self._session.number}
+        busy = self._living() | {self._session.number}
         found = []
         for row in self._index.packs():
             if row.state is not State.LIVE or row.session in busy:
                 continue
             self._session.check()
-            try:
-                places = places_of(self._store.backend, row.id)
-            except DamageError as error:
-                self._done.damaged.append(str(error))
-                continue
+            places, damage = self._places(row)
+            if damage:
+                # It may hold what only it could tell of.
+                if self._lacking():
+                    self._done.damaged.append(damage)
+                    continue
+                self._scarred.add(row.id)
             home, bad = self._needed(row, places)
             if not bad:
                 live = sum(place.stored for place in home)
@@ -147,16 +149,49 @@ class _Collector:
                 found.append(_Yield(row, live, row.size - kept))
         return found
 
+    def _foretell(self, going: Sequence[_Yield]) -> None:
+        """Say what would be freed, and what would wait for a session that may rely on it."""
+        sessions = self._living()
+        self._done.waiting = len(going) if sessions else 0
+        self._done.freed = 0 if sessions else sum(part.dead for part in going)
+        for row in self._index.packs():
+            if row.state is not State.RETIRING or self._needed(row, self._places(row)[0])[0]:
+                continue
+            if any(number <= (row.noted or 0) for number in sessions):
+                self._done.waiting += 1
+            else:
+                self._done.freed += row.size
+
+    def _living(self) -> set[int]:
+        """Give the other sessions that live; those that seem dead are not waited for to see it."""
+        living = self._index.living_sessions()
+        return living - self._store.sessions.silent().keys() if self._dry_run else living
+
+    def _places(self, row: PackRow) -> tuple[Sequence[Place], str]:
+        """Give what a pack holds; where its footer is damaged, what the index knows, and why."""
+        try:
+            return places_of(self._store.backend, row.id), ""
+        except DamageError as error:
+            return self._index.inhabitants(row.number), str(error)
+
+    def _lacking(self) -> bool:
+        """Say whether images need something that is nowhere, as far as the index knows."""
+        locate = self._store.blobs.locate
+        return any(len(locate(batch)) < len(batch) for batch in self._marks)
+
     def _needed(self, row: PackRow, places: Sequence[Place]) -> tuple[list[Place], bool]:
         """Give what is needed of a pack and nowhere else; say whether some of it is damaged."""
         marked = self._marks.known(place.blob for place in places)
         at_home = self._index.at_home(row.number, list(marked))
         if away := marked - at_home.keys():
-            self._see_elsewhere(row, away)
+            at_home |= dict.fromkeys(self._see_elsewhere(row, away), False)
         return [place for place in places if place.blob in at_home], any(at_home.values())
 
-    def _see_elsewhere(self, row: PackRow, away: set[BlobId]) -> None:
-        """See that what images need of a pack, and the index knows elsewhere, really is there."""
+    def _see_elsewhere(self, row: PackRow, away: set[BlobId]) -> set[BlobId]:
+        """See that what images need of a pack, and the index knows elsewhere, really is there.
+
+        Give what is damaged there: this copy heals it when the pack is rewritten.
+        """
         located = self._store.blobs.locate(away)
         there: set[BlobId] = set()
         for pack in {location.pack for location in located.values()}:
@@ -170,44 +205,66 @@ class _Collector:
                 f"which images need, is in pack {row.id}, and the index does not say so; nothing "
                 "was deleted for that: rebuild it (meltemi store reindex)"
             )
+        if healing := {blob for blob, known in located.items() if known.bad}:
+            self._scarred.add(row.id)
+        return healing
 
     def _rewrite(self, rows: Sequence[PackRow]) -> None:
         """Move what is needed of some packs to new ones, and retire them."""
-        packer = Packer(self._store.backend, self._store.blobs, self._session.number)
+        new: dict[str, list[Place]] = {}
+        number = self._session.number
+        packer = Packer(self._store.backend, self._store.blobs, number, new.__setitem__)
         try:
             going = []
+            moved: set[BlobId] = set()
             for row in rows:
-                places, bad = self._needed(row, places_of(self._store.backend, row.id))
-                if not bad and self._move(row, places, packer):
+                places, bad = self._needed(row, self._places(row)[0])
+                if not bad and self._move(row, places, packer, moved):
                     going.append(row.number)
             packer.flush()
             # What was published since the marks were made is looked at before a pack goes.
-            self._index.retire(going, packer.packs.items())
+            self._index.retire(going, new.items())
             self._done.freed -= packer.stored
         finally:
             packer.close()
 
-    def _move(self, row: PackRow, places: Sequence[Place], packer: Packer) -> bool:
+    def _move(
+        self, row: PackRow, places: Sequence[Place], packer: Packer, moved: set[BlobId]
+    ) -> bool:
         """Copy blobs to new packs as they are; False where one of them is damaged."""
         self._session.check()
-        backend = self._store.backend
         for stretch in stretches(Location(row.id, place, bad=False) for place in places):
-            length = stretch.end - stretch.begin
-            data = memoryview(backend.read(pack_object(row.id), stretch.begin, length))
-            if len(data) < length:
-                raise StoreError(
-                    f"{backend.label}: pack {row.id}: only {len(data)} bytes of {length} can be "
-                    f"read at {stretch.begin}; try again"
-                )
-            for place in stretch.places:
-                begin = place.offset - stretch.begin
-                stored = data[begin : begin + place.stored]
+            for place, stored in self._read(stretch):
+                if place.blob in moved:  # of several copies that heal the same, one is enough
+                    continue
                 if unpacked(place, stored) is None:
-                    record_damage(backend, self._store.blobs, row.id, [place.blob])
+                    record_damage(self._store.backend, self._store.blobs, row.id, [place.blob])
                     self._done.damaged.append(f"pack {row.id}: blob {place.blob.hex()}")
                     return False
                 packer.add(place.blob, place.coding, stored, place.length)
+                moved.add(place.blob)
         return True
+
+    def _read(self, stretch: Stretch) -> Iterator[tuple[Place, Buffer]]:
+        """Give blobs as they are stored; nothing of one that cannot be read."""
+        backend, length = self._store.backend, stretch.end - stretch.begin
+        try:
+            data = memoryview(backend.read(pack_object(stretch.pack), stretch.begin, length))
+        except DamageError:
+            if len(stretch.places) == 1:
+                yield stretch.places[0], b""
+                return
+            for place in stretch.places:  # it may be of what lies between them
+                yield from self._read(Stretch(stretch.pack, [place]))
+            return
+        if len(data) < length:
+            raise StoreError(
+                f"{backend.label}: pack {stretch.pack}: only {len(data)} bytes of {length} can be "
+                f"read at {stretch.begin}; try again"
+            )
+        for place in stretch.places:
+            begin = place.offset - stretch.begin
+            yield place, data[begin : begin + place.stored]
 
     def _delete(self) -> None:
         self._dismiss()
@@ -238,7 +295,8 @@ class _Collector:
             places = places_of(self._store.backend, row.id)
         except (DamageError, MissingError):
             places = None
-            needed = bool(self._marks.known(self._index.inhabitants(row.number)))
+            known = self._index.inhabitants(row.number)
+            needed = bool(self._marks.known(place.blob for place in known))
         else:
             needed = bool(self._needed(row, places)[0])
         if needed:
@@ -259,22 +317,16 @@ class _Collector:
             backend.delete(object_of(head_id))
             self._store.heads.erase(head_id)
         known = {row.id for row in rows if row.state is not State.GONE}
-        for pack, name in list(_known_damage(backend)):
+        for pack, name in list(known_damage(backend)):
             if pack not in known and backend.size(pack_object(pack)) is None:
                 backend.delete(name)
         backend.tidy()
 
 
-def _known_damage(backend: Backend) -> Iterator[tuple[str, str]]:
-    """Give the packs in which damage was found, and the objects that say so."""
-    for name, _ in backend.names("bad"):
-        yield name.removeprefix("bad/").partition("-")[0], name
-
-
 def _poor(yields: Sequence[_Yield], scarred: Collection[str]) -> list[_Yield]:
     """Choose the packs to rewrite: those with the most dead bytes, until little is left.
 
-    And those that hold damaged blobs, now that nothing needs these any more.
+    And those that are damaged where nothing needs it.
     """
     chosen = [part for part in yields if part.row.id in scarred]
     stored = sum(part.row.size for part in yields) - sum(part.dead for part in chosen)

@@ -1,6 +1,6 @@
 """Getting verified blobs out of packs, neighbours in one read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -10,12 +10,12 @@ from meltemi.chunks.coding import decode
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.index.blobs import Blobs, Location
 from meltemi.chunks.pack import Place, pack_object
-from meltemi.errors import DamageError, MissingError, StoreError
+from meltemi.errors import DamageError, MeltemiError, MissingError, StoreError
 
-GAP: Final = 2**20
+GAP: Final = 2 * 2**20
 """Bytes that are rather read in vain than asked around."""
 
-LARGEST_READ: Final = 8 * 2**20
+LARGEST_READ: Final = 12 * 2**20
 """Bytes that one read of neighbours spans at most."""
 
 _LARGEST: Final = 2**21
@@ -106,8 +106,13 @@ class Fetcher:
 
     def _read(self, stretch: Stretch) -> dict[BlobId, Buffer]:
         name = pack_object(stretch.pack)
-        data = memoryview(self._backend.read(name, stretch.begin, stretch.end - stretch.begin))
-        found = {}
+        try:
+            data = memoryview(self._backend.read(name, stretch.begin, stretch.end - stretch.begin))
+        except DamageError:  # of one of them, perhaps
+            return self._explain(stretch.pack, stretch.places)
+        # A view of a blob would keep everything that was read in vain, too.
+        sparse = 2 * sum(place.stored for place in stretch.places) < len(data)
+        found: dict[BlobId, Buffer] = {}
         damaged: list[Place] = []
         for place in stretch.places:
             begin = place.offset - stretch.begin
@@ -115,7 +120,7 @@ class Fetcher:
             if blob is None:
                 damaged.append(place)
             else:
-                found[place.blob] = blob
+                found[place.blob] = bytes(blob) if sparse else blob
         if damaged:
             found.update(self._explain(stretch.pack, damaged))
         return found
@@ -135,7 +140,11 @@ class Fetcher:
         found: dict[BlobId, Buffer] = {}
         names = []
         for place in damaged:
-            stored = self._backend.read(pack_object(pack), place.offset, place.stored)
+            try:
+                stored = self._backend.read(pack_object(pack), place.offset, place.stored)
+            except DamageError:
+                names.append(place.blob)
+                continue
             if len(stored) < place.stored:
                 raise StoreError(
                     f"{where}: only {len(stored)} bytes of {place.stored} can be read at "
@@ -148,10 +157,13 @@ class Fetcher:
                 found[place.blob] = blob
         if not names:
             return found
-        record_damage(self._backend, self._index, pack, names)
-        raise DamageError(
-            f"{where}: blob {names[0].hex()} is damaged; putting the same data again heals it"
-        )
+        damage = f"{where}: blob {names[0].hex()} is damaged; putting the same data again heals it"
+        try:
+            record_damage(self._backend, self._index, pack, names)
+        except MeltemiError as error:
+            # It is named all the same, also on a disk that is full.
+            raise DamageError(f"{damage}; that could not be noted: {error}") from error
+        raise DamageError(damage)
 
 
 def _is_plausible(place: Place) -> bool:
@@ -177,6 +189,21 @@ def record_damage(backend: Backend, index: Blobs, pack: str, damaged: Sequence[B
     """Remember damaged blobs, in the index and beside the packs."""
     index.mark_bad(pack, damaged)
     for blob in damaged:
-        name = f"bad/{pack}-{blob.hex()}"
-        if backend.size(name) is None:
-            backend.write(name, b"")
+        _remember(backend, f"{pack}-{blob.hex()}")
+
+
+def record_frame(backend: Backend, pack: str) -> None:
+    """Remember that what stands around a pack's blobs is damaged."""
+    _remember(backend, f"{pack}-frame")
+
+
+def known_damage(backend: Backend) -> Iterator[tuple[str, str]]:
+    """Give the packs in which damage was found, and the objects that say so."""
+    for name, _ in backend.names("bad"):
+        yield name.removeprefix("bad/").partition("-")[0], name
+
+
+def _remember(backend: Backend, damage: str) -> None:
+    name = f"bad/{damage}"
+    if backend.size(name) is None:
+        backend.write(name, b"")

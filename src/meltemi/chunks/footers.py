@@ -27,15 +27,22 @@ def places_of(backend: Backend, pack: str, *, whole_header: bool = False) -> lis
     where = f"{backend.label}: pack {pack}"
     try:
         while True:
-            tail = backend.read(name, size - wanted, wanted)
-            if len(tail) < wanted:
-                raise StoreError(f"{where}: only {len(tail)} of {wanted} bytes came; try again")
+            tail = _read(backend, pack, size - wanted, wanted)
             found = read_footer(pack, tail, size)
             if not isinstance(found, int):
                 break
             wanted = found
     except PackFormatError as error:
         raise DamageError(f"{where}: {error}") from error
-    if whole_header and backend.read(name, 0, HEADER_BYTES) != header_of(pack):
+    if whole_header and _read(backend, pack, 0, HEADER_BYTES) != header_of(pack):
         raise DamageError(f"{where}: its header is not its own")
     return found
+
+
+def _read(backend: Backend, pack: str, offset: int, length: int) -> bytes:
+    data = backend.read(pack_object(pack), offset, length)
+    if len(data) < length:
+        raise StoreError(
+            f"{backend.label}: pack {pack}: only {len(data)} of {length} bytes came; try again"
+        )
+    return data

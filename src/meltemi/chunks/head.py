@@ -11,6 +11,7 @@ from blake3 import blake3
 
 from meltemi.chunks.blob import ROOT, BlobId, parse_id
 from meltemi.chunks.cut import Cut
+from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.errors import UsageError
 
 _VERSION: Final = 1
@@ -54,9 +55,19 @@ class Head:
             manifest = parse_id(facts.pop("manifest"))
             if manifest[0] != ROOT or facts["cut"] not in {cut.label for cut in Cut}:
                 raise ValueError("it does not lead to a manifest")
-            return cls(**facts, manifest=manifest, id=head_id)
-        except (KeyError, TypeError, UsageError) as error:
+            head = cls(**facts, manifest=manifest, id=head_id)
+            head.must_be_plausible()
+        except (AttributeError, KeyError, TypeError, UsageError) as error:
             raise ValueError(f"not as a head should be: {error}") from error
+        return head
+
+    def must_be_plausible(self) -> None:
+        """Raise ValueError, or UsageError for its name, where it cannot be what a writer made."""
+        checked_name(self.name)
+        if type(self.size) is not int or not 0 <= self.size <= LARGEST_DATA:
+            raise ValueError("a size that cannot be")
+        if not all(isinstance(text, str) for text in [self.created, *self.hashes.values()]):
+            raise ValueError("a hash or a time that is no text")
 
 
 def object_of(head_id: str) -> str:

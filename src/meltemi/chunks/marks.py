@@ -9,9 +9,10 @@ from meltemi.chunks.blob import BlobId
 from meltemi.chunks.fetching import Fetcher
 from meltemi.chunks.head import Head
 from meltemi.chunks.manifest import FormatError, Segment, decode_root, decode_segment
-from meltemi.errors import DamageError
+from meltemi.errors import DamageError, QuotaError
 
 _BATCH: Final = 500
+_CACHE_KIB: Final = 32 * 2**10
 _SEGMENTS: Final = 64
 """Segments that are read at once."""
 
@@ -22,7 +23,7 @@ class Marks:
     def __init__(self) -> None:
         # A file without a name in the folder for such: nothing stays behind, however it ends.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-32768"):
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}"):
             self._database.execute(f"PRAGMA {pragma}")
         self._database.execute("CREATE TABLE marks (id BLOB PRIMARY KEY) WITHOUT ROWID")
         self._database.execute("BEGIN")
@@ -41,8 +42,22 @@ class Marks:
         wanted = list(dict.fromkeys(ids))
         known = self.known(wanted)
         new = [blob for blob in wanted if blob not in known]
-        self._database.executemany("INSERT INTO marks VALUES (?)", ([blob] for blob in new))
+        try:
+            self._database.executemany("INSERT INTO marks VALUES (?)", ([blob] for blob in new))
+        except sqlite3.Error as error:
+            raise QuotaError(
+                f"the folder for temporary files takes no more ({error}): make room there, or name "
+                "another one in SQLITE_TMPDIR"
+            ) from error
         return new
+
+    def __iter__(self) -> Iterator[Sequence[BlobId]]:
+        """Give all that is marked, in batches."""
+        last = b""
+        query = "SELECT id FROM marks WHERE id > ? ORDER BY id LIMIT ?"
+        while batch := [BlobId(row[0]) for row in self._database.execute(query, (last, _BATCH))]:
+            last = batch[-1]
+            yield batch
 
     def __enter__(self) -> Self:
         return self

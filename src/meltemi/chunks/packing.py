@@ -1,5 +1,6 @@
 """Filling packs and bringing them to the backend, one on its way while the next is filled."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from meltemi.chunks.backends.base import Backend
@@ -7,25 +8,28 @@ from meltemi.chunks.blob import CHUNK, BlobId, Buffer
 from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.pack import PackBuilder, Place, pack_object
 
+Come = Callable[[str, list[Place]], None]
+"""Takes in a pack that has come: its id and what it holds."""
+
 
 class Packer:
     """Stores blobs for one session.
 
-    `here` holds what was taken in and may not be in the index yet; `packs` are those that have
-    come, with what they hold.
+    `here` holds what was taken in and may not be in the index yet. `come` hears of each pack that
+    is stored, and what it holds, from another thread.
     """
 
-    def __init__(self, backend: Backend, index: Blobs, session: int) -> None:
+    def __init__(self, backend: Backend, index: Blobs, session: int, come: Come) -> None:
         self._backend = backend
         self._index = index
         self._session = session
+        self._come = come
         self._chunks = PackBuilder()
         self._segments = PackBuilder()
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="pack")
         self._sending: Future[None] | None = None
         self._leaving: list[Place] = []
         self.here: set[BlobId] = set()
-        self.packs: dict[str, list[Place]] = {}
         self.stored = 0
 
     def add(self, blob: BlobId, coding: int, stored: Buffer, length: int) -> None:
@@ -74,5 +78,5 @@ class Packer:
         data = pack.close()
         self._backend.write(pack_object(pack.pack_id), data)
         self._index.record(self._session, pack.pack_id, len(data), pack.places)
-        self.packs[pack.pack_id] = pack.places
+        self._come(pack.pack_id, pack.places)
         self.stored += len(data)

@@ -15,8 +15,11 @@ from meltemi.errors import DamageError
 FIRST_WINDOW: Final = 2**20
 """Bytes that are fetched at first, so that the first comes soon."""
 
-WINDOW: Final = 32 * 2**20
-"""Bytes that are fetched at once later."""
+WINDOW: Final = 40 * 2**20
+"""Bytes that are fetched at once later: enough that neighbours of a fragmented image meet."""
+
+_MOST_ENTRIES: Final = 2048
+"""Entries of one window: chunks of which only little is wanted take as much memory as others."""
 
 _AHEAD: Final = 2
 """Windows on their way."""
@@ -89,7 +92,7 @@ class Reader:
             for entry in entries_from(self._root, self._segments.fetch, offset, end):
                 window.append(entry)
                 size += 0 if entry.chunk is None else entry.length
-                if size >= full:
+                if size >= full or len(window) >= _MOST_ENTRIES:
                     yield window
                     window, size, full = [], 0, WINDOW
         if window:

@@ -1,7 +1,7 @@
 """Holding the index against what lies in the backend: adopting, dropping, rebuilding."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from meltemi.chunks.backends.base import Backend
@@ -10,6 +10,7 @@ from meltemi.chunks.footers import places_of
 from meltemi.chunks.head import Head, object_of
 from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.index.schema import State
+from meltemi.chunks.marks import Marks
 from meltemi.chunks.pack import pack_object
 from meltemi.chunks.session import Session, bury_the_dead, lease
 from meltemi.chunks.store import Store
@@ -30,7 +31,7 @@ class Reindexed:
 
 def reindex(store: Store) -> Reindexed:
     """Make the index say what the packs and heads of the backend say; uploads may run."""
-    with Session(store.sessions) as session:
+    with Session(store.sessions) as session, Marks() as there:
         lease(store.sessions, session.number)
         index = CollectionIndex(store.database, session.number)
         done = Reindexed()
@@ -38,6 +39,7 @@ def reindex(store: Store) -> Reindexed:
         settle_orphans(store, index)
         _drop_missing(store, index, done)
         bad = _known_bad(store.backend)
+        read = set()
         for pack, size in listed_packs(store.backend):
             session.check()
             try:
@@ -47,9 +49,13 @@ def reindex(store: Store) -> Reindexed:
             except DamageError as error:
                 done.damaged.append(str(error))
                 places = []
+            else:
+                read.add(pack)
+                there.add(place.blob for place in places)
             index.adopt(pack, size, places, bad.get(pack, set()))
             done.packs += 1
             done.blobs += len(places)
+        _unlearn(store, index, read, there)
         for head_id in listed_heads(store.backend):
             try:
                 done.images += _adopt_head(store.backend, index, head_id)
@@ -130,10 +136,10 @@ def _adopt_head(backend: Backend, index: CollectionIndex, head_id: str) -> bool:
         index.adopt_head(read_head(backend, head_id))
     except MissingError:
         return False
-    if backend.size(object_of(head_id)) is None:  # removed a moment ago
-        index.drop_head(head_id)
-        return False
-    return True
+    # It may have been removed since it was read.
+    there = backend.size(object_of(head_id)) is not None
+    index.settle_head(head_id, there=there)
+    return there
 
 
 def read_head(backend: Backend, head_id: str) -> Head:
@@ -163,6 +169,15 @@ def _drop_missing(store: Store, index: CollectionIndex, done: Reindexed) -> None
         if store.backend.size(object_of(head_id)) is None:
             index.drop_head(head_id)
             done.dropped_images.append(name)
+
+
+def _unlearn(store: Store, index: CollectionIndex, read: Collection[str], there: Marks) -> None:
+    """Forget what the index tells of packs that were read, and is in none: it would be a hit."""
+    for batch in store.blobs.all():
+        known = there.known(blob for ids in batch.values() for blob in ids)
+        for pack, ids in batch.items():
+            if pack in read and (false := [blob for blob in ids if blob not in known]):
+                index.unlearn(pack, false)
 
 
 def _must_be_there(backend: Backend, name: str) -> None:

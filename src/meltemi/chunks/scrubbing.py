@@ -3,16 +3,19 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import select, update
 
-from meltemi.chunks.fetching import record_damage, unpacked
+from meltemi.chunks.fetching import record_damage, record_frame, unpacked
 from meltemi.chunks.footers import places_of
 from meltemi.chunks.index.collection import PackRow, pack_rows
 from meltemi.chunks.index.schema import State, facts, packs
 from meltemi.chunks.pack import pack_object
 from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MissingError
+
+_ROUND: Final = facts.c.name == "scrub"
 
 
 @dataclass
@@ -33,26 +36,35 @@ def scrub(
 ) -> Scrubbed:
     """Read what has not been read in this round; one that was interrupted is gone on with.
 
-    `rate` is how many bytes a second are read at most. Where a round is complete, a new one begins.
-    `tell` hears how many bytes have been read, and how many there are to read.
+    `rate` is how many bytes a second are read at most. Who comes to the end of a round ends it: the
+    next scrub reads everything anew. `tell` hears how many bytes have been read, and how many there
+    are to read.
     """
     done = Scrubbed()
-    current = _round(store)
+    with store.database.reading() as connection:
+        current = connection.scalar(select(facts.c.value).where(_ROUND)) or 1
     begun = time.monotonic()
     rows = [
         row
         for row in pack_rows(store.database)
-        if row.scrubbed < current and row.state in (State.LIVE, State.RETIRING)
+        if row.scrubbed != current and row.state in (State.LIVE, State.RETIRING)
     ]
     total = sum(row.size for row in rows)
     for row in rows:
         tell(done.bytes, total)
         if rate is not None:
             sleep(max(0.0, begun + done.bytes / rate - time.monotonic()))
+        found = len(done.problems)
         _scrub_pack(store, row, done)
+        if len(done.problems) > found:
+            # Should this scrub be interrupted, the one that goes on with it tells of it, too.
+            continue
         with store.database.exclusive() as connection:
             change = update(packs).where(packs.c.number == row.number)
             connection.execute(change.values(scrubbed=current))
+    with store.database.exclusive() as connection:
+        ended = update(facts).where(_ROUND, facts.c.value == current)
+        connection.execute(ended.values(value=current + 1))
     return done
 
 
@@ -67,6 +79,7 @@ def _scrub_pack(store: Store, row: PackRow, done: Scrubbed) -> None:
             done.problems.append(str(error))
         return  # otherwise it was collected meanwhile
     except DamageError as error:
+        record_frame(store.backend, row.id)
         done.problems.append(str(error))
         return
     if len(data) < size:
@@ -82,17 +95,3 @@ def _scrub_pack(store: Store, row: PackRow, done: Scrubbed) -> None:
     if damaged:
         record_damage(store.backend, store.blobs, row.id, damaged)
     done.problems += [f"pack {row.id}: blob {blob.hex()} is damaged" for blob in damaged]
-
-
-def _round(store: Store) -> int:
-    """Give the number of the round that is under way; begin another one after it."""
-    with store.database.exclusive() as connection:
-        mine = facts.c.name == "scrub"
-        current = connection.scalar(select(facts.c.value).where(mine)) or 1
-        left = select(packs.c.number).where(
-            packs.c.scrubbed < current, packs.c.state.in_([State.LIVE, State.RETIRING])
-        )
-        if connection.scalar(left.limit(1)) is None:
-            current += 1
-            connection.execute(update(facts).where(mine).values(value=current))
-        return current

@@ -10,7 +10,7 @@ from meltemi.chunks.blob import BlobId, Buffer, chunk_id
 from meltemi.chunks.coding import encode
 from meltemi.chunks.cut import Cut, Cutter, Piece
 from meltemi.chunks.digests import Digests
-from meltemi.chunks.head import Head
+from meltemi.chunks.head import Head, checked_name
 from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.index.heads import Heads
 from meltemi.chunks.manifest import Entry
@@ -66,7 +66,7 @@ class Writer:
         self._cut = cut
         self._cutter = Cutter(cut)
         self._digests = Digests(hashes)
-        self._packer = Packer(backend, blobs, session.number)
+        self._packer = Packer(backend, blobs, session.number, self._rely)
         self._segments: dict[BlobId, bytes] = {}
         self._tree = TreeBuilder(cut, self._keep_segment)
         self._relied: set[str] = set()
@@ -86,8 +86,10 @@ class Writer:
     def finish(self, name: str) -> Put:
         """Publish what was written under a name; only then is it stored.
 
-        Raise ConflictError where the name is taken, SessionLostError where it has to be put again.
+        Raise ConflictError where the name is taken, SessionLostError where it has to be put again,
+        UsageError where no image may have that name.
         """
+        checked_name(name)
         self._take()
         self._gather(self._cutter.finish())
         self._store()
@@ -95,7 +97,6 @@ class Writer:
         root = self._tree.finish()
         self._store_segments()
         self._packer.flush()
-        self._relied.update(self._packer.packs)
         head = Head(name, root, self._digests.size, self._cut.label, hashes)
         for pack in self._relied:
             # The index may be older, or newer, than what it tells of.
@@ -148,6 +149,10 @@ class Writer:
             self._tree.add(Entry(piece.length, chunk))
         if self._segments:
             self._store_segments()
+
+    def _rely(self, pack: str, _places: object) -> None:
+        # Of what it holds nothing is kept: all packs of an upload hold more than memory does.
+        self._relied.add(pack)
 
     def _keep_segment(self, blob: BlobId, data: bytes) -> None:
         self._segments[blob] = data

@@ -64,8 +64,9 @@ def load_metadefs(path: Path, database: str, **options: Any) -> int:
     )
 
     check_columns(_LOADED, options)
+    existing = _existing(**options)
     described = read_definitions(path)
-    loaded = asyncio.run(_load(database, described, _existing(**options)))
+    loaded = asyncio.run(_load(database, described, existing))
     counts = {"Loaded": loaded, "Left": len(described) - loaded}
     print_one(counts, _LOADED, options)
     return 0

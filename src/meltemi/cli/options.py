@@ -284,7 +284,7 @@ engine_options = together(
         type=CHUNK,
         default="1M",
         show_default=True,
-        help="Bytes to read, hash and send at once; at most 16M, and raised to 64k where less.",
+        help="Bytes to read and hash at once; at most 16M, and raised to 64k where less.",
     ),
 )
 

@@ -27,6 +27,7 @@ from meltemi.replication.run import Libraries, opened, plan_route, run_plan
 PLAN_COLUMNS: Final = ("Action", "ID", "Name", "From", "To", "Bytes", "Reason")
 RESULT_COLUMNS: Final = ("Result", "Action", "ID", "Name", "To", "Bytes", "Detail")
 DIFFERENCES: Final = 1
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,10 @@ def _with_tls(address: LibraryAddress, options: Mapping[str, Any]) -> LibraryAdd
 
 
 def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
-    """Run a command's work to its exit code; SIGTERM ends it as Ctrl-C does."""
+    """Run a command's work to its exit code; SIGTERM ends it as Ctrl-C does.
+
+    Whoever is told to stop again, while it is stopping, goes on to stop in good order.
+    """
     level = logging.DEBUG if options["debug"] else logging.INFO
     quiet = not (options["debug"] or options["verbose"])
     logging.basicConfig(
@@ -126,10 +130,17 @@ def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
     )
 
     async def interruptible() -> int:
-        task = asyncio.current_task()
-        if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        return await work
+        loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+        def stop() -> None:
+            for number in _STOPPING:
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
+            task.cancel()
+
+        for number in _STOPPING:
+            loop.add_signal_handler(number, stop)
+        return await task
 
     try:
         return asyncio.run(interruptible())

@@ -87,7 +87,7 @@ class Limits:
     """How hard to work: images under way at once per target, and bandwidth by time of day.
 
     `bandwidth` lists (minute of the day, bytes a second or None for unlimited), ascending;
-    empty means unlimited all day. `block` is how many bytes are read, hashed and sent at once.
+    empty means unlimited all day. `block` is how many bytes are read and hashed at once.
     """
 
     transfers: int = 8

@@ -96,9 +96,8 @@ def application(service: Service, in_flight: InFlight) -> web.Application:
             _log.exception("%s %s: a defect", request.method, request.path)
             return refusal(request, 500)
 
-    app = web.Application(
-        middlewares=[counting, _identified, answering], client_max_size=LARGEST_BODY
-    )
+    app = web.Application(middlewares=[counting, answering], client_max_size=LARGEST_BODY)
+    app.on_response_prepare.append(_identified)
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, _handling(handler))
     app.router.add_get("/healthcheck", _healthy)
@@ -145,10 +144,7 @@ async def _healthy(_: web.Request) -> web.Response:
     return web.Response(text="OK")
 
 
-@web.middleware
-async def _identified(request: web.Request, handler: RequestHandler) -> web.StreamResponse:
+async def _identified(request: web.Request, response: web.StreamResponse) -> None:
     """Give every answer the request's id."""
-    response = await handler(request)
-    if not response.prepared and (identifier := request.get(REQUEST_ID)):
+    if identifier := request.get(REQUEST_ID):
         response.headers["x-openstack-request-id"] = identifier
-    return response

@@ -105,8 +105,12 @@ class Policy:
         self._demand_of_visible(context, rule, target, "get_image", gone)
 
     def demand_of_namespace(self, context: Context, rule: str, target: Facts) -> None:
-        """Do the same for a namespace of metadata definitions, and all that is in it."""
-        gone = f"Metadata definition namespace={target['namespace']} was not found."
+        """Do the same for a namespace of metadata definitions, and all that is in it.
+
+        Of what concerns no namespace that is there, as a listing, nothing better is said.
+        """
+        name = target.get("namespace")
+        gone = f"Metadata definition namespace={name} was not found." if name else ""
         self._demand_of_visible(context, rule, target, "get_metadef_namespace", gone)
 
     def _demand_of_visible(

@@ -62,6 +62,7 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
             application(service, in_flight),
             access_log=None,
             read_bufsize=_READ_BUFFER,
+            auto_decompress=False,  # data is what was sent
             shutdown_timeout=0,
             handler_cancellation=True,
         )

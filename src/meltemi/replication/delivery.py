@@ -41,7 +41,7 @@ from meltemi.replication.fanout import Subscription
 from meltemi.replication.mapping import BOOT_FILES, with_boot_files
 from meltemi.replication.merge import merge
 from meltemi.replication.ownership import own_mark
-from meltemi.replication.reading import Reading
+from meltemi.replication.reading import Block, Reading
 from meltemi.replication.verification import is_same_data
 
 _ATTEMPTS: Final = 4
@@ -73,7 +73,7 @@ class Delivery:
         self.target_id = self.action.target_id
         async for attempt in stamina.retry_context(on=is_passing, attempts=_ATTEMPTS, timeout=None):
             with attempt:
-                data = self.data.data() if attempt.num == 1 else self._own_reading()
+                data = (self.data if attempt.num == 1 else self.reading).blocks()
                 async with aclosing(data):
                     if await self._registered(again=attempt.num > 1):
                         await self._send(data)
@@ -207,15 +207,16 @@ class Delivery:
         marks = origin.properties(self.target_id) if origin else {}
         return replace(draft, properties={**image.properties, **marks})
 
-    async def _send(self, data: AsyncIterator[bytes]) -> None:
+    async def _send(self, data: AsyncIterator[Block]) -> None:
         sent = 0
 
         async def counted() -> AsyncIterator[bytes]:
             nonlocal sent
             async for block in data:
-                yield block
-                sent += len(block)
-                self.moved(len(block))
+                for piece in block.pieces:
+                    yield piece
+                sent += block.size
+                self.moved(block.size)
 
         try:
             await self.target.upload(self.target_id, self._image.size or 0, counted())
@@ -227,11 +228,7 @@ class Delivery:
             self.moved(-sent)
             raise
 
-    async def _own_reading(self) -> AsyncGenerator[bytes]:
-        async for block in self.reading.blocks():
-            yield block.data
-
-    async def _verify(self, data: AsyncGenerator[bytes]) -> Image:
+    async def _verify(self, data: AsyncGenerator[Block]) -> Image:
         """Hold what the target stored against the source; give what it says of the image.
 
         Meanwhile it may have become somebody else's, who is to get none of our marks.

@@ -54,13 +54,13 @@ class FanOut:
     async def read(self) -> None:
         """Read the source to its end, or until nobody listens; errors go to the subscribers."""
         try:
-            async with aclosing(self._reading.blocks()) as blocks:  # type: ignore[type-var]
+            async with aclosing(self._reading.blocks()) as blocks:
                 async for block in blocks:
                     if not await self._room():
                         return
                     async with self._changed:
                         self._blocks.append(block)
-                        self._held.bytes += len(block.data)
+                        self._held.bytes += block.size
                         self._changed.notify_all()
         except Exception as error:  # noqa: BLE001 - handed to whoever waits for data
             self._error = error
@@ -106,7 +106,7 @@ class FanOut:
         """Drop the blocks that every subscriber has taken."""
         oldest = min((s.index for s in self._subscribers), default=self._first + len(self._blocks))
         while self._first < oldest and self._blocks:
-            self._held.bytes -= len(self._blocks.popleft().data)
+            self._held.bytes -= self._blocks.popleft().size
             self._first += 1
 
     async def take(self, subscription: "Subscription") -> Block | None:
@@ -150,17 +150,17 @@ class Subscription:
         self.detached = False
         self.before: asyncio.Future[HashState] | None = None
 
-    async def data(self) -> AsyncGenerator[bytes]:
+    async def blocks(self) -> AsyncGenerator[Block]:
         """Give the image's data in blocks, the last one only once all has been verified."""
         self.started = True
         sent = 0
         try:
             while (block := await self._fan.take(self)) is not None:
-                yield block.data
-                sent += len(block.data)
+                yield block
+                sent += block.size
         finally:
             await self._fan.leave(self)
         if self.detached:
             state = None if self.before is None else (await self.before).copy()
             async for block in self._reading.blocks(sent, state):
-                yield block.data
+                yield block

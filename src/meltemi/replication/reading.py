@@ -6,7 +6,7 @@ with what the source recorded; a consumer that never gets the last block never c
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
@@ -58,9 +58,13 @@ class HashState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A piece of an image and the state of the hash before it, from which one may read on."""
+    """A part of an image and the state of the hash before it, from which one may read on.
 
-    data: bytes
+    Its pieces are left as they came: to join them would be to copy all data once more.
+    """
+
+    pieces: tuple[bytes, ...]
+    size: int
     before: asyncio.Future[HashState]
 
 
@@ -75,8 +79,8 @@ def start_hash(hashes: Hashes) -> HashState:
 class Reading:
     """One image to be read from one source, by whom it may concern.
 
-    `block` is the size of all blocks but the last; `computed` holds the hash of the data once all
-    of it has been read.
+    `block` is the least size of all blocks but the last; `computed` holds the hash of the data
+    once all of it has been read.
     """
 
     source: Library
@@ -85,7 +89,9 @@ class Reading:
     block: int
     computed: Hashes | None = None
 
-    async def blocks(self, offset: int = 0, state: HashState | None = None) -> AsyncIterator[Block]:
+    async def blocks(
+        self, offset: int = 0, state: HashState | None = None
+    ) -> AsyncGenerator[Block]:
         """Give the data from `offset` on in blocks; `state` is the hash of what lies before.
 
         Raise CorruptionError where the source's bytes do not have the source's hash,
@@ -95,15 +101,16 @@ class Reading:
         state = state or start_hash(self.image.hashes)
         size = self.image.size or 0
         hashed: asyncio.Future[HashState] | None = None
-        async for data in self._exactly(offset, size):
+        async for pieces in self._exactly(offset, size):
             if hashed is not None:
                 await hashed
-            offset += len(data)
-            hashed = loop.run_in_executor(_hashers, _step, state, data)
+            length = sum(map(len, pieces))
+            offset += length
+            hashed = loop.run_in_executor(_hashers, _step, state, pieces)
             if offset == size:
                 await hashed
                 self._verify(state)
-            yield Block(data, hashed)
+            yield Block(pieces, length, hashed)
         if not size:
             self._verify(state)
 
@@ -120,7 +127,7 @@ class Reading:
                 "mend or delete the source"
             )
 
-    async def _exactly(self, offset: int, size: int) -> AsyncIterator[bytes]:
+    async def _exactly(self, offset: int, size: int) -> AsyncIterator[tuple[bytes, ...]]:
         """Cut the stream into blocks, and read on by range where a connection broke."""
         cutter = _Cutter(offset, size, self.block)
         silences = 0
@@ -149,7 +156,7 @@ class Reading:
                         raise
             unread = cutter.position < size
 
-    async def _stream(self, cutter: "_Cutter") -> AsyncIterator[bytes]:
+    async def _stream(self, cutter: "_Cutter") -> AsyncIterator[tuple[bytes, ...]]:
         label = f"{self.source.name}: image {self.image.label}"
         stream = self.source.read(self.image.id, cutter.received)
         try:
@@ -178,20 +185,21 @@ class _Cutter:
         self._pieces: list[bytes] = []
         self._held = 0
 
-    def feed(self, piece: bytes) -> bytes | None:
-        """Take a piece; give a block where one is full or the image is complete."""
+    def feed(self, piece: bytes) -> tuple[bytes, ...] | None:
+        """Take a piece; give those of a block where one is full or the image is complete."""
         self._pieces.append(piece)
         self._held += len(piece)
         self.received += len(piece)
         if self._held < self._block and self.received < self.size:
             return None
-        block = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        block = tuple(self._pieces)
         self.position += self._held
         self._pieces, self._held = [], 0
         return block
 
 
-def _step(state: HashState, data: bytes) -> HashState:
+def _step(state: HashState, pieces: Iterable[bytes]) -> HashState:
     before = state.copy()
-    state.update(data)
+    for piece in pieces:
+        state.update(piece)
     return before

@@ -5,11 +5,11 @@ from collections.abc import AsyncGenerator
 
 from meltemi.libraries.base import Library
 from meltemi.model.image import Hashes, Image
-from meltemi.replication.reading import Reading, start_hash
+from meltemi.replication.reading import Block, Reading, start_hash
 
 
 async def is_same_data(
-    reading: Reading, source_data: AsyncGenerator[bytes], target: Library, stored: Image
+    reading: Reading, source_data: AsyncGenerator[Block], target: Library, stored: Image
 ) -> bool:
     """Say whether a target stored the source's data, by their records or by reading.
 

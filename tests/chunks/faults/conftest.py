@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from lab import Postgres
-from meltemi.chunks import writer
+from meltemi.chunks import session, writer
 from meltemi.chunks.opening import open_store
 from tests.chunks.faults.rig import Hooks, Rig
 
@@ -24,7 +24,11 @@ def index(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def rig(index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
-    """Give an empty store whose writers look blobs up as soon as they have one."""
+    """Give an empty store whose writers look blobs up as soon as they have one.
+
+    No heart beats on its own, however long a test may take.
+    """
+    monkeypatch.setattr(session, "BEAT_SECONDS", 10.0**6)
     monkeypatch.setattr(writer, "PIECE", 1)
     monkeypatch.setattr(writer, "_BATCH", 1)
     store = open_store(str(tmp_path / "store"), index, create=True)

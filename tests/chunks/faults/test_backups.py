@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,21 @@ def test_the_index_is_lost_and_an_image_of_each_name_is_there_twice(place: Place
     other = next(name for name in names if name != "same")
     place.rig.truth = {"same": names["same"]}
     place.rig.store.remove(other)
+    place.rig.see_clean()
+
+
+def test_a_name_that_is_there_twice_and_as_long_as_it_may_be(place: Place) -> None:
+    name = "x" * 255
+    place.rig.put(name, 1)
+    [head] = place.rig.store.heads.all()
+    copy = replace(head, id="0" * 32)
+    place.rig.store.backend.write(copy.object, copy.encode().encode())
+    reindex(place.rig.store)
+    other = next(known for known in place.rig.store.heads.all() if known.name != name)
+    assert place.rig.read(other.name) == block(1)
+    assert check(place.rig.store).problems == []
+    # It can be named where a user names it.
+    place.rig.store.remove(other.name)
     place.rig.see_clean()
 
 

@@ -26,8 +26,9 @@ class Clock:
         """Give the time, such as it is."""
         return self.now
 
-    def sleep(self, _seconds: float) -> None:
-        """Let the hearts that beat do so."""
+    def sleep(self, seconds: float) -> None:
+        """Let the hearts that beat do so, if that is long enough."""
+        assert seconds >= 2 * session.BEAT_SECONDS, "a heart may beat right after the first look"
         self.waited += 1
         assert self.rig is not None
         for number in self.beating:

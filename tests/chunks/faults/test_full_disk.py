@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,23 @@ from meltemi.errors import MeltemiError, QuotaError, StoreError, VanishedError
 from tests.chunks.faults.rig import Rig, see_nothing_behind
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(params=["ext4 in a file", "tmpfs"])
+def small_disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """Give a file system of 4 MiB."""
+    if os.geteuid():
+        pytest.skip("A FULL DISK IS NOT TESTED: only root can mount a small file system")
     place = tmp_path / "disk"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(place)]
-    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mount: a small file system can be made by root only")
+    if request.param != "tmpfs":
+        device = tmp_path / "device"
+        with device.open("wb") as file:
+            file.truncate(4 * 2**20)
+        make = ["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", str(device)]
+        subprocess.run(make, check=True)
+        command = ["mount", "-o", "loop", str(device), str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip(f"A FULL DISK IS NOT TESTED: no {request.param} can be mounted here")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
@@ -30,7 +40,12 @@ def fill(disk: Path, leave: int) -> Path:
     """Take the room on a disk, but for a few bytes."""
     room = os.statvfs(disk)
     path = disk / "filler"
-    path.write_bytes(bytes(max(0, room.f_bavail * room.f_frsize - leave)))
+    size = max(0, room.f_bavail * room.f_frsize - leave)
+    # What the file system writes down about a file takes room, too.
+    with suppress(OSError), path.open("wb", 0) as file:
+        while size > 0:
+            size -= file.write(bytes(min(size, 1024)))
+        os.fsync(file.fileno())
     return path
 
 
@@ -101,3 +116,25 @@ def test_no_room_for_the_index(small_disk: Path, tmp_path: Path, leave: int) -> 
         collect(rig.store)
     rig.see_clean()
     rig.store.close()
+
+
+def test_a_store_with_its_index_on_a_full_disk(small_disk: Path) -> None:
+    """SQLite needs some room to open it; what it lacks is named, and a little room is enough."""
+    folder = str(small_disk / "store")
+    rig = Rig(open_store(folder, create=True))
+    rig.put("one", 1, 2, 3)
+    rig.put("dead", 4, 5, 6)
+    rig.store.close()
+    spare = small_disk / "spare"
+    spare.write_bytes(bytes(300_000))
+    filler = fill(small_disk, 0)
+    with pytest.raises(QuotaError, match=r"its disk is full.*make room there"):
+        open_store(folder)
+    spare.unlink()
+    full = Rig(open_store(folder))
+    full.truth = rig.truth
+    full.see_all()
+    full.remove("dead")
+    full.see_clean()
+    filler.unlink()
+    full.store.close()

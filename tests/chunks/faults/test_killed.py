@@ -16,17 +16,20 @@ from threading import Timer
 import pytest
 
 from meltemi.chunks import session
+from meltemi.chunks.backends.folder import FolderBackend
 from meltemi.chunks.checking import check
 from meltemi.chunks.collector import collect
+from meltemi.chunks.index.blobs import Blobs
+from meltemi.chunks.index.collection import CollectionIndex
 from meltemi.chunks.opening import open_store
 from meltemi.errors import DamageError
 from tests.chunks.faults.rig import Rig, blocks
-from tests.chunks.faults.worker import work
+from tests.chunks.faults.worker import collect_until, work
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.chunks.faults.worker"])
 ROUNDS = 12
-BATCHES = 5
+BATCHES = 9
 
 
 class Worker:
@@ -56,7 +59,7 @@ class Worker:
 
     def wait(self) -> None:
         """Wait until it has told something."""
-        assert self._pipe.poll(60), "it does nothing"
+        assert self._pipe.poll(300), "it does nothing"
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -72,6 +75,13 @@ class Ledger:
         self.putting: dict[str, bytes] = {}
         self.removing: set[str] = set()
         self.counts: Counter[str] = Counter()
+
+    def wait(self, worker: Worker, what: str) -> None:
+        """Hear a worker until it has told a certain thing."""
+        before = self.counts[what]
+        while self.counts[what] == before:
+            worker.wait()
+            self.hear(worker)
 
     def hear(self, worker: Worker) -> None:
         """Take down what a worker told."""
@@ -124,12 +134,16 @@ def test_kill_at_any_moment(ledger: Ledger, tmp_path: Path, index: str) -> None:
     for _ in range(BATCHES):
         for turn in range(ROUNDS):
             roles = ["write", "write", "collect" if turn % 4 else "reindex"]
+            if turn % 3 == 1:
+                roles.append("collect")
             workers = [Worker(folder, index, role, chance.randrange(10**6)) for role in roles]
             for worker in workers:
-                worker.wait()
-                ledger.hear(worker)
+                ledger.wait(worker, "ready")
+            # When they are killed is left to chance, but not whether they ever did anything.
+            if not turn % 3:
+                ledger.wait(workers[0], "put")
             if not turn % 6:
-                workers[2].wait()
+                ledger.wait(workers[2], "done")
             chance.shuffle(workers)
             time.sleep(chance.uniform(0, 0.15))
             for worker in workers:
@@ -147,11 +161,48 @@ def test_kill_at_any_moment(ledger: Ledger, tmp_path: Path, index: str) -> None:
     assert ledger.counts["done"], ledger.counts
 
 
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [
+        (Blobs, "announce"),
+        (FolderBackend, "write"),
+        (Blobs, "record"),
+        (CollectionIndex, "retire"),
+        (CollectionIndex, "dismiss"),
+        (FolderBackend, "delete"),
+        (CollectionIndex, "erase"),
+    ],
+)
+def test_kill_a_collector_at_each_step_of_rewriting(
+    owner: type, step: str, ledger: Ledger, tmp_path: Path, index: str, *, first: bool
+) -> None:
+    rig = ledger.rig
+    rig.put("old", 1, 2, 3, 4, 5)
+    rig.put("kept", 1)
+    rig.remove("old")
+    folder = str(tmp_path / "store")
+    process = CONTEXT.Process(
+        target=collect_until, args=(folder, index, owner, step), kwargs={"first": first}
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert check(rig.store).problems == []
+    rig.see_all()
+    age(ledger)
+    rig.put("new", 1, 2)
+    rig.see_clean()
+
+
 def test_stop_a_writer_while_its_session_dies(ledger: Ledger, tmp_path: Path, index: str) -> None:
     """Who sleeps over a collection, with a part of a put done, either has put it or says not."""
     chance = Random(5)
-    for _ in range(8):
+    turns = 0
+    while turns < 8 or not (ledger.counts["lost"] and ledger.counts["put"]):
+        turns += 1
         worker = Worker(str(tmp_path / "store"), index, "write", chance.randrange(10**6))
+        ledger.wait(worker, "ready")
         for _ in range(3):
             time.sleep(chance.uniform(0.01, 0.1))
             worker.send(signal.SIGSTOP)

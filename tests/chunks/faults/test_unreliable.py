@@ -1,9 +1,10 @@
 """A backend that fails, that lists late, that gives half an object: never wrong, never lost."""
 
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from threading import Lock
 
 import pytest
 
@@ -15,7 +16,7 @@ from meltemi.chunks.blob import Buffer
 from meltemi.chunks.checking import check
 from meltemi.chunks.collector import collect
 from meltemi.chunks.index.database import Database
-from meltemi.chunks.reconcile import reindex
+from meltemi.chunks.reconcile import read_head, reindex
 from meltemi.chunks.scrubbing import scrub
 from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MeltemiError, SilentError, StoreError, VanishedError
@@ -25,11 +26,17 @@ LATE = 6
 
 
 class Unreliable:
-    """A backend that behaves as an object store on a bad day."""
+    """A backend that behaves as an object store on a bad day.
 
-    def __init__(self, real: Backend, chance: Random) -> None:
+    `errors` and `halves` say which part of all operations, or reads, go wrong: not by chance, but
+    evenly, so that enough of them do.
+    """
+
+    def __init__(self, real: Backend) -> None:
         self._real = real
-        self._chance = chance
+        self._lock = Lock()
+        self._due: Counter[str] = Counter()
+        self.wrong: Counter[str] = Counter()
         self._written: deque[str] = deque(maxlen=LATE)
         self._deleted: deque[tuple[str, int]] = deque(maxlen=LATE)
         self.errors = self.halves = 0.0
@@ -46,7 +53,7 @@ class Unreliable:
         """Fail, or give half of what was asked for."""
         self._fail("reading")
         data = self._real.read(name, offset, length)
-        return data[: len(data) // 2] if self._chance.random() < self.halves else data
+        return data[: len(data) // 2] if self._is_due("halves", self.halves) else data
 
     def size(self, name: str) -> int | None:
         """Fail."""
@@ -86,10 +93,19 @@ class Unreliable:
         return self._real.label
 
     def _fail(self, doing: str) -> None:
-        if self._chance.random() < self.errors:
-            if self._chance.random() < 0.5:
+        if self._is_due("errors", self.errors):
+            if self.wrong["errors"] % 2:
                 raise StoreError(f"{doing}: 500 Internal Server Error")
             raise SilentError(f"{doing}: no answer in time")
+
+    def _is_due(self, fault: str, rate: float) -> bool:
+        with self._lock:
+            self._due[fault] += round(1000 * rate)
+            due = self._due[fault] >= 1000
+            if due:
+                self._due[fault] -= 1000
+                self.wrong[fault] += 1
+            return due
 
 
 @pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.services)])
@@ -98,7 +114,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Unreliable:
     real: Backend = FolderBackend(tmp_path / "store")
     if request.param == "bucket":
         real = ObjectBackend(f"s3://{request.getfixturevalue('bucket')}/store")
-    return Unreliable(real, Random(0))
+    return Unreliable(real)
 
 
 @pytest.fixture
@@ -149,7 +165,9 @@ def test_a_bad_day(seed: int, fault: str, rig: Rig, backend: Unreliable) -> None
         backend.halves = 0.1
     backend.late = fault in ("late", "all")
     failed = live(rig, Random(seed), 40)
-    assert bool(failed) == (fault != "late")
+    assert backend.wrong.keys() == {name for name in ("errors", "halves") if fault in (name, "all")}
+    assert failed or fault in ("halves", "late")
+    assert not (failed and fault == "late")
     backend.errors = backend.halves = 0.0
     backend.late = False
     with rig.sql() as connection:
@@ -172,6 +190,23 @@ def test_half_an_object_is_not_taken_for_damage(rig: Rig, backend: Unreliable) -
     backend.halves = 0.0
     assert list(backend.names("bad")) == []
     assert check(rig.store).problems == []
+    rig.see_clean()
+
+
+def test_half_a_head_or_half_of_what_says_that_it_is_a_store_is_not_taken_for_damage(
+    rig: Rig, backend: Unreliable
+) -> None:
+    head = rig.put("one", 1)
+    backend.halves = 1.0
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: read_head(backend, head.id),
+        lambda: Store.open(backend, lambda: rig.store.database),
+    )
+    for act in acts:
+        with pytest.raises(StoreError, match=r"only \d+ of \d+ bytes came") as told:
+            act()
+        assert not isinstance(told.value, DamageError)
+    backend.halves = 0.0
     rig.see_clean()
 
 

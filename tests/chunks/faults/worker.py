@@ -4,6 +4,7 @@ Whatever was done is told through a pipe, before it begins and after it counts.
 """
 
 import os
+import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from random import Random
@@ -82,3 +83,16 @@ def _repeat(store: Store, act: Callable[[Store], object], pipe: Connection) -> N
             pipe.send(("kept out", act.__name__, ()))
         except MeltemiError as error:
             pipe.send(("error", f"{act.__name__}: {error}", ()))
+
+
+def collect_until(folder: str, index: str, owner: type, step: str, *, first: bool) -> None:
+    """Collect garbage, and be killed before a step of that, or after it."""
+    original = getattr(owner, step)
+
+    def last(this: object, *arguments: object, **options: object) -> None:
+        if not first:
+            original(this, *arguments, **options)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(owner, step, last)
+    collect(open_store(folder, index))

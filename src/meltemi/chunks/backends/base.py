@@ -11,7 +11,8 @@ class Backend(Protocol):
 
     Names are relative paths of letters, digits, `.`, `-` and `/`. Every operation may be called
     from any thread, and raises StoreError where the backend fails (UnreachableError where nothing
-    answers, QuotaError where it is full); what is worth a retry has been retried by then.
+    answers, QuotaError where it is full, DamageError where a disk cannot read what it has); what is
+    worth a retry has been retried by then.
     """
 
     @property

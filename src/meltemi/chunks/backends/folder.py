@@ -10,7 +10,7 @@ from typing import Final
 from uuid import uuid4
 
 from meltemi.chunks.blob import Buffer
-from meltemi.errors import MissingError, QuotaError, StoreError
+from meltemi.errors import DamageError, MeltemiError, MissingError, QuotaError, StoreError
 
 _DRAFTS: Final = "tmp"
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -50,7 +50,7 @@ class FolderBackend:
     def read(self, name: str, offset: int, length: int) -> bytes:
         """Read a range of a file."""
         with self._telling(f"reading {name}"), (self._folder / name).open("rb", 0) as file:
-            pieces = []
+            pieces: list[bytes] = []
             while length and (piece := os.pread(file.fileno(), length, offset)):
                 pieces.append(piece)
                 offset += len(piece)
@@ -123,7 +123,9 @@ class FolderBackend:
         except FileNotFoundError as error:
             raise MissingError(f"{self.label}: {doing}: it is not there") from error
         except OSError as error:
-            kind = QuotaError if error.errno in _FULL else StoreError
+            kind: type[MeltemiError] = QuotaError if error.errno in _FULL else StoreError
+            if error.errno == errno.EIO:  # a disk that cannot read what it has
+                kind = DamageError
             raise kind(f"{self.label}: {doing}: {error.strerror}") from error
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
+from zlib import crc32
 
-from sqlalchemy import Connection, delete, insert, literal_column, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.index.database import Database
@@ -11,7 +12,7 @@ from meltemi.chunks.index.schema import State, blobs, packs
 from meltemi.chunks.index.sessions import must_live
 from meltemi.chunks.pack import Place
 
-_Id = TypeVar("_Id", bound=bytes | str)
+_Id = TypeVar("_Id", bound=bytes | str | int)
 _BATCH: Final = 1024
 
 
@@ -45,7 +46,16 @@ class Blobs:
             .where(mine)
         )
         self._hits = (
-            select(blobs.c.id, packs.c.id)
+            select(
+                blobs.c.id,
+                blobs.c.offset,
+                blobs.c.stored,
+                blobs.c.length,
+                blobs.c.coding,
+                blobs.c.pack,
+                blobs.c.seal,
+                packs.c.id,
+            )
             .select_from(found)
             .where(mine, packs.c.state == State.LIVE, ~blobs.c.bad)
         )
@@ -64,13 +74,46 @@ class Blobs:
         return found
 
     def hits(self, ids: Iterable[BlobId]) -> dict[BlobId, str]:
-        """Say which blobs need not be stored again, and in which packs they are."""
+        """Say which blobs need not be stored again, and in which packs they are.
+
+        A row that is not what was written is none of them: who relied on it would lose what it
+        brought. It is known as bad from then on, so that what is stored now takes its place.
+        """
         found = {}
+        wrong = []
         with self._database.reading() as connection:
             for batch in batches(ids):
-                for blob, pack in connection.execute(self._hits, {"ids": b"".join(batch)}):
-                    found[BlobId(bytes(blob))] = pack
+                rows = connection.execute(self._hits, {"ids": b"".join(batch)})
+                for blob, offset, stored, length, coding, number, told, pack in rows:
+                    blob_id = BlobId(bytes(blob))
+                    if seal(number, Place(blob_id, offset, stored, length, coding)) == told:
+                        found[blob_id] = pack
+                    else:
+                        wrong.append(blob_id)
+        if wrong:
+            self._disbelieve(wrong)
         return found
+
+    def all(self) -> Iterator[dict[str, list[BlobId]]]:
+        """Give every blob that is not known as bad, by packs, in batches."""
+        query = (
+            select(blobs.c.id, packs.c.id)
+            .join(packs, packs.c.number == blobs.c.pack)
+            .where(blobs.c.id > bindparam("last"), ~blobs.c.bad)
+            .order_by(blobs.c.id)
+            .limit(_BATCH)
+        )
+        last = b""
+        while True:
+            with self._database.reading() as connection:
+                rows = connection.execute(query, {"last": last}).all()
+            if not rows:
+                return
+            found: dict[str, list[BlobId]] = {}
+            for blob, pack in rows:
+                found.setdefault(pack, []).append(BlobId(bytes(blob)))
+            last = bytes(rows[-1][0])
+            yield found
 
     def announce(self, session: int, pack: str) -> None:
         """Say that a pack is coming."""
@@ -90,6 +133,12 @@ class Blobs:
             )
             enter(self._database, connection, number, places)
 
+    def _disbelieve(self, blob_ids: Iterable[BlobId]) -> None:
+        with self._database.exclusive() as connection:
+            change = update(blobs).where(self._database.among(blobs.c.id)).values(bad=True)
+            for batch in batches(blob_ids):
+                connection.execute(change, {"ids": b"".join(batch)})
+
     def mark_bad(self, pack: str, blob_ids: Iterable[BlobId]) -> None:
         """Say that blobs of a pack were found to be damaged."""
         with self._database.exclusive() as connection:
@@ -98,6 +147,15 @@ class Blobs:
             change = update(blobs).where(*theirs).values(bad=True)
             for batch in batches(blob_ids):
                 connection.execute(change, {"ids": b"".join(batch)})
+
+
+def seal(number: int, place: Place) -> int:
+    """Sum a row up, so that one which a failing disk has changed is told from one that was written.
+
+    Databases have no sums of their own, SQLite none at all. CRC-32 finds every single flipped bit.
+    """
+    blob, *numbers = place
+    return crc32(blob + b"".join(n.to_bytes(8, "little", signed=True) for n in (number, *numbers)))
 
 
 def enter(
@@ -117,6 +175,7 @@ def enter(
             "stored": place.stored,
             "length": place.length,
             "coding": place.coding,
+            "seal": seal(number, place),
             "bad": False,
         }
         for place in places

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.head import Head
-from meltemi.chunks.index.blobs import enter, leave
+from meltemi.chunks.index.blobs import batches, enter, leave
 from meltemi.chunks.index.database import Database
 from meltemi.chunks.index.heads import other_name
 from meltemi.chunks.index.schema import State, blobs, facts, heads, packs, sessions
@@ -64,11 +64,10 @@ class CollectionIndex:
         """Let nobody have hits in the old packs any more; point to the new ones instead."""
         with self._database.exclusive() as connection:
             must_live(connection, self._session, leased=True)
-            connection.execute(
-                update(packs)
-                .where(packs.c.number.in_(old), packs.c.state == State.LIVE)
-                .values(state=State.RETIRING, noted=newest(connection))
-            )
+            values = {"state": State.RETIRING, "noted": newest(connection)}
+            for batch in batches(old):
+                living = packs.c.number.in_(batch) & (packs.c.state == State.LIVE)
+                connection.execute(update(packs).where(living).values(values))
             for pack, places in new:
                 number = connection.scalar(select(packs.c.number).where(packs.c.id == pack))
                 if number is not None:
@@ -108,11 +107,13 @@ class CollectionIndex:
             connection.execute(update(packs).where(mine).values(state=State.GONE))
             return True
 
-    def inhabitants(self, number: int) -> list[BlobId]:
-        """Give the blobs that the index knows in a pack, where its footer cannot say it."""
+    def inhabitants(self, number: int) -> list[Place]:
+        """Give what the index knows in a pack, where its footer cannot say it."""
         with self._database.reading() as connection:
-            query = select(blobs.c.id).where(blobs.c.pack == number)
-            return [BlobId(bytes(blob)) for blob in connection.scalars(query)]
+            query = select(
+                blobs.c.id, blobs.c.offset, blobs.c.stored, blobs.c.length, blobs.c.coding
+            ).where(blobs.c.pack == number)
+            return [Place(BlobId(bytes(b)), *rest) for b, *rest in connection.execute(query)]
 
     def condemned(self, number: int) -> bool:
         """Say whether a pack still is to be deleted, and by this session."""
@@ -167,6 +168,14 @@ class CollectionIndex:
                 there = blobs.c.id.in_(bad) & (blobs.c.pack == number)
                 connection.execute(update(blobs).where(there).values(bad=True))
 
+    def unlearn(self, pack: str, ids: Sequence[BlobId]) -> None:
+        """Forget blobs that the index told of in a pack, and that are not there."""
+        with self._database.exclusive() as connection:
+            must_live(connection, self._session, leased=True)
+            number = connection.scalar(select(packs.c.number).where(packs.c.id == pack))
+            if number is not None:
+                leave(connection, number, ids)
+
     def drop(self, number: int) -> None:
         """Forget a pack that is not in the backend, and its blobs."""
         with self._database.exclusive() as connection:
@@ -177,7 +186,8 @@ class CollectionIndex:
     def adopt_head(self, head: Head) -> None:
         """Take up a head that lies in the backend; one that is to go is left alone.
 
-        Where the name is taken it gets another one, which has its id.
+        One that was unknown is no image before it is settled (`settle_head`). Where the name is
+        taken it gets another one, which has its id.
         """
         with self._database.exclusive() as connection:
             must_live(connection, self._session, leased=True)
@@ -193,7 +203,7 @@ class CollectionIndex:
                 there = update(heads).where(mine)
                 connection.execute(there.values(name=name, record=head.encode()))
                 return
-            values = {"id": head.id, "name": name, "state": State.LIVE, "record": head.encode()}
+            values = {"id": head.id, "name": name, "state": State.COMING, "record": head.encode()}
             connection.execute(insert(heads).values(values))
             count = update(facts).where(facts.c.name == "published")
             connection.execute(count.values(value=facts.c.value + 1))

@@ -41,7 +41,7 @@ facts = Table(
     Column("name", String(32), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
-"""`schema`, the version; `published`, how many heads ever were; `scrub`, when the round began."""
+"""`schema`, the version; `published`, how many heads ever were; `scrub`, the round under way."""
 
 owner = Table("owner", metadata, Column("store", String(64), primary_key=True))
 """The id of the store that this is the index of, once it is built."""
@@ -68,6 +68,7 @@ blobs = Table(
     Column("stored", Integer, nullable=False),
     Column("length", Integer, nullable=False),
     Column("coding", SmallInteger, nullable=False),
+    Column("seal", BigInteger, nullable=False),  # of all that stands before it
     Column("bad", Boolean, nullable=False, default=False),
     sqlite_with_rowid=False,
 )

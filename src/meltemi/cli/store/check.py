@@ -7,7 +7,7 @@ import click
 from meltemi.chunks.checking import check
 from meltemi.cli.output import check_columns, output_options, print_rows
 from meltemi.cli.store.options import store_argument, store_options
-from meltemi.cli.store.work import verdict, working
+from meltemi.cli.store.work import MENDING, verdict, working
 
 _COLUMNS: Final = ("Problem",)
 
@@ -32,5 +32,5 @@ def command(address: str, **options: Any) -> int:
     return verdict(
         done.problems,
         "where the index is wrong, rebuild it (meltemi store reindex); "
-        "what is damaged heals when the same data is put again",
+        f"where images are named: {MENDING}",
     )

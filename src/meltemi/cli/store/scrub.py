@@ -9,7 +9,7 @@ from meltemi.cli.options import option
 from meltemi.cli.output import check_columns, output_options, print_rows
 from meltemi.cli.store.options import RATE, store_argument, store_options
 from meltemi.cli.store.progress import telling
-from meltemi.cli.store.work import verdict, working
+from meltemi.cli.store.work import MENDING, verdict, working
 
 _COLUMNS: Final = ("Problem",)
 
@@ -29,8 +29,9 @@ _COLUMNS: Final = ("Problem",)
 def command(address: str, **options: Any) -> int:
     """Read every pack, and hold every piece of data in it against its hash.
 
-    A scrub that was interrupted is gone on with. What is found to be damaged is remembered, and
-    heals when the same data is put again. Prints a row for each problem; exit code 9 where there
+    A scrub that was interrupted is gone on with. What is found to be damaged is remembered:
+    what images need heals when the same data is put again, `meltemi store gc` removes or mends the
+    rest. Prints a row for each problem; exit code 9 where there
     is one.
     """
     check_columns(_COLUMNS, options)
@@ -39,8 +40,4 @@ def command(address: str, **options: Any) -> int:
         done = scrub(store, rate=options["bwlimit"], tell=tell)
         tell(done.bytes, done.bytes)
     print_rows([{"Problem": line} for line in done.problems], _COLUMNS, options)
-    return verdict(
-        done.problems,
-        "meltemi store check names the images; what is damaged heals when the same data is put "
-        "again",
-    )
+    return verdict(done.problems, f"meltemi store check names the images; {MENDING}")

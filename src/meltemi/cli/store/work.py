@@ -15,6 +15,10 @@ from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MeltemiError, StoreError
 
 INTERRUPTED: Final = 130
+MENDING: Final = (
+    "to heal what they need, put the same data again; meltemi store gc removes or mends the rest"
+)
+"""What to do about damage, after the images have been spoken of."""
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from meltemi.errors import (
 )
 from meltemi.libraries.glance.answers import read_json, read_reason
 from meltemi.libraries.glance.auth import Endpoint
+from meltemi.libraries.glance.sockets import ReadingFirst
 
 _log: Final = logging.getLogger(__name__)
 
@@ -73,7 +74,12 @@ class GlanceHttp:
         # repeat a PUT whose body is already gone.
         self._api, self._data = (
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=endpoint.tls, limit=0, force_close=force_close),
+                connector=aiohttp.TCPConnector(
+                    ssl=endpoint.tls,
+                    limit=0,
+                    force_close=force_close,
+                    socket_factory=ReadingFirst.open,
+                ),
                 timeout=timeout,
                 trust_env=True,
                 read_bufsize=2**20,

@@ -97,7 +97,10 @@ class GlanceLibrary:
                     f"{self.name}: {about}: it begins at byte {offset - surplus} "
                     f"where {offset} was asked for"
                 )
-            async for piece in response.content.iter_any():
+            content = response.content
+            # Its iterators join what has come, a copy of all data, or never end where nothing does.
+            while not content.at_eof():
+                piece, _ = await content.readchunk()
                 if surplus >= len(piece):
                     surplus -= len(piece)
                     continue

@@ -16,6 +16,7 @@ _PLAIN: Final = ("owner", "checksum", "os_hash_algo", "os_hash_value")
 _COUNTED: Final = ("size", "virtual_size", "min_disk", "min_ram")
 _VISIBILITIES: Final = ("community", "public", "private", "shared", "all")
 _MEMBER_STATUSES: Final = ("pending", "accepted", "rejected", "all")
+_LARGEST_NUMBER: Final = 2**63 - 1
 _TRUTH: Final = {"true": True, "false": False}
 
 
@@ -101,9 +102,12 @@ def _of_number(name: str, text: str) -> Condition:
 
 def _number(text: str) -> int:
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        raise RefusedError("Unable to filter on a range with a non-numeric value.") from None
+        number = None
+    if number is None or abs(number) > _LARGEST_NUMBER:
+        raise RefusedError("Unable to filter on a range with a non-numeric value.")
+    return number
 
 
 def _of_time(name: str, text: str) -> Condition:

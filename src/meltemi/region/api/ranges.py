@@ -50,7 +50,7 @@ def _of_content_range(text: str, size: int) -> tuple[int, int]:
     begin, end = int(found[1]), int(found[2]) + 1
     if found[3] != "*" and end > int(found[3]):
         raise RangeError("Invalid Content-Range header.")
-    if found[3] == "*" and end > size:
+    if end > size:
         raise RangeError(
             "Invalid stop position in Content-Range header. The stop position MUST be in the "
             f"inclusive range [0, {size - 1}]."

@@ -33,9 +33,9 @@ async def permitted(call: Call, rule: str, missing: str = "Namespace {} not foun
     name = call.path["namespace"]
     try:
         namespace = await call.service.definitions.get(name, call.context.viewer)
+        demand(call, rule, namespace)
     except VanishedError:
         raise VanishedError(missing.format(name)) from None
-    demand(call, rule, namespace)
     return namespace
 
 

@@ -174,9 +174,9 @@ def prefixed(body: Body, prefix: str) -> Body:
 def _named(what: str, body: Mapping[str, Any], attributes: tuple[str, ...]) -> str:
     for key in body:
         if key not in attributes and key not in _SHOWN:
-            raise RefusedError(f"Unknown attribute '{key}' of a {what}.")
+            raise RefusedError(f"Unknown attribute '{key}' ({what}).")
     if "name" not in body:
-        raise RefusedError(f"Mandatory field 'name' of a {what} is missing.")
+        raise RefusedError(f"Mandatory field 'name' missing ({what}).")
     name: str = body["name"]
     return name
 
@@ -185,11 +185,11 @@ def _normal(what: str, body: Mapping[str, Any], forms: Mapping[str, Callable[[An
     normal = {}
     for key, value in body.items():
         if key not in forms:
-            raise RefusedError(f"Unknown attribute '{key}' of a {what}.")
+            raise RefusedError(f"Unknown attribute '{key}' ({what}).")
         try:
             normal[key] = forms[key](value)
         except (TypeError, ValueError, OverflowError):
-            raise RefusedError(f"Invalid value for attribute '{key}' of a {what}.") from None
+            raise RefusedError(f"Invalid value for attribute '{key}' ({what}).") from None
     return normal
 
 

@@ -1,5 +1,6 @@
 """Objects: groups of properties that belong together."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -39,9 +40,10 @@ async def listing(call: Call) -> web.Response:
 
 async def create(call: Call) -> web.Response:
     """Define an object."""
-    wanted = await _wanted(call)
-    for one in wanted.document.get("properties", {}).values():
+    body = await sent(call, _CHECKER, *READ_ONLY)
+    for one in body.get("properties", {}).values():
         _PROPERTY_CHECKER.check(one)
+    wanted = _definition(body)
     namespace = await permitted(call, "add_metadef_object", _MISSING)
     [made] = await call.service.definitions.define(namespace.name, [wanted])
     return document(shown_object(namespace.name, made), status=201)
@@ -56,7 +58,7 @@ async def show(call: Call) -> web.Response:
 
 async def update(call: Call) -> web.Response:
     """Define an object anew."""
-    wanted = await _wanted(call)
+    wanted = _definition(await sent(call, _CHECKER, *READ_ONLY))
     namespace = await permitted(call, "modify_metadef_object", _MISSING)
     changed = await call.service.definitions.redefine(namespace.name, _name(call), wanted)
     return document(shown_object(namespace.name, changed))
@@ -73,6 +75,5 @@ def _name(call: Call) -> str:
     return call.path["object"]
 
 
-async def _wanted(call: Call) -> Definition:
-    body: dict[str, Any] = await sent(call, _CHECKER, *READ_ONLY)
+def _definition(body: Mapping[str, Any]) -> Definition:
     return Definition(Kind.OBJECT, body["name"], object_document(body))
