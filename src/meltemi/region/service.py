@@ -142,7 +142,7 @@ class Call:
             raise RefusedError("Body expected in request.")
         try:
             read = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RefusedError("Malformed JSON in request body.") from None
         if not isinstance(read, dict | list):
             raise RefusedError("Unexpected body type. Expected list/dict.")
