@@ -16,6 +16,7 @@ from meltemi.model.record import Record
 from meltemi.region.api.schemas import Checker
 from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.hot import HotImages
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
 from meltemi.region.policy import Policy
@@ -34,6 +35,7 @@ class Service:
     settings: Settings
     catalogue: Catalogue
     contents: Contents
+    hot: HotImages
     janitor: Janitor
     identity: Identity
     policy: Policy

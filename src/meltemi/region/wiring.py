@@ -9,6 +9,8 @@ from meltemi.chunks.store import Store
 from meltemi.errors import ConflictError
 from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.hot import HotImages
+from meltemi.region.data.hot_files import HotFiles
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.opening import open_identity
 from meltemi.region.policy import Policy
@@ -23,13 +25,15 @@ async def open_service(settings: Settings) -> Service:
     catalogue = await open_catalogue(settings.database_url)
     store = await asyncio.to_thread(_open_store, settings)
     holder = uuid4().hex
-    contents = Contents(store, settings.hashing_algorithm, holder)
+    copies = HotFiles(settings.hot_folder, settings.hot_images)
+    contents = Contents(store, settings.hashing_algorithm, holder, copies)
     janitor = Janitor(catalogue, contents, holder)
     await janitor.work()
     return Service(
         settings,
         catalogue,
         contents,
+        HotImages(copies, contents),
         janitor,
         open_identity(settings, policy),
         policy,
@@ -44,6 +48,7 @@ async def close_service(service: Service) -> None:
     """Let go of everything."""
     await service.catalogue.bury(service.holder)
     await service.identity.close()
+    await service.hot.close()
     await service.contents.close()
     await service.catalogue.close()
 
