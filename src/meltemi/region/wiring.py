@@ -64,8 +64,9 @@ def _protections(settings: Settings, policy: Policy) -> Protections | None:
 
 def prepare(settings: Settings) -> None:
     """Make what is not there yet: the store, and what is kept in SQLite."""
+    settings.data.mkdir(parents=True, exist_ok=True)
     if settings.store is None:
-        (settings.data / "store").mkdir(parents=True, exist_ok=True)
+        (settings.data / "store").mkdir(exist_ok=True)
     try:
         _open_store(settings, create=True).close()
     except ConflictError:

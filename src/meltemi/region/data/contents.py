@@ -1,6 +1,7 @@
 """Data in the chunk store, for tasks: everything that blocks runs in threads."""
 
 import asyncio
+import logging
 import re
 from collections.abc import (
     AsyncGenerator,
@@ -11,7 +12,7 @@ from collections.abc import (
     Mapping,
 )
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -19,17 +20,18 @@ from uuid import uuid4
 from meltemi.chunks.blob import Buffer
 from meltemi.chunks.store import Store
 from meltemi.chunks.writer import PIECE, Writer
-from meltemi.errors import VanishedError
+from meltemi.errors import QuotaError, VanishedError
 from meltemi.model.image import Hashes
 from meltemi.model.record import Content
 from meltemi.region.data.hot_files import HotFiles
 
 _T = TypeVar("_T")
+_log: Final = logging.getLogger(__name__)
 
 BATCH: Final = 4 * 2**20
 """Bytes that go to a thread, or come from one, at once."""
 
-_READ_AHEAD: Final = 128 * 2**20
+_READ_AHEAD: Final = 32 * 2**20
 """Bytes that the batches of all who read may take in a process, as far as `_LEAST` lets them."""
 
 _LEAST: Final = 256 * 2**10
@@ -170,7 +172,8 @@ class Incoming:
     async def finish(self) -> Content:
         """Publish what came, under a name that nothing else has."""
         await self._written()
-        put = await self._contents.in_thread(lambda: self._writer.finish(self._name))
+        with _worded():
+            put = await self._contents.in_thread(lambda: self._writer.finish(self._name))
         found = put.head.hashes
         hashes = Hashes(found["md5"], self._algorithm, found[self._algorithm])
         return Content(self._name, put.head.size, hashes)
@@ -182,7 +185,21 @@ class Incoming:
 
     async def _written(self) -> None:
         if self._writing is not None:
-            await asyncio.shield(self._writing)
+            with _worded():
+                await asyncio.shield(self._writing)
+
+
+@contextmanager
+def _worded() -> Iterator[None]:
+    """Tell users of a full store in Glance's words; which disk it is, is for the log."""
+    try:
+        yield
+    except QuotaError as error:
+        _log.error("%s", error)
+        raise QuotaError(
+            "Image storage media is full: There is not enough disk space on the image storage "
+            "media."
+        ) from error
 
 
 async def _ended(work: asyncio.Future[Any]) -> None:
