@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import Region
+from lab import Authority, Region
+from lab.process import listening
 from tests.support.glance import Place, some_data
 
 SIZE = 5 * 2**20 + 12345
@@ -176,6 +177,21 @@ def test_without_room_there_are_no_copies(tmp_path: Path) -> None:
         for _ in range(4):
             assert place.data(image) == DATA
         assert copies(server) == {}
+
+
+def test_a_copy_is_sent_over_tls(tmp_path: Path) -> None:
+    made = Authority(tmp_path / "tls").certificate()
+    tls = {"certificate": str(made.pem), "key": str(made.pem)}
+    server = Region(tmp_path / "region", settings={"tls": tls})
+    try:
+        server.start(wait=False)
+        eventually(lambda: listening(server.port))
+        place = Place(server.url, cafile=made.bundle)
+        image = heat(server, place, DATA)
+        (server.folder / "data" / "store" / "packs").rename(tmp_path / "packs")
+        assert place.data(image) == DATA
+    finally:
+        server.stop()
 
 
 def damage(path: Path) -> None:
