@@ -55,7 +55,10 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     service = await open_service(settings)
-    tidying = asyncio.create_task(service.janitor.run())
+    tidying = [
+        asyncio.create_task(service.janitor.run()),
+        asyncio.create_task(service.hot.run()),
+    ]
     try:
         in_flight = InFlight()
         runner = web.AppRunner(
@@ -81,8 +84,9 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
             _log.warning("stopping in the middle of work: the time for it is over")
         await runner.cleanup()
     finally:
-        tidying.cancel()
-        await asyncio.gather(tidying, return_exceptions=True)
+        for task in tidying:
+            task.cancel()
+        await asyncio.gather(*tidying, return_exceptions=True)
         await close_service(service)
 
 

@@ -18,6 +18,7 @@ from meltemi.region.api.schemas import Checker
 from meltemi.region.background import Background
 from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.hot import HotImages
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
 from meltemi.region.imports.elsewhere import Elsewhere
@@ -38,6 +39,7 @@ class Service:
     settings: Settings
     catalogue: Catalogue
     contents: Contents
+    hot: HotImages
     janitor: Janitor
     identity: Identity
     policy: Policy

@@ -94,6 +94,7 @@ class Settings(Entry):
     database: Text | None = None
     store: Text | None = None
     index: Text | None = None
+    hot_images: Annotated[Size, Field(ge=0)] = 10 * 2**30
     keystone: KeystoneSettings | None = None
     policy_file: File | None = None
     property_protection_file: File | None = None
@@ -132,6 +133,11 @@ class Settings(Entry):
     def store_address(self) -> str:
         """The chunk store's folder or bucket."""
         return self.store or str(self.data / "store")
+
+    @property
+    def hot_folder(self) -> Path:
+        """Where copies of hot images are kept."""
+        return self.data / "hot"
 
     @property
     def rules(self) -> Mapping[str, str]:

@@ -10,6 +10,8 @@ from meltemi.errors import ConflictError
 from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.background import Background
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.hot import HotImages
+from meltemi.region.data.hot_files import HotFiles
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.opening import open_identity, tls_of
 from meltemi.region.imports.elsewhere import Elsewhere
@@ -26,7 +28,8 @@ async def open_service(settings: Settings) -> Service:
     catalogue = await open_catalogue(settings.database_url)
     store = await asyncio.to_thread(_open_store, settings)
     holder = uuid4().hex
-    contents = Contents(store, settings.hashing_algorithm, holder)
+    copies = HotFiles(settings.hot_folder, settings.hot_images)
+    contents = Contents(store, settings.hashing_algorithm, holder, copies)
     janitor = Janitor(catalogue, catalogue.tasks, contents, holder)
     await janitor.work()
     identity = open_identity(settings, policy)
@@ -35,6 +38,7 @@ async def open_service(settings: Settings) -> Service:
         settings,
         catalogue,
         contents,
+        HotImages(copies, contents),
         janitor,
         identity,
         policy,
@@ -54,6 +58,7 @@ async def close_service(service: Service) -> None:
     await service.background.close()
     await service.catalogue.bury(service.holder)
     await service.identity.close()
+    await service.hot.close()
     await service.contents.close()
     await service.catalogue.close()
 
@@ -69,8 +74,9 @@ def _protections(settings: Settings, policy: Policy) -> Protections | None:
 
 def prepare(settings: Settings) -> None:
     """Make what is not there yet: the store, and what is kept in SQLite."""
+    settings.data.mkdir(parents=True, exist_ok=True)
     if settings.store is None:
-        (settings.data / "store").mkdir(parents=True, exist_ok=True)
+        (settings.data / "store").mkdir(exist_ok=True)
     try:
         _open_store(settings, create=True).close()
     except ConflictError:

@@ -1,6 +1,9 @@
 """An image's data: uploaded, downloaded, whole or in part."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing, nullcontext
+from typing import IO
 
 from aiohttp import web
 
@@ -16,10 +19,9 @@ from meltemi.model.record import Record
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
-from meltemi.region.service import Call
+from meltemi.region.service import Call, Service
 
 BINARY = "application/octet-stream"
-_PIECE = 2**20
 
 
 async def upload(call: Call) -> web.Response:
@@ -55,7 +57,10 @@ async def stage(call: Call) -> web.Response:
 
 
 async def download(call: Call) -> web.StreamResponse:
-    """Send an image's data, every piece of it verified."""
+    """Send an image's data: by the kernel from the copy of a hot image, else from chunks.
+
+    Every piece from chunks is verified on its way.
+    """
     record = await downloadable(call)
     image = record.image
     if record.content is None or image.size is None or not image.has_data:
@@ -70,16 +75,35 @@ async def download(call: Call) -> web.StreamResponse:
         response.etag = image.hashes.checksum
     if asked:
         response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{image.size}"
-    await response.prepare(call.request)
-    pieces = call.service.contents.read(record.content, first, end - first)
-    try:
-        async for piece in pieces:
-            for begin in range(0, len(piece), _PIECE):
-                await response.write(piece[begin : begin + _PIECE])
-    finally:
-        await pieces.aclose()
+    copy = call.service.hot.open(record.content, image.size)
+    with copy or nullcontext():
+        await response.prepare(call.request)
+        if copy:
+            await _send_file(call.request, copy, first, end - first)
+        else:
+            await _send_chunks(call.service, response, record, first, end)
     await response.write_eof()
     return response
+
+
+async def _send_file(request: web.Request, file: IO[bytes], offset: int, count: int) -> None:
+    if (transport := request.transport) is None:
+        raise ConnectionResetError("the client is gone")
+    if count:  # to sendfile, 0 means everything
+        await asyncio.get_running_loop().sendfile(transport, file, offset, count)
+
+
+async def _send_chunks(
+    service: Service, response: web.StreamResponse, record: Record, first: int, end: int
+) -> None:
+    content, left = record.content or "", end - first
+    whole = left == record.image.size
+    async with aclosing(service.contents.read(content, first, left)) as pieces:
+        async for piece in pieces:
+            left -= len(piece)
+            if whole and not left:  # before the client has all: then it may go, and this ends
+                service.hot.was_read(content)
+            await response.write(piece)
 
 
 async def downloadable(call: Call) -> Record:

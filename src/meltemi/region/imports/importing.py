@@ -5,8 +5,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
+from meltemi.chunks.blob import Buffer
 from meltemi.errors import (
     CatalogueError,
     ConflictError,
@@ -32,6 +33,8 @@ _INTERNAL: Final = "Task failed due to Internal Error"
 """What users are told of failures that are not theirs."""
 
 _log: Final = logging.getLogger(__name__)
+
+_Data = TypeVar("_Data", bytes, Buffer)
 
 
 async def begin_import(service: Service, task: Task, expected: str, source: Source | None) -> Task:
@@ -83,7 +86,7 @@ async def _adopt(service: Service, task: Task, record: Record) -> None:
     inspection = Inspection(image.disk_format, image.container_format)
     async with aclosing(service.contents.read(record.content or "")) as data:
         async for batch in _watched(service, task, data):
-            inspection.look(batch)
+            inspection.look(bytes(batch))
     virtual_size = inspection.finish()
     await service.tasks.succeed(task.id, holder=service.holder, virtual_size=virtual_size)
 
@@ -111,8 +114,8 @@ async def _bring(service: Service, task: Task, image: Image, source: Source) -> 
 
 
 async def _watched(
-    service: Service, task: Task, data: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
+    service: Service, task: Task, data: AsyncIterator[_Data]
+) -> AsyncIterator[_Data]:
     """Pass data on, and raise VanishedError or ConflictError where it is not wanted any more."""
     clock = asyncio.get_running_loop()
     told, size = clock.time(), 0
