@@ -154,5 +154,5 @@ def _is_full(error: object) -> bool:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # begin only where it is said
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-65536"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-16384"):
         connection.execute(f"PRAGMA {pragma}")
