@@ -31,6 +31,9 @@ class Named:
     async def authenticate(self, headers: Mapping[str, str]) -> Context:
         return PEOPLE[headers["X-Who"]]
 
+    async def check(self) -> None:
+        """Ask nothing."""
+
     async def close(self) -> None:
         """Hold nothing."""
 

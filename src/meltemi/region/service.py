@@ -18,8 +18,11 @@ from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
+from meltemi.region.metering import Meter
+from meltemi.region.notifying import Notifier
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections
+from meltemi.region.readiness import Readiness
 from meltemi.region.settings import Settings
 from meltemi.region.targets import of_image
 
@@ -40,6 +43,9 @@ class Service:
     protections: Protections | None
     image_checker: Checker
     definitions: Definitions
+    readiness: Readiness
+    meter: Meter
+    notifier: Notifier
     holder: str
     """The name under which this process is at work on images."""
 

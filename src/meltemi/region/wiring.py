@@ -1,8 +1,10 @@
 """From settings to a service: what each part of it is made of."""
 
 import asyncio
+from collections.abc import Mapping
 from uuid import uuid4
 
+from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.sql import open_catalogue
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
@@ -10,9 +12,13 @@ from meltemi.errors import ConflictError
 from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.data.contents import Contents
 from meltemi.region.data.janitor import Janitor
+from meltemi.region.identity.base import Identity
 from meltemi.region.identity.opening import open_identity
+from meltemi.region.metering import Meter
+from meltemi.region.notifying import Silence, check_bus, open_notifier
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections, load_protections
+from meltemi.region.readiness import Check, Readiness
 from meltemi.region.service import Service
 from meltemi.region.settings import Settings
 
@@ -24,28 +30,48 @@ async def open_service(settings: Settings) -> Service:
     store = await asyncio.to_thread(_open_store, settings)
     holder = uuid4().hex
     contents = Contents(store, settings.hashing_algorithm, holder)
-    janitor = Janitor(catalogue, contents, holder)
+    meter = Meter()
+    told = settings.notifications
+    janitor = Janitor(catalogue, contents, holder, meter)
     await janitor.work()
+    identity = open_identity(settings, policy)
     return Service(
         settings,
         catalogue,
         contents,
         janitor,
-        open_identity(settings, policy),
+        identity,
         policy,
         _protections(settings, policy),
         Checker(image_schema(settings.disk_formats, settings.container_formats)),
         catalogue.definitions,
+        Readiness(_parts(settings, catalogue, contents, identity)),
+        meter,
+        open_notifier(told.transport_url) if told else Silence(),
         holder,
     )
 
 
 async def close_service(service: Service) -> None:
     """Let go of everything."""
+    await asyncio.to_thread(service.notifier.close)
+    await service.readiness.close()
     await service.catalogue.bury(service.holder)
     await service.identity.close()
     await service.contents.close()
     await service.catalogue.close()
+
+
+def _parts(
+    settings: Settings, catalogue: Catalogue, contents: Contents, identity: Identity
+) -> Mapping[str, Check]:
+    async def database() -> None:
+        await catalogue.known(["-"])  # whatever it says: it has to be asked
+
+    parts: dict[str, Check] = {"database": database, "store": contents.check}
+    if settings.keystone:
+        parts["keystone"] = identity.check
+    return parts
 
 
 def _protections(settings: Settings, policy: Policy) -> Protections | None:
@@ -58,7 +84,9 @@ def _protections(settings: Settings, policy: Policy) -> Protections | None:
 
 
 def prepare(settings: Settings) -> None:
-    """Make what is not there yet: the store, and what is kept in SQLite."""
+    """Check what could not work, and make what is not there yet: the store, its folder."""
+    if settings.notifications:
+        check_bus(settings.notifications.transport_url)
     if settings.store is None:
         (settings.data / "store").mkdir(parents=True, exist_ok=True)
     try:

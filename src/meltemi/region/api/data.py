@@ -6,6 +6,7 @@ from aiohttp import web
 
 from meltemi.errors import ConflictError, ForbiddenError, MediaTypeError, RefusedError
 from meltemi.model.record import Record
+from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.data.uploading import fill, must_have_formats
 from meltemi.region.service import Call
@@ -23,7 +24,8 @@ async def upload(call: Call) -> web.Response:
         raise ConflictError(
             f"Image status transition from {record.image.status} to saving is not allowed"
         )
-    await fill(call.service, record.image, body_of(call.request), length)
+    with call.service.meter.uploads.track_inprogress():
+        await fill(call.service, record.image, body_of(call.request), length)
     return web.Response(status=204)
 
 
@@ -45,11 +47,15 @@ async def download(call: Call) -> web.StreamResponse:
         response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{image.size}"
     await response.prepare(call.request)
     pieces = call.service.contents.read(record.content, first, end - first)
+    left = end - first
     try:
         async for piece in pieces:
+            left -= len(piece)
             for begin in range(0, len(piece), _PIECE):
                 await response.write(piece[begin : begin + _PIECE])
     finally:
+        if not left:  # whoever has got all of it may be gone by now
+            tell_sent(call, image, end - first)
         await pieces.aclose()
     await response.write_eof()
     return response

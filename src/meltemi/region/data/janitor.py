@@ -9,6 +9,7 @@ from typing import Final
 from meltemi.catalogue.base import Catalogue
 from meltemi.errors import MeltemiError
 from meltemi.region.data.contents import Contents
+from meltemi.region.metering import Meter
 
 BEAT_SECONDS: Final = 5.0
 
@@ -23,10 +24,11 @@ _log: Final = logging.getLogger(__name__)
 class Janitor:
     """Lets one process's heart beat, and watches those of the others."""
 
-    def __init__(self, catalogue: Catalogue, contents: Contents, holder: str) -> None:
+    def __init__(self, catalogue: Catalogue, contents: Contents, holder: str, meter: Meter) -> None:
         self._catalogue = catalogue
         self._contents = contents
         self._holder = holder
+        self._meter = meter
         self._seen: dict[str, tuple[int, float]] = {}
         self._tidied = False
 
@@ -45,6 +47,7 @@ class Janitor:
         for holder in self._silent(hearts):
             for image in await self._catalogue.bury(holder):
                 _log.warning("image %s: whoever brought its data is dead; it is queued", image)
+                self._meter.queued_again.inc()
             self._tidied = False
         if not self._tidied:
             await self._drop_left_over()

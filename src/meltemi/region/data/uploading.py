@@ -14,6 +14,7 @@ from meltemi.errors import (
 from meltemi.model.image import Image
 from meltemi.model.record import Content, Record
 from meltemi.region.api.editing import FORMATS
+from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
 from meltemi.region.data.contents import BATCH
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.service import Service
@@ -38,10 +39,11 @@ async def fill(
     record = await service.catalogue.hold(
         image.id, expected=("queued",), status="saving", holder=holder
     )
+    tell_begun(service, record)
     try:
         content = await _take(service, record.image, data, length)
         try:
-            return await service.catalogue.move(
+            record = await service.catalogue.move(
                 image.id, expected=("saving",), status="active", content=content, holder=holder
             )
         except (VanishedError, ConflictError) as error:
@@ -50,9 +52,13 @@ async def fill(
                 f"Image {image.id} could not be found after upload. The image may have been "
                 "deleted during the upload, cleaning up the chunks uploaded."
             ) from error
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Exception):
+            tell_failed(service, image, error)
         await asyncio.shield(_give_back(service, image.id))
         raise
+    tell_filled(service, record)
+    return record
 
 
 async def _take(

@@ -16,5 +16,8 @@ class Nobody:
         """Give an administrator, whatever the headers say."""
         return Context(is_admin=True, request_id=request_id(headers))
 
+    async def check(self) -> None:
+        """Do nothing: nothing is asked."""
+
     async def close(self) -> None:
         """Do nothing: nothing is held."""
