@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import warnings
 from collections.abc import Callable, Mapping
 from queue import Full, Queue
 from threading import Thread
@@ -110,6 +111,12 @@ def open_notifier(transport_url: str) -> Notifier:
 
 
 def _transport(url: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what oslo.messaging still imports, and nobody uses
+        return _make_transport(url)
+
+
+def _make_transport(url: str) -> Any:
     try:
         import oslo_messaging  # noqa: PLC0415 - slow to import, and not always installed
         from oslo_config import cfg  # noqa: PLC0415
