@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from datetime import datetime
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -57,21 +58,6 @@ def test_every_request_is_one_object(tmp_path: Path) -> None:
     assert len({line["request_id"] for line in found}) == 4
     assert found[-1]["request_id"] == "req-mine"
     assert "unsaid" not in server.log.read_text()
-
-
-def test_a_failure_is_told_with_its_request(tmp_path: Path) -> None:
-    with Region(tmp_path / "region") as server:
-        place = Place(server.url)
-        image = place.put("unlucky", None)
-        store = server.folder / "data" / "store"
-        store.rename(store.with_name("elsewhere"))
-        with pytest.raises(RefusedError, match="500"):
-            place.upload(image, DATA)
-        [failed] = [line for line in lines(server) if line["level"] == "ERROR"]
-        [request] = [line for line in lines(server) if line.get("status") == 500]
-    assert failed["request_id"] == request["request_id"] is not None
-    assert failed["path"] == f"/v2/images/{image}/file"
-    assert "store" in failed["message"]
 
 
 @pytest.mark.services
@@ -124,3 +110,22 @@ def test_on_a_terminal_it_is_plain(tmp_path: Path, *, verbose: bool) -> None:
     about = r"\S+ \S+ INFO meltemi\.region\.observing: GET /v2/images/%1B%5B2J: 404"
     assert len(others) == verbose
     assert all(re.fullmatch(about, line) for line in others)
+
+
+def test_an_answer_that_cannot_go_on_breaks_off(tmp_path: Path) -> None:
+    with Region(tmp_path / "region") as server:
+        place = Place(server.url)
+        image = place.put("damaged", some_data(11, 12 * 2**20))
+        for pack in (server.folder / "data" / "store" / "packs").rglob("*"):
+            if pack.is_file():
+                with pack.open("r+b") as file:
+                    file.seek(pack.stat().st_size * 3 // 4)
+                    file.write(bytes(4096))
+        with pytest.raises((IncompleteRead, ConnectionError)):
+            place.data(image)
+        found = lines(server)
+    [request] = [line for line in found if line.get("status") == 500]
+    [failure] = [line for line in found if line["level"] == "ERROR"]
+    assert request["path"] == failure["path"] == f"/v2/images/{image}/file"
+    assert failure["request_id"] == request["request_id"] is not None
+    assert "is damaged" in failure["message"]

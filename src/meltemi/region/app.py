@@ -20,7 +20,14 @@ from meltemi.region.api import (
 )
 from meltemi.region.api.versions import MINOR_VERSIONS, versions
 from meltemi.region.inflight import InFlight
-from meltemi.region.observing import PROBES, note_answer, note_route, note_sender, observing
+from meltemi.region.observing import (
+    PROBES,
+    cut_short,
+    note_answer,
+    note_route,
+    note_sender,
+    observing,
+)
 from meltemi.region.service import Call, Service
 
 _log: Final = logging.getLogger(__name__)
@@ -76,11 +83,13 @@ def application(service: Service, in_flight: InFlight) -> web.Application:
         try:
             return await _answered(service, request, handler)
         except MeltemiError as error:
+            cut_short(request)
             return of_error(request, error)
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - whatever a defect is, it is answered and logged
             _log.exception("%s %s: a defect", request.method, request.path)
+            cut_short(request)
             return refusal(request, 500)
 
     async def ready(_: web.Request) -> web.Response:

@@ -76,6 +76,12 @@ def note_answer(request: web.Request, response: web.StreamResponse) -> None:
     request[_BEGUN] = response
 
 
+def cut_short(request: web.Request) -> None:
+    """Break the connection where an answer has begun, so that nothing passes for its rest."""
+    if _BEGUN in request and request.transport is not None:
+        request.transport.abort()
+
+
 def note_route(request: web.Request, found: web.UrlMappingMatchInfo) -> None:
     """Note which of the API's paths a request is for."""
     if (resource := found.route.resource) is not None:
