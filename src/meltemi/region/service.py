@@ -23,8 +23,11 @@ from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
 from meltemi.region.imports.elsewhere import Elsewhere
 from meltemi.region.imports.web import Web
+from meltemi.region.metering import Meter
+from meltemi.region.notifying import Notifier
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections
+from meltemi.region.readiness import Readiness
 from meltemi.region.settings import Settings
 from meltemi.region.targets import of_image
 
@@ -50,6 +53,9 @@ class Service:
     web: Web
     elsewhere: Elsewhere
     background: Background
+    readiness: Readiness
+    meter: Meter
+    notifier: Notifier
     holder: str
     """The name under which this process is at work on images."""
 

@@ -16,10 +16,11 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.model.record import Record
+from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
-from meltemi.region.service import Call, Service
+from meltemi.region.service import Call
 
 BINARY = "application/octet-stream"
 
@@ -34,7 +35,8 @@ async def upload(call: Call) -> web.Response:
         raise ConflictError(
             f"Image status transition from {record.image.status} to saving is not allowed"
         )
-    await fill(call.service, record.image, body_of(call.request), length)
+    with call.service.meter.uploads.track_inprogress():
+        await fill(call.service, record.image, body_of(call.request), length)
     return web.Response(status=204)
 
 
@@ -50,7 +52,8 @@ async def stage(call: Call) -> web.Response:
             f"Image status transition from {image.status} to uploading is not allowed"
         )
     try:
-        await keep_staged(call.service, image, body_of(call.request), length)
+        with call.service.meter.uploads.track_inprogress():
+            await keep_staged(call.service, image, body_of(call.request), length)
     except GoneError as error:
         raise VanishedError(f"No image found with ID {image.id}") from error
     return web.Response(status=204)
@@ -80,8 +83,9 @@ async def download(call: Call) -> web.StreamResponse:
         await response.prepare(call.request)
         if copy:
             await _send_file(call.request, copy, first, end - first)
+            tell_sent(call, image, end - first)
         else:
-            await _send_chunks(call.service, response, record, first, end)
+            await _send_chunks(call, response, record, first, end)
     await response.write_eof()
     return response
 
@@ -94,16 +98,20 @@ async def _send_file(request: web.Request, file: IO[bytes], offset: int, count: 
 
 
 async def _send_chunks(
-    service: Service, response: web.StreamResponse, record: Record, first: int, end: int
+    call: Call, response: web.StreamResponse, record: Record, first: int, end: int
 ) -> None:
     content, left = record.content or "", end - first
     whole = left == record.image.size
-    async with aclosing(service.contents.read(content, first, left)) as pieces:
-        async for piece in pieces:
-            left -= len(piece)
-            if whole and not left:  # before the client has all: then it may go, and this ends
-                service.hot.was_read(content)
-            await response.write(piece)
+    try:
+        async with aclosing(call.service.contents.read(content, first, left)) as pieces:
+            async for piece in pieces:
+                left -= len(piece)
+                if whole and not left:  # before the client has all: then it may go, and this ends
+                    call.service.hot.was_read(content)
+                await response.write(piece)
+    finally:
+        if not left:  # whoever has got all of it may be gone by now
+            tell_sent(call, record.image, end - first)
 
 
 async def downloadable(call: Call) -> Record:

@@ -7,6 +7,7 @@ from aiohttp import web
 from meltemi.errors import ForbiddenError, QuotaError, RefusedError, VanishedError
 from meltemi.model.image import MEMBER_STATUSES, Image, Member
 from meltemi.region.answers import document
+from meltemi.region.api.news import tell_member
 from meltemi.region.api.wire import to_the_second
 from meltemi.region.service import Call
 
@@ -45,7 +46,9 @@ async def offer(call: Call) -> web.Response:
             f"number of allowed image members for this image. Attempted: {count}, "
             f"Maximum: {limit}:"
         )
-    return document(_shown(image, await call.catalogue.offer(image.id, Member(project))))
+    member = await call.catalogue.offer(image.id, Member(project))
+    tell_member(call, "image.member.create", image, member)
+    return document(_shown(image, member))
 
 
 async def answer(call: Call) -> web.Response:
@@ -58,6 +61,7 @@ async def answer(call: Call) -> web.Response:
         known = '", "'.join(MEMBER_STATUSES)
         raise RefusedError(f'Incorrect request: Status must be "{known}".')
     changed = await call.catalogue.answer(image.id, Member(member.id, status))
+    tell_member(call, "image.member.update", image, changed)
     return document(_shown(image, changed))
 
 
@@ -67,6 +71,7 @@ async def withdraw(call: Call) -> web.Response:
     member = await _member(call, image)
     _demand(call, "delete_member", image, "delete")
     await call.catalogue.withdraw(image.id, member.id)
+    tell_member(call, "image.member.delete", image, member)
     return web.Response(status=204)
 
 

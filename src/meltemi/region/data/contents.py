@@ -137,6 +137,10 @@ class Contents:
 
         return await self.in_thread(find)
 
+    async def check(self) -> None:
+        """Raise StoreError, or what its backend raises, where the store is away."""
+        await self.in_thread(self._store.check)
+
     async def close(self) -> None:
         """Let go of the store."""
         await asyncio.to_thread(self._threads.shutdown)
