@@ -20,6 +20,7 @@ PROBES: Final = frozenset({"/healthcheck", "/readyz"})
 """Paths that are asked every few seconds, by nobody in particular."""
 
 _BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
+_FILE: Final = web.RequestKey("file", int)
 _ROUTE: Final = web.RequestKey("route", str)
 
 
@@ -76,6 +77,11 @@ def note_answer(request: web.Request, response: web.StreamResponse) -> None:
     request[_BEGUN] = response
 
 
+def note_file(request: web.Request, count: int) -> None:
+    """Note bytes that the kernel sent by itself."""
+    request[_FILE] = count
+
+
 def cut_short(request: web.Request) -> None:
     """Break the connection where an answer has begun, so that nothing passes for its rest."""
     if _BEGUN in request and request.transport is not None:
@@ -90,6 +96,7 @@ def note_route(request: web.Request, found: web.UrlMappingMatchInfo) -> None:
 
 def _sent(request: web.Request, response: web.StreamResponse | None) -> int:
     """Give how many bytes were sent, or will be once this answer is."""
-    if written := request.writer.output_size:
-        return written
+    by_kernel: int = request.get(_FILE, 0)
+    if written := int(request.writer.output_size):
+        return written + by_kernel
     return response.content_length or 0 if response is not None else 0

@@ -20,6 +20,7 @@ from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
+from meltemi.region.observing import note_file
 from meltemi.region.service import Call
 
 BINARY = "application/octet-stream"
@@ -95,6 +96,7 @@ async def _send_file(request: web.Request, file: IO[bytes], offset: int, count: 
         raise ConnectionResetError("the client is gone")
     if count:  # to sendfile, 0 means everything
         await asyncio.get_running_loop().sendfile(transport, file, offset, count)
+        note_file(request, count)
 
 
 async def _send_chunks(
