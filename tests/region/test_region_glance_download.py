@@ -60,7 +60,7 @@ def download(place: Place, image: str, other: str, **more: str) -> Json:
     return latest()
 
 
-def test_an_image_of_another_region(place: Service, source: Service) -> None:
+def test_an_image_of_another_region(place: Place, source: Service) -> None:
     properties = {
         "os_distro": "debian",
         "os_version": "12",
@@ -84,7 +84,7 @@ def test_an_image_of_another_region(place: Service, source: Service) -> None:
     assert place.data(image) == DATA
 
 
-def test_an_image_that_is_not_there_or_not_active(place: Service, source: Service) -> None:
+def test_an_image_that_is_not_there_or_not_active(place: Place, source: Service) -> None:
     queued = source.put("queued", None)
     for other, message in (
         (queued, "Source image status should be active instead of queued"),
@@ -103,7 +103,7 @@ def test_an_image_that_is_not_there_or_not_active(place: Service, source: Servic
 
 @pytest.mark.parametrize("what", ["os_hash_value", "checksum", "size"])
 def test_data_that_is_not_what_the_other_region_says(
-    place: Service, source: Service, what: str
+    place: Place, source: Service, what: str
 ) -> None:
     other = source.put("other", DATA)
     lies = {
@@ -140,7 +140,7 @@ def test_another_hash_than_the_own(
             assert place.show(image)["status"] == "queued"
 
 
-def test_tasks_are_for_administrators(place: Service, cloud: Cloud) -> None:
+def test_tasks_are_for_administrators(place: Place, cloud: Cloud) -> None:
     image = place.put("image", None)
     for method, path in (("GET", "/v2/tasks"), ("POST", "/v2/tasks"), ("GET", "/v2/tasks/x")):
         with pytest.raises(RefusedError, match=r"403(?s:.*)tasks_api_access"):
@@ -155,7 +155,7 @@ def test_tasks_are_for_administrators(place: Service, cloud: Cloud) -> None:
     assert admin.call("GET", f"/v2/tasks/{task['id']}")["user_id"] == task["user_id"]
 
 
-def test_a_region_that_is_none(place: Service, cloud: Cloud) -> None:
+def test_a_region_that_is_none(place: Place, cloud: Cloud) -> None:
     """What a catalogue names is asked with the user's token; nobody else gets that."""
     other = "0c0b1d8a-1b1e-4d5e-8d0c-0e6f2a3b4c5d"
     path = f"/v2/images/{other}"
