@@ -19,7 +19,7 @@ from bench.store.scale import Bench
 from bench.store.shares import shares
 from lab import Postgres
 from meltemi.chunks.blob import BlobId
-from meltemi.chunks.index.blobs import Blobs
+from meltemi.chunks.index.blobs import Blobs, seal
 from meltemi.chunks.index.database import Database
 from meltemi.chunks.index.schema import State, blobs, packs
 from meltemi.chunks.index.sessions import Sessions
@@ -113,6 +113,7 @@ def _load(database: Database, begin: int, end: int) -> None:
                     "stored": place.stored,
                     "length": place.length,
                     "coding": place.coding,
+                    "seal": seal(pack, place),
                     "bad": False,
                 }
                 for place, pack in sorted(rows)

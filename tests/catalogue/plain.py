@@ -61,7 +61,10 @@ class Plain:
         moved = replace(held, image=replace(held.image, status=status), version=held.version + 1)
         if content:
             self.contents[content.id] = content
-            moved = _with(moved, content)
+            shown = (
+                Content(content.id, content.size, Hashes()) if status == "uploading" else content
+            )
+            moved = _with(moved, shown)
         elif status == "queued":
             without = replace(moved.image, size=None, virtual_size=None, hashes=Hashes())
             moved = replace(moved, image=without, content=None)
@@ -80,7 +83,7 @@ class Plain:
         """Take in an image with the content of another."""
         if (held := self.images.get(image)) is None:
             return VanishedError
-        if held.content is None:
+        if held.content is None or held.image.status in ("uploading", "importing"):
             return ConflictError
         return self.add(_with(record, self.contents[held.content]))
 
@@ -147,7 +150,9 @@ class Plain:
         staged = [one.image for one in own if one.image.status in ("uploading", "importing")]
         return {
             "images": len(own),
-            "bytes": sum(one.image.size or 0 for one in own if one.content),
+            "bytes": sum(
+                one.image.size or 0 for one in own if one.content and one.image not in staged
+            ),
             "uploading": len(staged) + sum(one.image.status == "saving" for one in own),
             "staged_bytes": sum(one.size or 0 for one in staged),
         }

@@ -15,6 +15,7 @@ from meltemi.catalogue.sql import open_catalogue
 from meltemi.errors import CatalogueError, UsageError
 from tests.catalogue.recording import ADMIN, fresh
 
+NEWEST = "0003"
 CONTEXT = multiprocessing.get_context("forkserver")
 
 REVISIONS = Path(versions.__file__).parent.glob("revision_*.py")

@@ -14,11 +14,11 @@ def database(tmp_path: Path) -> str:
 
 def test_a_database_is_prepared_once(database: str) -> None:
     rows = succeed("db", "upgrade", "--database", database, "-f", "json").rows
-    assert rows == [{"Before": "empty", "Now": "0001"}]
+    assert rows == [{"Before": "empty", "Now": "0003"}]
     again = succeed(
         "db", "upgrade", "-f", "csv", "-c", "before", env={"MELTEMI_DATABASE": database}
     )
-    assert again.out == "Before\n0001\n"
+    assert again.out == "Before\n0003\n"
 
 
 def test_a_wrong_url_is_a_usage_error(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """A saved plan that is carried out again, after it was, or after runs of it were killed."""
 
+import threading
+from functools import partial
+
 import pytest
 
-from tests.support.cli import User, running
+from tests.support.cli import PATIENCE, User, running
 from tests.support.glance import Service, some_data
 from tests.support.proxy import FILE, Fault, Proxy
 
@@ -57,14 +60,17 @@ def test_runs_of_a_plan_that_were_killed_make_one_image(
     source, target = others
     image = source.put(f"{name}a", DATA)
     target.put("theirs", b"theirs", id=image)
+    dead = threading.Event()
     with Proxy(target.url) as proxy:
         configure(user, source, proxy, name, "rename")
         user.meltemi("plan", "--out", "p")
-        proxy.fault(Fault("PUT", FILE, cut_body=1_000_000, hang=True))
+        killed = partial(dead.wait, PATIENCE)
+        proxy.fault(Fault("PUT", FILE, before=killed, at=1_000_000, cut_body=1_000_000))
         with running("apply", "p", cwd=user.folder) as run:
             proxy.wait_for("PUT", FILE, bytes_moved=1_000_000)
             run.process.kill()
             run.process.wait()
+            dead.set()
         [replica] = replicas(target, name)
         proxy.fault(Fault("GET", f"images/{replica}$", hang=True))
         with running("apply", "p", cwd=user.folder) as run:

@@ -219,7 +219,7 @@ def test_a_terminal_gets_live_bars(user: User, anonymous: Service, old: Service,
     image = anonymous.put(f"{name}a", some_data(13, 4_000_000))
     words = livecopy((anonymous, old), name)
     seen = user.watch(*words, "--bwlimit", "2M", "--chunksize", "64k", "-f", "value")
-    assert f"copy {name}a ({image})" in seen
+    assert f"{name}a -> {old.address}" in seen
     assert "in total" in seen
     assert re.search(r"\d\.\d/\d\.\d MiB", seen), "bytes"
     assert re.search(r"\d [kM]B/s", seen), "speed"

@@ -3,12 +3,11 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 
 from lab import Region
 from tests.support.glance import Place, RefusedError, some_data
 from tests.support.uploads import Upload
+from tests.support.waiting import eventually
 
 DATA = some_data(7, 3 * 2**20)
 
@@ -23,7 +22,7 @@ def test_a_worker_killed_while_an_image_is_filled(region: Region) -> None:
         for worker in _workers(region):
             os.kill(worker, signal.SIGKILL)
         assert upload.status() is None
-    _eventually(lambda: place.show(queued)["status"] == "queued")
+    eventually(lambda: place.show(queued)["status"] == "queued")
     assert place.data(kept) == DATA
     place.upload(queued, DATA)
     assert place.data(queued) == DATA
@@ -40,7 +39,7 @@ def test_a_server_killed_while_images_are_filled(region: Region) -> None:
             region.kill()
         region.start()
         assert place.data(kept) == DATA
-    _eventually(lambda: {place.show(one)["status"] for one in queued} == {"queued"})
+    eventually(lambda: {place.show(one)["status"] for one in queued} == {"queued"})
     for one in queued:
         place.upload(one, DATA)
         assert place.data(one) == DATA
@@ -53,10 +52,10 @@ def test_told_to_stop_it_finishes_what_is_in_flight(region: Region) -> None:
         upload.send(DATA[:-1])
         place.wait_for(queued, "saving")
         region.ask_to_stop()
-        _eventually(lambda: not _answers(place))
+        eventually(lambda: not _answers(place))
         upload.send(DATA[-1:])
         assert upload.status() == 204
-    _eventually(lambda: not region.running)
+    eventually(lambda: not region.running)
     region.start()
     assert place.data(queued) == DATA
 
@@ -72,11 +71,3 @@ def _answers(place: Place) -> bool:
     except (OSError, RefusedError):
         return False
     return True
-
-
-def _eventually(condition: Callable[[], bool]) -> None:
-    """Wait until something holds; who died at work counts as dead only after a while."""
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

@@ -31,6 +31,12 @@ class Named:
     async def authenticate(self, headers: Mapping[str, str]) -> Context:
         return PEOPLE[headers["X-Who"]]
 
+    async def endpoint(
+        self, context: Context, service: str, region: str, interface: str
+    ) -> str | None:
+        del context, service, region, interface
+        return None
+
     async def close(self) -> None:
         """Hold nothing."""
 

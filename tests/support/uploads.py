@@ -8,11 +8,11 @@ from tests.support.glance import Place
 
 
 class Upload:
-    """The data of one image on its way; given up at the end of a `with` block."""
+    """One image's data on its way, or what is staged; given up at the end of a `with` block."""
 
-    def __init__(self, place: Place, image: str, length: int) -> None:
+    def __init__(self, place: Place, image: str, length: int, *, to: str = "file") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=300)
-        self._connection.putrequest("PUT", f"/v2/images/{image}/file")
+        self._connection.putrequest("PUT", f"/v2/images/{image}/{to}")
         self._connection.putheader("Content-Type", "application/octet-stream")
         self._connection.putheader("Content-Length", str(length))
         self._connection.endheaders()

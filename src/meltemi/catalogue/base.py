@@ -67,8 +67,10 @@ class Catalogue(Protocol):
         """Change an image's status, on condition that it is one of those expected.
 
         With `content`, the image gets that data, its sizes and hashes; no image can have had it
-        before. `queued` takes data away. With `holder`, it must be the one that holds the image;
-        nobody holds it afterwards. Raise ConflictError where any of it is otherwise.
+        before. One that is `uploading` is told its size alone: the content is staged, and not to
+        be seen before it is imported. `queued` takes data away. With `holder`, it must be the one
+        that holds the image; nobody holds it afterwards. Raise ConflictError where any of it is
+        otherwise.
         """
 
     async def remove(self, image: str) -> Content | None:
@@ -90,7 +92,7 @@ class Catalogue(Protocol):
     async def bury(self, holder: str) -> Sequence[str]:
         """Give back what a holder held, whose heart beats no more; it can move nothing any more.
 
-        Images that were to get data are queued again. Give their ids.
+        Images that were to get data are queued again, and tasks have failed. Give the images' ids.
         """
 
     async def loose(self, limit: int = 1000) -> Sequence[Content]:

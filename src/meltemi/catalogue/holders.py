@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from meltemi.catalogue.images import NO_DATA, now
+from meltemi.catalogue import importing, tasks
 from meltemi.catalogue.schema import holders, images
 
 
@@ -21,14 +21,12 @@ def beat(connection: Connection, holder: str) -> Mapping[str, int]:
 
 
 def bury(connection: Connection, holder: str) -> list[str]:
-    """Strike out a holder; queue what it held."""
+    """Strike out a holder; queue what it held, and fail its tasks."""
     connection.execute(delete(holders).where(holders.c.id == holder))
-    values = {
-        **NO_DATA,
-        "status": "queued",
-        "holder": None,
-        "version": images.c.version + 1,
-        "updated_at": now(),
-    }
-    freed = update(images).where(images.c.holder == holder).values(values)
-    return sorted(connection.scalars(freed.returning(images.c.id)))
+    tasks.bury(connection, holder)
+    held = select(images.c.id).where(images.c.holder == holder).order_by(images.c.id)
+    return [
+        image
+        for image in connection.scalars(held).all()
+        if importing.give_back(connection, image, holder)
+    ]

@@ -23,12 +23,21 @@ NO_DATA: Final = dict.fromkeys(
     ("content", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
 )
 
+STAGED: Final = "uploading"
+UNFINISHED: Final = (STAGED, "importing")
+"""Statuses of images whose content, if there is one, is not to be seen yet."""
+
 COLUMNS: Final = tuple(column for column in images.c if column is not images.c.holder)
 
 
 def now() -> str:
     """Tell the time as the catalogue keeps it."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return to_time(datetime.now(UTC))
+
+
+def to_time(time: datetime) -> str:
+    """Write a time in UTC as the catalogue keeps it."""
+    return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def vanished(image: str) -> VanishedError:
@@ -88,9 +97,9 @@ def change(connection: Connection, record: Record) -> Record:
     """Replace an image's metadata where nobody has changed it since."""
     image = record.image
     values = _metadata(image) if record.content else _metadata(image) | _data(image)
-    row = _update(connection, image.id, images.c.version == record.version, values)
+    row = update_row(connection, image.id, images.c.version == record.version, values)
     if row is None:
-        _state(connection, image.id)
+        state(connection, image.id)
         raise StaleRecordError(f"image {image.id}: it has changed since it was read; read it again")
     return to_record(row)
 
@@ -114,8 +123,9 @@ def move(
     """Change an image's status where it is one of those expected; give it data, or take it away."""
     values: dict[str, Any] = {"status": status, "holder": None}
     if content is not None:
-        values |= _of(content)
-        _remember(connection, content)
+        staged = {**NO_DATA, "content": content.id, "size": content.size}
+        values |= staged if status == STAGED else values_of(content)
+        remember(connection, content)
     elif status == "queued":
         values |= NO_DATA
     return _moved(connection, image, expected, values, holder)
@@ -130,9 +140,9 @@ def _moved(
 ) -> Record:
     held = true() if holder is None else images.c.holder == holder
     status = values["status"]
-    row = _update(connection, image, images.c.status.in_(expected) & held, values)
+    row = update_row(connection, image, images.c.status.in_(expected) & held, values)
     if row is None:
-        found = _state(connection, image).status
+        found = state(connection, image).status
         raise ConflictError(
             f"image {image}: it is {found}, and can become {status} only where it is "
             + " or ".join(expected)
@@ -142,7 +152,7 @@ def _moved(
 
 def remove(connection: Connection, image: str) -> Content | None:
     """Delete an image; give its content where that was the last one to have it."""
-    row = _state(connection, image, lock=True)
+    row = state(connection, image, lock=True)
     if row.protected:
         raise ForbiddenError(f"image {image}: it is protected, and not deleted")
     content = _lock(connection, row.content) if row.content else None
@@ -154,21 +164,22 @@ def remove(connection: Connection, image: str) -> Content | None:
 
 def clone(connection: Connection, image: str, record: Record) -> Record:
     """Take in an image that has the content of another."""
-    source = _state(connection, image).content
-    if source is None:
+    found = state(connection, image)
+    source = found.content
+    if source is None or found.status in UNFINISHED:
         raise ConflictError(f"image {image}: it has no data that could be cloned")
     content = _lock(connection, source)
     # Only now is it sure that nobody lets go of the data.
-    if content is None or _state(connection, image).content != source:
+    if content is None or state(connection, image).content != source:
         raise vanished(image)
-    return _insert(connection, record.image, _metadata(record.image) | _of(content))
+    return _insert(connection, record.image, _metadata(record.image) | values_of(content))
 
 
 def loose(connection: Connection, limit: int) -> list[Content]:
     """Give contents that no image has."""
     held = exists().where(images.c.content == contents.c.id)
     rows = connection.execute(select(contents).where(~held).order_by(contents.c.id).limit(limit))
-    return [_to_content(row) for row in rows]
+    return [to_content(row) for row in rows]
 
 
 def forget(connection: Connection, content: str) -> None:
@@ -199,17 +210,19 @@ def _insert(connection: Connection, image: Image, values: dict[str, Any]) -> Rec
     return to_record(connection.execute(insert(images).values(values).returning(*COLUMNS)).one())
 
 
-def _update(
+def update_row(
     connection: Connection, image: str, condition: ColumnElement[bool], values: dict[str, Any]
 ) -> Row[*tuple[Any, ...]] | None:
+    """Change the row of an image where a condition is true of it; None where that is not so."""
     statement = update(images).where(images.c.id == image, condition)
     values |= {"version": images.c.version + 1, "updated_at": now()}
     return connection.execute(statement.values(values).returning(*COLUMNS)).one_or_none()
 
 
-def _state(connection: Connection, image: str, *, lock: bool = False) -> Row[*tuple[Any, ...]]:
-    statement = select(images.c.status, images.c.protected, images.c.content)
-    statement = statement.where(images.c.id == image)
+def state(connection: Connection, image: str, *, lock: bool = False) -> Row[*tuple[Any, ...]]:
+    """Give what decides what may be done to an image; locked, it stays so."""
+    names = ("status", "protected", "content", "holder", "properties")
+    statement = select(*(images.c[name] for name in names)).where(images.c.id == image)
     row = connection.execute(statement.with_for_update() if lock else statement).one_or_none()
     if row is None:
         raise vanished(image)
@@ -255,16 +268,19 @@ def _data(image: Image | Content) -> dict[str, Any]:
     }
 
 
-def _of(content: Content) -> dict[str, Any]:
+def values_of(content: Content) -> dict[str, Any]:
+    """Give what the row of an image says of its content."""
     return {"content": content.id} | _data(content)
 
 
-def _to_content(row: Row[*tuple[Any, ...]]) -> Content:
+def to_content(row: Row[*tuple[Any, ...]]) -> Content:
+    """Read a row of `contents`."""
     hashes = Hashes(row.checksum, row.os_hash_algo, row.os_hash_value)
     return Content(row.id, row.size, hashes, row.virtual_size)
 
 
-def _remember(connection: Connection, content: Content) -> None:
+def remember(connection: Connection, content: Content) -> None:
+    """Take in a content that no image has had yet."""
     try:
         connection.execute(insert(contents).values({"id": content.id} | _data(content)))
     except IntegrityError as error:
@@ -275,7 +291,7 @@ def _lock(connection: Connection, content: str) -> Content | None:
     """Give a content, which until the end of the transaction nobody else clones or lets go."""
     statement = select(contents).where(contents.c.id == content).with_for_update()
     row = connection.execute(statement).one_or_none()
-    return _to_content(row) if row else None
+    return to_content(row) if row else None
 
 
 def _is_held(connection: Connection, content: str) -> bool:

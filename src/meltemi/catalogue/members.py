@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from meltemi.catalogue.images import now, vanished
+from meltemi.catalogue.images import UNFINISHED, now, vanished
 from meltemi.catalogue.schema import images, members
 from meltemi.errors import ConflictError, VanishedError
 from meltemi.model.image import Member
@@ -65,8 +65,8 @@ def withdraw(connection: Connection, image: str, project: str) -> None:
 
 def usage(connection: Connection, project: str) -> Mapping[str, int]:
     """Sum what a project has."""
-    kept = images.c.content.is_not(None)
-    staged = images.c.status.in_(("uploading", "importing"))
+    staged = images.c.status.in_(UNFINISHED)
+    kept = images.c.content.is_not(None) & ~staged
     size = func.coalesce(images.c.size, 0)
     sums = {
         "images": func.count(),

@@ -150,3 +150,28 @@ resource_types = Table(
     Column("updated_at", ORDERED),
 )
 """Every resource type that a namespace is or was associated with."""
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", ORDERED, primary_key=True),
+    Column("type", ORDERED, nullable=False),
+    Column("status", ORDERED, nullable=False),
+    Column("holder", ORDERED),
+    Column("owner", ORDERED),
+    Column("input", DOCUMENT),
+    Column("result", DOCUMENT),
+    Column("message", ORDERED, nullable=False),
+    Column("image_id", ORDERED),
+    Column("user_id", ORDERED),
+    Column("request_id", ORDERED),
+    Column("created_at", ORDERED, nullable=False),
+    Column("updated_at", ORDERED, nullable=False),
+    Column("expires_at", ORDERED),
+)
+"""Work that goes on after its request was answered; of images that may be gone."""
+
+Index("tasks_by_creation", tasks.c.created_at, tasks.c.id)
+Index("tasks_by_image", tasks.c.image_id)
+Index("tasks_by_holder", tasks.c.holder)
+Index("tasks_by_end", tasks.c.expires_at)

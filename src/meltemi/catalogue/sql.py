@@ -6,6 +6,7 @@ from functools import partial
 from meltemi.catalogue import holders, images, listing, members, migrations
 from meltemi.catalogue.database import Database
 from meltemi.catalogue.definitions_sql import SqlDefinitions
+from meltemi.catalogue.tasks_sql import SqlTasks
 from meltemi.model.image import Member
 from meltemi.model.listing import Listing, Viewer
 from meltemi.model.record import Content, Record
@@ -30,12 +31,13 @@ async def open_catalogue(url: str) -> "SqlCatalogue":
 class SqlCatalogue:
     """A catalogue in SQLite or PostgreSQL; see `Catalogue` for what it promises.
 
-    `definitions` are the metadata definitions in the same database.
+    `definitions` and `tasks` are the metadata definitions and the tasks in the same database.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.definitions = SqlDefinitions(database)
+        self.tasks = SqlTasks(database)
 
     async def add(self, record: Record) -> Record:
         """Take in a new image."""

@@ -12,10 +12,10 @@ from meltemi.chunks.index.blobs import Blobs, Location
 from meltemi.chunks.pack import Place, pack_object
 from meltemi.errors import DamageError, MeltemiError, MissingError, StoreError
 
-GAP: Final = 2**20
+GAP: Final = 2 * 2**20
 """Bytes that are rather read in vain than asked around."""
 
-LARGEST_READ: Final = 8 * 2**20
+LARGEST_READ: Final = 12 * 2**20
 """Bytes that one read of neighbours spans at most."""
 
 _LARGEST: Final = 2**21

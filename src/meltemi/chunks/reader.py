@@ -15,8 +15,8 @@ from meltemi.errors import DamageError
 FIRST_WINDOW: Final = 2**20
 """Bytes that are fetched at first, so that the first comes soon."""
 
-WINDOW: Final = 32 * 2**20
-"""Bytes that are fetched at once later."""
+WINDOW: Final = 40 * 2**20
+"""Bytes that are fetched at once later: enough that neighbours of a fragmented image meet."""
 
 _MOST_ENTRIES: Final = 2048
 """Entries of one window: chunks of which only little is wanted take as much memory as others."""

@@ -69,13 +69,18 @@ def refusal(
     status: int,
     explanation: str = "",
     *,
-    detail: str = "",
+    detail: str | None = "",
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """Answer with an error in the form that the client accepts."""
+    """Answer with an error in the form that the client accepts.
+
+    Without any `detail`, not even an empty one, the explanation stands alone.
+    """
     title = _TITLES.get(status) or HTTPStatus(status).phrase
     text = explanation or _USUAL.get(status, title).format(method=request.method)
     template = _SHORT_BODY if status in _SHORT else _USUAL_BODY
+    if detail is None:
+        template, detail = "{text}", ""
     form = _form(request.headers.get("Accept", ""))
     line = f"{status} {title}"
     if form == "application/json":

@@ -73,8 +73,12 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
         await stop.wait()
         await site.stop()
         # Not left to aiohttp, which takes in no more of an upload once it is told to stop.
-        if not await in_flight.landed(settings.graceful_seconds):
-            _log.warning("stopping in the middle of requests: the time for them is over")
+        landed = await asyncio.gather(
+            in_flight.landed(settings.graceful_seconds),
+            service.background.landed(settings.graceful_seconds),
+        )
+        if not all(landed):
+            _log.warning("stopping in the middle of work: the time for it is over")
         await runner.cleanup()
     finally:
         tidying.cancel()

@@ -10,14 +10,18 @@ from aiohttp import web
 
 from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.definitions_base import Definitions
+from meltemi.catalogue.tasks_base import Tasks
 from meltemi.errors import ForbiddenError, RefusedError, StaleRecordError, VanishedError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.region.api.schemas import Checker
+from meltemi.region.background import Background
 from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
+from meltemi.region.imports.elsewhere import Elsewhere
+from meltemi.region.imports.web import Web
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections
 from meltemi.region.settings import Settings
@@ -40,6 +44,10 @@ class Service:
     protections: Protections | None
     image_checker: Checker
     definitions: Definitions
+    tasks: Tasks
+    web: Web
+    elsewhere: Elsewhere
+    background: Background
     holder: str
     """The name under which this process is at work on images."""
 
@@ -134,7 +142,7 @@ class Call:
             raise RefusedError("Body expected in request.")
         try:
             read = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise RefusedError("Malformed JSON in request body.") from None
         if not isinstance(read, dict | list):
             raise RefusedError("Unexpected body type. Expected list/dict.")

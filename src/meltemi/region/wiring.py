@@ -8,9 +8,12 @@ from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
 from meltemi.errors import ConflictError
 from meltemi.region.api.schemas import Checker, image_schema
+from meltemi.region.background import Background
 from meltemi.region.data.contents import Contents
 from meltemi.region.data.janitor import Janitor
-from meltemi.region.identity.opening import open_identity
+from meltemi.region.identity.opening import open_identity, tls_of
+from meltemi.region.imports.elsewhere import Elsewhere
+from meltemi.region.imports.web import Web
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections, load_protections
 from meltemi.region.service import Service
@@ -24,24 +27,31 @@ async def open_service(settings: Settings) -> Service:
     store = await asyncio.to_thread(_open_store, settings)
     holder = uuid4().hex
     contents = Contents(store, settings.hashing_algorithm, holder)
-    janitor = Janitor(catalogue, contents, holder)
+    janitor = Janitor(catalogue, catalogue.tasks, contents, holder)
     await janitor.work()
+    identity = open_identity(settings, policy)
+    tls = tls_of(settings.keystone) if settings.keystone else True
     return Service(
         settings,
         catalogue,
         contents,
         janitor,
-        open_identity(settings, policy),
+        identity,
         policy,
         _protections(settings, policy),
         Checker(image_schema(settings.disk_formats, settings.container_formats)),
         catalogue.definitions,
+        catalogue.tasks,
+        Web(settings.web_download),
+        Elsewhere(identity, settings.hashing_algorithm, tls),
+        Background(),
         holder,
     )
 
 
 async def close_service(service: Service) -> None:
-    """Let go of everything."""
+    """Let go of everything; what is not finished is given back."""
+    await service.background.close()
     await service.catalogue.bury(service.holder)
     await service.identity.close()
     await service.contents.close()

@@ -447,6 +447,31 @@ def test_a_row_that_tells_of_a_blob_where_it_is_not(filled: Rig) -> None:
     filled.see_clean()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "pack = (SELECT number FROM packs WHERE number != pack LIMIT 1)",
+        "offset = offset | 1 << 20",
+        "stored = stored - 1",
+        "length = length + 4",
+        "coding = 1 - coding",
+        "seal = seal + 1",
+    ],
+)
+def test_a_put_relies_on_no_row_that_is_not_what_was_written(change: str, filled: Rig) -> None:
+    filled.put("other", 1000)
+    with filled.sql() as connection:
+        connection.exec_driver_sql(f"UPDATE blobs SET {change} WHERE id = x'{_hex(1)}'")
+    filled.put("again", 1)
+    filled.see_all()
+    assert filled.read("again") == block(1)
+    assert check(filled.store).problems == []
+
+
+def _hex(number: int) -> str:
+    return chunk_id(block(number)).hex()
+
+
 def test_an_index_that_lets_a_needed_pack_go(filled: Rig) -> None:
     with filled.sql() as connection:
         connection.exec_driver_sql("UPDATE packs SET state = 3")

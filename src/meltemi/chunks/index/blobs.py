@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, TypeVar
+from zlib import crc32
 
 from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
@@ -45,7 +46,16 @@ class Blobs:
             .where(mine)
         )
         self._hits = (
-            select(blobs.c.id, packs.c.id)
+            select(
+                blobs.c.id,
+                blobs.c.offset,
+                blobs.c.stored,
+                blobs.c.length,
+                blobs.c.coding,
+                blobs.c.pack,
+                blobs.c.seal,
+                packs.c.id,
+            )
             .select_from(found)
             .where(mine, packs.c.state == State.LIVE, ~blobs.c.bad)
         )
@@ -64,12 +74,24 @@ class Blobs:
         return found
 
     def hits(self, ids: Iterable[BlobId]) -> dict[BlobId, str]:
-        """Say which blobs need not be stored again, and in which packs they are."""
+        """Say which blobs need not be stored again, and in which packs they are.
+
+        A row that is not what was written is none of them: who relied on it would lose what it
+        brought. It is known as bad from then on, so that what is stored now takes its place.
+        """
         found = {}
+        wrong = []
         with self._database.reading() as connection:
             for batch in batches(ids):
-                for blob, pack in connection.execute(self._hits, {"ids": b"".join(batch)}):
-                    found[BlobId(bytes(blob))] = pack
+                rows = connection.execute(self._hits, {"ids": b"".join(batch)})
+                for blob, offset, stored, length, coding, number, told, pack in rows:
+                    blob_id = BlobId(bytes(blob))
+                    if seal(number, Place(blob_id, offset, stored, length, coding)) == told:
+                        found[blob_id] = pack
+                    else:
+                        wrong.append(blob_id)
+        if wrong:
+            self._disbelieve(wrong)
         return found
 
     def all(self) -> Iterator[dict[str, list[BlobId]]]:
@@ -111,6 +133,12 @@ class Blobs:
             )
             enter(self._database, connection, number, places)
 
+    def _disbelieve(self, blob_ids: Iterable[BlobId]) -> None:
+        with self._database.exclusive() as connection:
+            change = update(blobs).where(self._database.among(blobs.c.id)).values(bad=True)
+            for batch in batches(blob_ids):
+                connection.execute(change, {"ids": b"".join(batch)})
+
     def mark_bad(self, pack: str, blob_ids: Iterable[BlobId]) -> None:
         """Say that blobs of a pack were found to be damaged."""
         with self._database.exclusive() as connection:
@@ -119,6 +147,15 @@ class Blobs:
             change = update(blobs).where(*theirs).values(bad=True)
             for batch in batches(blob_ids):
                 connection.execute(change, {"ids": b"".join(batch)})
+
+
+def seal(number: int, place: Place) -> int:
+    """Sum a row up, so that one which a failing disk has changed is told from one that was written.
+
+    Databases have no sums of their own, SQLite none at all. CRC-32 finds every single flipped bit.
+    """
+    blob, *numbers = place
+    return crc32(blob + b"".join(n.to_bytes(8, "little", signed=True) for n in (number, *numbers)))
 
 
 def enter(
@@ -138,6 +175,7 @@ def enter(
             "stored": place.stored,
             "length": place.length,
             "coding": place.coding,
+            "seal": seal(number, place),
             "bad": False,
         }
         for place in places

@@ -68,6 +68,7 @@ blobs = Table(
     Column("stored", Integer, nullable=False),
     Column("length", Integer, nullable=False),
     Column("coding", SmallInteger, nullable=False),
+    Column("seal", BigInteger, nullable=False),  # of all that stands before it
     Column("bad", Boolean, nullable=False, default=False),
     sqlite_with_rowid=False,
 )

@@ -13,6 +13,7 @@ from meltemi.region.answers import document
 from meltemi.region.api.data import downloadable
 from meltemi.region.api.editing import FORMATS, drafted
 from meltemi.region.api.images import now_in_utc
+from meltemi.region.api.patch import RESERVED_PREFIX
 from meltemi.region.api.wire import shown
 from meltemi.region.service import Call
 
@@ -46,7 +47,12 @@ async def clone(call: Call) -> web.Response:
 def _inherited(image: Image) -> dict[str, Any]:
     attributes = ("name", "min_disk", "min_ram", *FORMATS)
     inherited = {name: getattr(image, name) for name in attributes}
-    return {**image.properties, **inherited, "visibility": "private", "tags": sorted(image.tags)}
+    properties = {
+        name: value
+        for name, value in image.properties.items()
+        if not name.startswith(RESERVED_PREFIX)
+    }
+    return {**properties, **inherited, "visibility": "private", "tags": sorted(image.tags)}
 
 
 async def _switch(call: Call, rule: str, before: str, after: str) -> web.Response:

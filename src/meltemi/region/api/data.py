@@ -4,10 +4,18 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from meltemi.errors import ConflictError, ForbiddenError, MediaTypeError, RefusedError
+from meltemi.errors import (
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    MediaTypeError,
+    RefusedError,
+    VanishedError,
+)
 from meltemi.model.record import Record
 from meltemi.region.api.ranges import asked_range
-from meltemi.region.data.uploading import fill, must_have_formats
+from meltemi.region.api.wire import STORE
+from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
 from meltemi.region.service import Call
 
 BINARY = "application/octet-stream"
@@ -17,6 +25,7 @@ _PIECE = 2**20
 async def upload(call: Call) -> web.Response:
     """Take in an image's data."""
     length = announced(call.request)
+    _must_be_a_store(call.request)
     record = await call.image("upload_image")
     must_have_formats(record.image)
     if record.image.status != "queued":
@@ -27,11 +36,29 @@ async def upload(call: Call) -> web.Response:
     return web.Response(status=204)
 
 
+async def stage(call: Call) -> web.Response:
+    """Take in data for an image that is imported later."""
+    if "glance-direct" not in call.settings.import_methods:
+        raise VanishedError("'glance-direct' method is not available at this site.")
+    length = announced(call.request)
+    record = await call.image("modify_image")
+    image = record.image
+    if image.status != "queued":
+        raise ConflictError(
+            f"Image status transition from {image.status} to uploading is not allowed"
+        )
+    try:
+        await keep_staged(call.service, image, body_of(call.request), length)
+    except GoneError as error:
+        raise VanishedError(f"No image found with ID {image.id}") from error
+    return web.Response(status=204)
+
+
 async def download(call: Call) -> web.StreamResponse:
     """Send an image's data, every piece of it verified."""
     record = await downloadable(call)
     image = record.image
-    if record.content is None or image.size is None:
+    if record.content is None or image.size is None or not image.has_data:
         return web.Response(status=204)
     asked = asked_range(call.request.headers, image.size)
     first, end = asked or (0, image.size)
@@ -78,7 +105,18 @@ def announced(request: web.Request) -> int | None:
         raise RefusedError("Invalid or missing image size in request headers.") from None
 
 
+def unknown_store(name: object) -> str:
+    """Say that there is no such store, in Glance's words."""
+    return f"Store for identifier {name} not found"
+
+
 async def body_of(request: web.Request) -> AsyncIterator[bytes]:
     """Give a request's body as it comes."""
     async for piece in request.content.iter_any():
         yield piece
+
+
+def _must_be_a_store(request: web.Request) -> None:
+    store = request.headers.get("x-image-meta-store", STORE)
+    if store != STORE:
+        raise RefusedError(unknown_store(store))

@@ -12,10 +12,7 @@ _LONGEST_NAME: Final = 255
 _LARGEST_NUMBER: Final = 2**31 - 1
 _ON_LOCATIONS: Final = {"add": "add", "remove": "remove", "replace": "update"}
 FORMATS: Final = ("disk_format", "container_format")
-"""What an image's data is; fixed once it has some."""
-_OPEN: Final = ("queued", "importing")
-"""Statuses in which the formats of an image can still be changed."""
-
+"""What an image's data is; fixed from when it is to get some, since it is inspected by that."""
 ATTRIBUTES: Final = frozenset(
     {field.name for field in fields(Image)} - {"hashes", "properties"}
     | {"checksum", "os_hash_algo", "os_hash_value", "locations"}
@@ -115,7 +112,7 @@ def _removed(image: Image, name: str) -> Image:
 def _set(image: Image, name: str, value: Any) -> Image:
     if name == "tags":
         return replace(image, tags=frozenset(value))
-    if name in FORMATS and image.status not in _OPEN:
+    if name in FORMATS and image.status != "queued":
         raise ForbiddenError(f"Attribute {name} can be only replaced for a queued image.")
     return replace(image, **{name: value})
 

@@ -47,7 +47,7 @@ def parse_listing(
         or "accepted",
         hidden=hidden,
         order=_order(query),
-        limit=min(_limit(query.get("limit"), page), longest_page),
+        limit=min(parse_limit(query.get("limit"), page), longest_page),
         marker=query.get("marker"),
     )
 
@@ -66,7 +66,8 @@ def _truth(name: str, value: str) -> bool:
     return _TRUTH[value]
 
 
-def _limit(text: str | None, page: int) -> int:
+def parse_limit(text: str | None, page: int) -> int:
+    """Read how many things are wanted at most; `page` where nothing is said."""
     if text is None:
         return page
     try:

@@ -28,7 +28,7 @@ def shown(call: Call, record: Record) -> dict[str, Any]:
         "file": f"{path}/file",
         "schema": "/v2/schemas/image",
     }
-    if record.content is not None:
+    if record.content is not None and image.has_data:
         body["stores"] = STORE
     return body
 

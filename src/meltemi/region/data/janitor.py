@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from meltemi.catalogue.base import Catalogue
+from meltemi.catalogue.tasks_base import Tasks
 from meltemi.errors import MeltemiError
 from meltemi.region.data.contents import Contents
 
@@ -23,8 +24,9 @@ _log: Final = logging.getLogger(__name__)
 class Janitor:
     """Lets one process's heart beat, and watches those of the others."""
 
-    def __init__(self, catalogue: Catalogue, contents: Contents, holder: str) -> None:
+    def __init__(self, catalogue: Catalogue, tasks: Tasks, contents: Contents, holder: str) -> None:
         self._catalogue = catalogue
+        self._tasks = tasks
         self._contents = contents
         self._holder = holder
         self._seen: dict[str, tuple[int, float]] = {}
@@ -49,6 +51,7 @@ class Janitor:
         if not self._tidied:
             await self._drop_left_over()
             self._tidied = True
+        await self._tasks.expire()
         for content in await self._catalogue.loose():
             await self._contents.let_go(content.id)
             await self._catalogue.forget(content.id)

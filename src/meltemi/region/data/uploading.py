@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Final
 
 from meltemi.errors import (
     ConflictError,
@@ -17,6 +18,8 @@ from meltemi.region.api.editing import FORMATS
 from meltemi.region.data.contents import BATCH
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.service import Service
+
+_STAGED: Final = "uploading"
 
 
 def must_have_formats(image: Image) -> None:
@@ -34,30 +37,53 @@ async def fill(
 
     `length` is what was announced, in bytes. Whatever goes wrong, the image is queued again.
     """
+    return await _receive(service, image.id, data, length, "saving")
+
+
+async def keep_staged(
+    service: Service, image: Image, data: AsyncIterator[bytes], length: int | None
+) -> Record:
+    """Store data for a queued image that is imported later, and inspected only then."""
+    return await _receive(service, image.id, data, length, _STAGED)
+
+
+async def _receive(
+    service: Service, image: str, data: AsyncIterator[bytes], length: int | None, status: str
+) -> Record:
+    """Take data in, with the image in a status that says so, and publish or stage it."""
     holder = service.holder
-    record = await service.catalogue.hold(
-        image.id, expected=("queued",), status="saving", holder=holder
+    holding = asyncio.ensure_future(
+        service.catalogue.hold(image, expected=("queued",), status=status, holder=holder)
     )
     try:
-        content = await _take(service, record.image, data, length)
+        taken, then = (await asyncio.shield(holding)).image, "active"
+        if status == _STAGED:
+            # As staged, data has no format yet, and is not inspected.
+            taken, then = replace(taken, container_format=None), _STAGED
+        content = await take(service, taken, data, length)
         try:
             return await service.catalogue.move(
-                image.id, expected=("saving",), status="active", content=content, holder=holder
+                image, expected=(status,), status=then, content=content, holder=holder
             )
         except (VanishedError, ConflictError) as error:
             await service.contents.let_go(content.id)
             raise GoneError(
-                f"Image {image.id} could not be found after upload. The image may have been "
+                f"Image {image} could not be found after upload. The image may have been "
                 "deleted during the upload, cleaning up the chunks uploaded."
             ) from error
     except BaseException:
-        await asyncio.shield(_give_back(service, image.id))
+        await asyncio.shield(_give_back(service, image, status, holding))
         raise
 
 
-async def _take(
+async def take(
     service: Service, image: Image, data: AsyncIterator[bytes], length: int | None
 ) -> Content:
+    """Store an image's data, inspected as what the image declares, and give what came of it.
+
+    Raise RefusedError where it is not of the length that was announced, QuotaError where it is
+    larger than an image may be, MediaTypeError where it is not what was declared.
+    """
     inspection = Inspection(image.disk_format, image.container_format)
     largest = service.settings.limits.image_size_cap
     size = 0
@@ -87,10 +113,16 @@ async def _batches(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(gathered)
 
 
-async def _give_back(service: Service, image: str) -> None:
+async def _give_back(
+    service: Service, image: str, status: str, holding: asyncio.Future[Record]
+) -> None:
+    """Queue an image again, if it is held: a request may end before it is known whether it is."""
+    await asyncio.wait([holding])
+    if holding.exception():
+        return
     try:
         await service.catalogue.move(
-            image, expected=("saving",), status="queued", holder=service.holder
+            image, expected=(status,), status="queued", holder=service.holder
         )
     except (VanishedError, ConflictError):
         return

@@ -16,5 +16,13 @@ class Identity(Protocol):
         IdentityError where that cannot be found out at the moment.
         """
 
+    async def endpoint(
+        self, context: Context, service: str, region: str, interface: str
+    ) -> str | None:
+        """Give the URL of a service of a type that the sender is offered, None where there is none.
+
+        Raise IdentityError where that cannot be found out at the moment.
+        """
+
     async def close(self) -> None:
         """Let go of connections; nothing is asked afterwards."""

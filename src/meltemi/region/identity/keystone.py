@@ -15,7 +15,8 @@ import aiohttp
 from meltemi.errors import IdentityError, UnauthorizedError
 from meltemi.model.token import is_token
 from meltemi.region.context import Context, request_id
-from meltemi.region.identity.account import Account
+from meltemi.region.identity.account import Access, Account
+from meltemi.region.identity.catalog import find_endpoint
 from meltemi.region.identity.flight import SingleFlight
 from meltemi.region.identity.grant import Grant, parse_grant
 
@@ -90,6 +91,20 @@ class Keystone:
         )
         return replace(context, is_admin=self._is_admin(context))
 
+    async def endpoint(
+        self, context: Context, service: str, region: str, interface: str
+    ) -> str | None:
+        """Look into the catalogue that the user's token has."""
+        access = await self._account.access()
+        asked = f"{access.url}/auth/catalog"
+        status, body = await self._get(asked, {"X-Auth-Token": context.token or ""})
+        try:
+            if status == HTTPStatus.OK:
+                return find_endpoint(body["catalog"], service, region, interface)
+        except (KeyError, TypeError, AttributeError):
+            pass
+        raise IdentityError(f"{asked} answers {status} where it should give a user's catalogue")
+
     async def close(self) -> None:
         """End the connections to Keystone, and what is being asked there."""
         await self._questions.close()
@@ -119,10 +134,10 @@ class Keystone:
 
     async def _ask(self, token: str, *, ended_too: bool) -> Grant:
         access = await self._account.access()
-        status, body = await self._get(access.url, access.token, token, ended_too=ended_too)
+        status, body = await self._judge(access, token, ended_too=ended_too)
         if status == HTTPStatus.UNAUTHORIZED:
             access = await self._account.access(refused=access.token)
-            status, body = await self._get(access.url, access.token, token, ended_too=ended_too)
+            status, body = await self._judge(access, token, ended_too=ended_too)
         try:
             if status == HTTPStatus.NOT_FOUND and body["error"]:
                 raise self._refusal()
@@ -132,14 +147,18 @@ class Keystone:
             pass
         raise IdentityError(f"{access.url} answers {status} where it should judge a token")
 
-    async def _get(self, url: str, own: str, token: str, *, ended_too: bool) -> tuple[int, Any]:
+    async def _judge(self, access: Access, token: str, *, ended_too: bool) -> tuple[int, Any]:
+        query = "?nocatalog" + ("&allow_expired=1" if ended_too else "")
+        headers = {"X-Auth-Token": access.token, "X-Subject-Token": token}
+        return await self._get(f"{access.url}/auth/tokens{query}", headers)
+
+    async def _get(self, url: str, headers: Mapping[str, str]) -> tuple[int, Any]:
         if self._http is None:
             self._http = aiohttp.ClientSession()
-        query = "?nocatalog" + ("&allow_expired=1" if ended_too else "")
         try:
             async with self._http.get(
-                f"{url}/auth/tokens{query}",
-                headers={"X-Auth-Token": own, "X-Subject-Token": token},
+                url,
+                headers=headers,
                 ssl=self._tls,
                 timeout=self._patience,
                 allow_redirects=False,
@@ -148,7 +167,7 @@ class Keystone:
                 return answer.status, await answer.json() if is_json else None
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             what = str(error) or "no answer in time"
-            raise IdentityError(f"cannot ask {url} about a token: {what}") from error
+            raise IdentityError(f"cannot ask {url}: {what}") from error
 
     def _refusal(self) -> UnauthorizedError:
         return UnauthorizedError(

@@ -16,5 +16,10 @@ class Nobody:
         """Give an administrator, whatever the headers say."""
         return Context(is_admin=True, request_id=request_id(headers))
 
+    async def endpoint(
+        self, context: Context, service: str, region: str, interface: str
+    ) -> str | None:
+        """Offer nothing: without Keystone there is no catalogue."""
+
     async def close(self) -> None:
         """Do nothing: nothing is held."""

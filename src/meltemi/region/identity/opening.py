@@ -31,13 +31,14 @@ def open_identity(settings: Settings, policy: Policy) -> Identity:
         Session(plugin, verify=verify, timeout=PATIENCE),
         uri=keystone.www_authenticate_uri or plugin.auth_url,
         is_admin=policy.is_admin,
-        tls=_tls(keystone),
+        tls=tls_of(keystone),
         remember=keystone.token_cache_time.total_seconds(),
         patience=PATIENCE,
     )
 
 
-def _tls(keystone: KeystoneSettings) -> ssl.SSLContext | bool:
+def tls_of(keystone: KeystoneSettings) -> ssl.SSLContext | bool:
+    """Give how the certificates of the cloud's services are judged; False lets any pass."""
     if keystone.insecure:
         return False
     try:

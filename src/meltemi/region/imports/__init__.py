@@ -1,0 +1,1 @@
+"""Data of images that is fetched from elsewhere, or was staged."""

@@ -1,0 +1,138 @@
+"""An import from its beginning to its end, in the background."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from typing import Final
+
+from meltemi.errors import (
+    CatalogueError,
+    ConflictError,
+    CorruptionError,
+    MeltemiError,
+    QuotaError,
+    StoreError,
+    VanishedError,
+)
+from meltemi.model.image import Image
+from meltemi.model.record import Record
+from meltemi.model.task import Task
+from meltemi.region.api.wire import STORE
+from meltemi.region.data.inspection import Inspection
+from meltemi.region.data.uploading import take
+from meltemi.region.imports.source import Source
+from meltemi.region.service import Service
+
+STEP_SECONDS: Final = 5.0
+"""How often an import tells how far it is, and learns whether its image is still there."""
+
+_INTERNAL: Final = "Task failed due to Internal Error"
+"""What users are told of failures that are not theirs."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def begin_import(service: Service, task: Task, expected: str, source: Source | None) -> Task:
+    """Take in a task and begin to import its image, which has to be in a status; give the task.
+
+    The image is held and at work on, or neither, also where the request ends in the middle.
+    """
+
+    async def begin() -> Task:
+        added, record = await service.tasks.begin(
+            task, expected=(expected,), store=STORE, holder=service.holder
+        )
+        service.background.start(_import(service, added, record, source))
+        return added
+
+    return await asyncio.shield(asyncio.create_task(begin()))
+
+
+async def _import(service: Service, task: Task, record: Record, source: Source | None) -> None:
+    """Give an image that a task holds its data: from a source, or what was staged for it.
+
+    It ends with an active image or with a queued one, and a task that tells why. Cancelled, it
+    leaves both as they are, for `Catalogue.bury`.
+    """
+    try:
+        await service.tasks.advance(task.id, holder=service.holder)
+        if source is None:
+            await _adopt(service, task, record)
+        else:
+            await _bring(service, task, record.image, source)
+    except VanishedError:
+        message = "Image has been deleted, aborting import."
+    except (StoreError, CatalogueError) as error:
+        _log.error("image %s: its import failed: %s", record.image.id, error)
+        message = _INTERNAL
+    except MeltemiError as error:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - whatever a defect is, the image is given back
+        _log.exception("image %s: a defect in its import", record.image.id)
+        message = _INTERNAL
+    else:
+        return
+    await _give_up(service, task, message)
+
+
+async def _adopt(service: Service, task: Task, record: Record) -> None:
+    """Let what was staged be the image's data, if it is what it should be; nothing is copied."""
+    image = record.image
+    inspection = Inspection(image.disk_format, image.container_format)
+    async with aclosing(service.contents.read(record.content or "")) as data:
+        async for batch in _watched(service, task, data):
+            inspection.look(batch)
+    virtual_size = inspection.finish()
+    await service.tasks.succeed(task.id, holder=service.holder, virtual_size=virtual_size)
+
+
+async def _bring(service: Service, task: Task, image: Image, source: Source) -> None:
+    async with source as fetched:
+        carried = fetched.carried
+        if carried is not None:
+            formats = (carried.disk_format, carried.container_format)
+            image = replace(image, disk_format=formats[0], container_format=formats[1])
+        largest = service.settings.limits.image_size_cap
+        if (fetched.length or 0) > largest:
+            raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
+        data = _watched(service, task, fetched.data)
+        content = await take(service, image, data, fetched.length)
+    try:
+        if content.hashes.agree(fetched.hashes) is False:
+            raise CorruptionError(f"image {image.id}: what came does not have the hash it should")
+        await service.tasks.succeed(
+            task.id, holder=service.holder, content=content, carried=carried
+        )
+    except MeltemiError:
+        await service.contents.let_go(content.id)
+        raise
+
+
+async def _watched(
+    service: Service, task: Task, data: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """Pass data on, and raise VanishedError or ConflictError where it is not wanted any more."""
+    clock = asyncio.get_running_loop()
+    told, size = clock.time(), 0
+    async for piece in data:
+        size += len(piece)
+        if clock.time() - told >= STEP_SECONDS:
+            message = f"Copied {size // 2**20} MiB"
+            await service.tasks.advance(task.id, holder=service.holder, message=message)
+            told = clock.time()
+        yield piece
+
+
+async def _give_up(service: Service, task: Task, message: str) -> None:
+    """Give the image back, as soon as the catalogue takes it; who lives is not buried."""
+    while True:
+        try:
+            with suppress(ConflictError, VanishedError):
+                await service.tasks.fail(task.id, message, holder=service.holder)
+        except MeltemiError as error:
+            _log.warning("image %s: it is not given back yet: %s", task.image_id, error)
+            await asyncio.sleep(STEP_SECONDS)
+        else:
+            return
