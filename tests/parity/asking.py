@@ -12,8 +12,8 @@ DATA = "application/octet-stream"
 PATCH = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH = "application/openstack-images-v2.0-json-patch"
 
-OPEN, KEYSTONE = "open", "keystone"
-"""The worlds: without authentication, and behind Keystone."""
+OPEN, KEYSTONE, TWINS = "open", "keystone", "twins"
+"""The worlds: without authentication, behind Keystone, and one of two Glances."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from hypothesis import Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -55,7 +55,13 @@ def _examples(strategy: SearchStrategy[Value], start: int, count: int) -> list[V
     found: list[Value] = []
 
     @seed(start)
-    @settings(max_examples=count, database=None, phases=[Phase.generate])
+    @settings(
+        max_examples=count,
+        database=None,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),  # how long it takes, the machine's load says
+    )
     @given(strategy)
     def collect(one: Value) -> None:
         found.append(one)

@@ -29,7 +29,7 @@ class Answer:
             found: Any = json.loads(self.body)
             for step in place.split("/")[1:]:
                 found = found[int(step) if isinstance(found, list) else step]
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return None
         return found
 

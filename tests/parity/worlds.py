@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import Glance, Keystone, Memcached, Postgres, Server, venvs
-from tests.parity.asking import KEYSTONE, OPEN
+from tests.parity.asking import KEYSTONE, OPEN, TWINS
 from tests.parity.peers import Peer
 from tests.parity.region import Region
 
@@ -28,51 +28,54 @@ Besides them there are `nobody`, who has no token, and `forged`, whose token is 
 STORE = "chunks"
 """The name that the store has in every service."""
 
-_GLANCES = ("reference", "twin")
-
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Services by name, and the URL of the Keystone in front of them, if there is one."""
+    """The two services, first a Glance, and the URL of the Keystone in front, if there is one."""
 
-    peers: Mapping[str, Peer]
+    peers: tuple[Peer, Peer]
     keystone: str = ""
 
 
 @contextmanager
 def open_world(folder: Path, postgres: Postgres) -> Iterator[World]:
-    """Run two Glances and a region without authentication."""
+    """Run a Glance and a region without authentication."""
     with ExitStack() as stack:
-        services: list[Server] = [_glance(folder / name, postgres) for name in _GLANCES]
-        region = Region(folder / "region")
-        services.append(region)
-        _start(stack, services)
+        glance, region = _glance(folder / "glance", postgres), Region(folder / "region")
+        _start(stack, [glance, region])
         region.wait_ready().load_definitions(_definitions())
-        yield World({one.name: Peer(one.wait_ready().url) for one in services})
+        yield World((Peer(glance.wait_ready().url), Peer(region.url)))
+
+
+@contextmanager
+def twins_world(folder: Path, postgres: Postgres) -> Iterator[World]:
+    """Run two Glances without authentication."""
+    with ExitStack() as stack:
+        one, other = (_glance(folder / name, postgres) for name in ("one", "other"))
+        _start(stack, [one, other])
+        yield World((Peer(one.wait_ready().url), Peer(other.wait_ready().url)))
 
 
 @contextmanager
 def keystone_world(folder: Path, postgres: Postgres) -> Iterator[World]:
-    """Run two Glances and a region behind a Keystone in which everybody has an account."""
+    """Run a Glance and a region behind a Keystone in which everybody has an account."""
     with ExitStack() as stack:
         memcached = stack.enter_context(Memcached(folder / "memcached"))
         keystone = Keystone(folder / "keystone", postgres=postgres, memcached=memcached)
         stack.callback(keystone.stop)
         keystone.start(wait=False)
-        services: list[Server] = [
-            _glance(folder / name, postgres, keystone=keystone, region=name) for name in _GLANCES
-        ]
-        _start(stack, services)
+        glance = _glance(folder / "glance", postgres, keystone=keystone, region="RegionOne")
+        _start(stack, [glance])
         keystone.wait_ready()
         region = Region(folder / "region", {"keystone": _validating(keystone)})
         _start(stack, [region])
         region.wait_ready().load_definitions(_definitions())
         tokens, known = _accounts(keystone)
-        peers = {one.name: Peer(one.wait_ready().url, tokens, known) for one in (*services, region)}
-        yield World(peers, keystone.url)
+        first = Peer(glance.wait_ready().url, tokens, known)
+        yield World((first, Peer(region.url, tokens, known)), keystone.url)
 
 
-WORLDS = {OPEN: open_world, KEYSTONE: keystone_world}
+WORLDS = {OPEN: open_world, KEYSTONE: keystone_world, TWINS: twins_world}
 
 
 def _start(stack: ExitStack, services: Iterable[Server]) -> None:
