@@ -12,6 +12,7 @@ from lab.keystone import Keystone
 from lab.memcached import Memcached
 from lab.postgres import Postgres
 from lab.process import Server, free_port
+from lab.rabbitmq import RabbitMQ
 from lab.radosgw import Radosgw
 from lab.region import Region
 from lab.tls import Authority, Certificate
@@ -27,6 +28,7 @@ __all__ = [
     "LabError",
     "Memcached",
     "Postgres",
+    "RabbitMQ",
     "Radosgw",
     "Region",
     "Server",

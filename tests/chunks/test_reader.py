@@ -44,3 +44,16 @@ def test_an_entry_that_is_longer_than_its_chunk_is_damage(entry: Entry) -> None:
     """Else less data would come than there is, and nobody would say so."""
     with pytest.raises(DamageError, match="image x: an entry is longer than its chunk"):
         list(opened(entry).read())
+
+
+def test_batches_are_as_large_as_is_asked_for_each() -> None:
+    """They hold what `read` gives; zeros take no memory and do not count."""
+    reader = opened(*[Entry(10 * KIB, chunk_id(CHUNK)), Entry(64 * KIB, None)] * 6)
+    most = iter([9 * KIB, 20 * KIB, 1, 100 * KIB, 0, 0])
+    batches = list(reader.batches(KIB, reader.size, lambda: next(most)))
+    data = [b"".join(batch) for batch in batches]
+    assert b"".join(data) == b"".join(reader.read(KIB))
+    assert [len(one) - one.count(0) for one in data] == [
+        sum(map(bool, CHUNK[KIB:])),
+        *(n * sum(map(bool, CHUNK)) for n in (2, 1, 2)),
+    ]

@@ -140,16 +140,16 @@ def test_another_hash_than_the_own(
             assert place.show(image)["status"] == "queued"
 
 
-def test_tasks_are_for_administrators(place: Service, cloud: Cloud) -> None:
+def test_tasks_are_for_administrators(place: Place, cloud: Cloud) -> None:
     image = place.put("image", None)
     for method, path in (("GET", "/v2/tasks"), ("POST", "/v2/tasks"), ("GET", "/v2/tasks/x")):
         with pytest.raises(RefusedError, match=r"403(?s:.*)tasks_api_access"):
             place.call(method, path, {})
     with pytest.raises(RefusedError, match="403"):
         place.call("GET", "/v2/info/stores/detail")
-    admin = place.seen_by(
-        cloud.keystone.token(cloud.keystone.admin, cloud.keystone.password, "admin")
-    )
+    keystone = cloud.keystone
+    token = keystone.token(keystone.admin, keystone.password, "admin")
+    admin = Place(place.url, token=token)
     assert len(admin.call("GET", "/v2/info/stores/detail")["stores"]) == 1
     task = download(place, image, image)
     assert admin.call("GET", f"/v2/tasks/{task['id']}")["user_id"] == task["user_id"]

@@ -37,6 +37,9 @@ class Named:
         del context, service, region, interface
         return None
 
+    async def check(self) -> None:
+        """Ask nothing."""
+
     async def close(self) -> None:
         """Hold nothing."""
 

@@ -11,6 +11,8 @@ from meltemi.errors import ConfigurationError
 from meltemi.region.settings import (
     KeystoneSettings,
     Limits,
+    MetricsSettings,
+    NotificationSettings,
     Settings,
     TlsSettings,
     WebDownload,
@@ -50,6 +52,8 @@ disk_formats: [raw, qcow2]
 container_formats: bare
 import_methods: []
 web_download: {allowed_schemes: https, disallowed_hosts: [a.example], allowed_ports: [443, 8443]}
+metrics: {port: 9100}
+notifications: {transport_url: "rabbit://guest:secret@bus/"}
 """
 
 
@@ -66,6 +70,7 @@ def test_without_a_file_it_starts_with_nothing() -> None:
     assert settings.database_url == "sqlite:///meltemi-region/catalogue.sqlite"
     assert settings.store_address == "meltemi-region/store"
     assert (settings.keystone, settings.tls, settings.policy_file) == (None, None, None)
+    assert (settings.metrics, settings.notifications) == (None, None)
     assert settings.rules == {"context_is_admin": "@"}
     assert settings.limits.image_size_cap == 2**40
     assert (settings.page, settings.longest_page) == (25, 1000)
@@ -96,6 +101,9 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.limits.image_size_cap == 10 * 2**30
     assert (settings.disk_formats, settings.container_formats) == (("raw", "qcow2"), ("bare",))
     assert settings.import_methods == ()
+    assert settings.notifications
+    assert settings.notifications.transport_url == "rabbit://guest:secret@bus/"
+    assert settings.metrics == MetricsSettings(host="127.0.0.1", port=9100)
     assert settings.web_download.allowed_schemes == ("https",)
     assert settings.web_download.allowed_ports == (443, 8443)
 
@@ -153,6 +161,8 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
             "29: import_methods: has to be 'glance-direct', 'web-downl",
         ),
         ("8443", "84430", "30: web_download.allowed_ports[1]: has to be at most 65535"),
+        ("{port: 9100}", "{port: 0}", "31: metrics.port: has to be at least 1"),
+        ("{port: 9100}", "{}", "31: metrics.port: missing"),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )
@@ -175,7 +185,18 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     assert load_settings(write(tmp_path, example), {}).keystone
 
 
-@pytest.mark.parametrize("entry", [Settings, TlsSettings, KeystoneSettings, Limits, WebDownload])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Settings,
+        TlsSettings,
+        MetricsSettings,
+        NotificationSettings,
+        KeystoneSettings,
+        Limits,
+        WebDownload,
+    ],
+)
 def test_the_documentation_names_every_key(entry: type[Entry]) -> None:
     tables = "".join(line for line in PAGE.read_text().splitlines() if line.startswith("|"))
     assert [name for name in entry.model_fields if f"`{name}`" not in tables] == []

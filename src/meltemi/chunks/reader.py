@@ -1,7 +1,7 @@
 """Reading data out of a store: by range, in order, ahead of who reads, every chunk verified."""
 
 from collections import OrderedDict, deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -67,42 +67,52 @@ class Reader:
         Raise DamageError before the first piece that cannot be had as it was stored.
         """
         end = self.size if length is None else min(self.size, offset + length)
-        windows = self._windows(offset, end)
+        windows = self._windows(offset, end, lambda: WINDOW)
         ahead: deque[tuple[list[Entry], Future[dict[BlobId, Buffer]]]] = deque()
         # Not the pool that reads: who waits for reads must not keep them from starting.
         with ThreadPoolExecutor(_AHEAD, thread_name_prefix="ahead") as pool:
             try:
                 while True:
                     while len(ahead) < _AHEAD and (window := next(windows, None)) is not None:
-                        chunks = [entry.chunk for entry in window if entry.chunk is not None]
-                        ahead.append((window, pool.submit(self._fetcher.fetch_all, chunks)))
+                        ahead.append((window, pool.submit(self._fetch, window)))
                     if not ahead:
                         return
                     window, fetched = ahead.popleft()
-                    yield from self._pieces(window, fetched)
+                    yield from self._pieces(window, fetched.result())
             finally:
                 for _, fetched in ahead:
                     fetched.cancel()
 
-    def _windows(self, offset: int, end: int) -> Iterator[list[Entry]]:
+    def batches(self, offset: int, length: int, most: Callable[[], int]) -> Generator[list[Buffer]]:
+        """Give a range of the data in batches of about `most` bytes, asked anew for each.
+
+        A batch is fetched when it is asked for, by who asks: no memory and no thread is taken
+        between. Raise DamageError before the first batch that cannot be had as it was stored.
+        """
+        for window in self._windows(offset, min(self.size, offset + length), most):
+            yield list(self._pieces(window, self._fetch(window)))
+
+    def _fetch(self, window: list[Entry]) -> dict[BlobId, Buffer]:
+        with self._telling():
+            return self._fetcher.fetch_all(
+                entry.chunk for entry in window if entry.chunk is not None
+            )
+
+    def _windows(self, offset: int, end: int, most: Callable[[], int]) -> Iterator[list[Entry]]:
         """Gather entries whose chunks are fetched together."""
         window: list[Entry] = []
-        size, full = 0, FIRST_WINDOW
+        size, full = 0, min(FIRST_WINDOW, most())
         with self._telling():
             for entry in entries_from(self._root, self._segments.fetch, offset, end):
                 window.append(entry)
                 size += 0 if entry.chunk is None else entry.length
                 if size >= full or len(window) >= _MOST_ENTRIES:
                     yield window
-                    window, size, full = [], 0, WINDOW
+                    window, size, full = [], 0, most()
         if window:
             yield window
 
-    def _pieces(
-        self, window: list[Entry], fetched: Future[dict[BlobId, Buffer]]
-    ) -> Iterator[Buffer]:
-        with self._telling():
-            chunks = fetched.result()
+    def _pieces(self, window: list[Entry], chunks: dict[BlobId, Buffer]) -> Iterator[Buffer]:
         for length, chunk, offset in window:
             if chunk is None:
                 for begin in range(0, length, len(_ZEROS)):

@@ -70,6 +70,10 @@ class Store:
             raise
         return cls(backend, index)
 
+    def check(self) -> None:
+        """Raise what using it would raise, where its backend or its index is away."""
+        _must_be_of(self.database, _identity(self.backend), self.backend)
+
     @property
     def is_indexed(self) -> bool:
         """Say whether its index was made with it, or rebuilt; a new one would know nothing."""

@@ -16,22 +16,19 @@ from meltemi.cli.options import FilePath, option, whole
 @option("--data", type=FilePath(), help="The folder for everything.  [default: ./meltemi-region]")
 @option("--workers", type=whole(1, 256), help="Processes that answer.  [default: 1]")
 @option("-d", "--debug", is_flag=True, help="Log everything, and show tracebacks.")
-@option("-v", "--verbose", is_flag=True, help="Log what is done.")
+@option("-v", "--verbose", is_flag=True, help="Log every request on a terminal, too.")
 def command(config: Path | None, **options: Any) -> int:
     """Serve images as a region's own Image service (Image API v2).
 
     Without any configuration it listens on loopback, lets everybody do everything, and keeps all in
     one folder. Keystone, PostgreSQL, object stores and TLS are set in the file.
     """
+    from meltemi.region.logs import log_to_stderr  # noqa: PLC0415 - beside the others
     from meltemi.region.server import listen, serve  # noqa: PLC0415 - slow to import
     from meltemi.region.settings import load_settings  # noqa: PLC0415 - the same
     from meltemi.region.wiring import prepare  # noqa: PLC0415 - the same
 
-    level = logging.DEBUG if options["debug"] else logging.INFO
-    logging.basicConfig(
-        level=level if options["debug"] or options["verbose"] else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    plain = log_to_stderr(verbose=options["verbose"], debug=options["debug"])
     names = ("host", "port", "data", "workers")
     settings = load_settings(config, {name: options[name] for name in names})
     prepare(settings)
@@ -40,7 +37,11 @@ def command(config: Path | None, **options: Any) -> int:
     scheme = "https" if settings.tls else "http"
 
     def ready() -> None:
-        click.echo(f"meltemi: serving images at {scheme}://{settings.host}:{port}", err=True)
+        line = f"serving images at {scheme}://{settings.host}:{port}"
+        if plain:
+            click.echo(f"meltemi: {line}", err=True)
+        else:
+            logging.getLogger("meltemi").info(line)
 
     serve(settings, listener, ready)
     return 0

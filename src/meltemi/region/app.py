@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from meltemi.errors import MeltemiError, RefusedError
-from meltemi.region.answers import of_error, refusal
+from meltemi.region.answers import document, of_error, refusal
 from meltemi.region.api import (
     actions,
     data,
@@ -25,6 +25,14 @@ from meltemi.region.api import (
 from meltemi.region.api.bodies import Answer, bodiless
 from meltemi.region.api.versions import MINOR_VERSIONS, versions
 from meltemi.region.inflight import InFlight
+from meltemi.region.observing import (
+    PROBES,
+    cut_short,
+    note_answer,
+    note_route,
+    note_sender,
+    observing,
+)
 from meltemi.region.service import Call, Service
 
 _log: Final = logging.getLogger(__name__)
@@ -90,18 +98,27 @@ def application(service: Service, in_flight: InFlight) -> web.Application:
         try:
             return await _answered(service, request, handler)
         except MeltemiError as error:
+            cut_short(request)
             return of_error(request, error)
         except ConnectionError:
             raise
         except Exception:  # noqa: BLE001 - whatever a defect is, it is answered and logged
             _log.exception("%s %s: a defect", request.method, request.path)
+            cut_short(request)
             return refusal(request, 500)
 
-    app = web.Application(middlewares=[counting, answering], client_max_size=LARGEST_BODY)
+    async def ready(_: web.Request) -> web.Response:
+        away = await service.readiness.look()
+        states = {part: "away" if is_away else "ok" for part, is_away in away.items()}
+        return document(states, 503 if any(away.values()) else 200)
+
+    around = [counting, observing(service.meter), answering]
+    app = web.Application(middlewares=around, client_max_size=LARGEST_BODY)
     app.on_response_prepare.append(_identified)
     for method, path, handler in ROUTES:
         app.router.add_route(method, path, _handling(handler))
     app.router.add_get("/healthcheck", _healthy)
+    app.router.add_get("/readyz", ready)
     return app
 
 
@@ -110,7 +127,7 @@ async def _answered(
 ) -> web.StreamResponse:
     """Answer what is of this API's version; tell all else which versions there are."""
     path = "/" + request.path.lstrip("/")
-    if path == "/healthcheck":
+    if path in PROBES:
         return await handler(request)
     first, _, rest = path[1:].partition("/")
     if first == "versions":
@@ -120,12 +137,14 @@ async def _answered(
     service.policy.refresh()
     context = await service.identity.authenticate(request.headers)
     request[REQUEST_ID] = context.request_id
+    note_sender(context)
     _must_be_text(request.raw_path)
     found = request.match_info
     # A slash parts what it stands between, also where it is encoded.
     if path != request.path or first != "v2" or "%2F" in request.rel_url.raw_path.upper():
         elsewhere = request.rel_url.with_path(f"/v2/{rest}" if rest else "/v2")
         found = await request.app.router.resolve(request.clone(rel_url=elsewhere))
+        note_route(request, found)
     request[CALL] = Call(service, context, request, found)
     try:
         return await found.handler(request)
@@ -159,5 +178,6 @@ async def _healthy(_: web.Request) -> web.Response:
 
 async def _identified(request: web.Request, response: web.StreamResponse) -> None:
     """Give every answer the request's id."""
+    note_answer(request, response)
     if identifier := request.get(REQUEST_ID):
         response.headers["x-openstack-request-id"] = identifier

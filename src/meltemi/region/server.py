@@ -13,14 +13,16 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Final
 
 from aiohttp import web
 
 from meltemi.errors import UsageError
 from meltemi.region.app import application
+from meltemi.region.exposing import Exposition
 from meltemi.region.inflight import InFlight
+from meltemi.region.metering import count_into, without
 from meltemi.region.settings import Settings
 from meltemi.region.wiring import close_service, open_service
 
@@ -43,19 +45,37 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Answer requests until SIGTERM or SIGINT; `ready` is called once the first can come."""
+    exposition = _expose(settings)
     if settings.workers == 1:
-        asyncio.run(_work(settings, listener, ready))
+        asyncio.run(_work(settings, listener, exposition, ready))
     else:
-        _Supervisor(settings, listener).run(ready)
+        _Supervisor(settings, listener, exposition).run(ready)
 
 
-async def _work(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+def _expose(settings: Settings) -> Exposition | None:
+    if (metrics := settings.metrics) is None:
+        return None
+    listener = listen(metrics.host, metrics.port)
+    folder = settings.data / f"metrics-{metrics.host}-{metrics.port}"
+    count_into(folder)  # nobody else counts there: nobody else can listen there
+    return Exposition(listener, folder)
+
+
+async def _work(
+    settings: Settings,
+    listener: socket.socket,
+    exposition: Exposition | None,
+    ready: Callable[[], None],
+) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     service = await open_service(settings)
-    tidying = asyncio.create_task(service.janitor.run())
+    tidying = [
+        asyncio.create_task(service.janitor.run()),
+        asyncio.create_task(service.hot.run()),
+    ]
     try:
         in_flight = InFlight()
         runner = web.AppRunner(
@@ -69,20 +89,22 @@ async def _work(settings: Settings, listener: socket.socket, ready: Callable[[],
         await runner.setup()
         site = web.SockSite(runner, listener, ssl_context=_tls(settings))
         await site.start()
-        ready()
-        await stop.wait()
-        await site.stop()
-        # Not left to aiohttp, which takes in no more of an upload once it is told to stop.
-        landed = await asyncio.gather(
-            in_flight.landed(settings.graceful_seconds),
-            service.background.landed(settings.graceful_seconds),
-        )
-        if not all(landed):
-            _log.warning("stopping in the middle of work: the time for it is over")
+        async with exposition.served() if exposition else nullcontext():
+            ready()
+            await stop.wait()
+            await site.stop()
+            # Not left to aiohttp, which takes in no more of an upload once it is told to stop.
+            landed = await asyncio.gather(
+                in_flight.landed(settings.graceful_seconds),
+                service.background.landed(settings.graceful_seconds),
+            )
+            if not all(landed):
+                _log.warning("stopping in the middle of work: the time for it is over")
         await runner.cleanup()
     finally:
-        tidying.cancel()
-        await asyncio.gather(tidying, return_exceptions=True)
+        for task in tidying:
+            task.cancel()
+        await asyncio.gather(*tidying, return_exceptions=True)
         await close_service(service)
 
 
@@ -102,9 +124,12 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 class _Supervisor:
     """Keeps a number of workers alive."""
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(
+        self, settings: Settings, listener: socket.socket, exposition: Exposition | None
+    ) -> None:
         self._settings = settings
         self._listener = listener
+        self._exposition = exposition
         self._workers: set[int] = set()
         self._stopping = False
 
@@ -119,6 +144,8 @@ class _Supervisor:
         while self._workers:
             worker, status = os.wait()
             self._workers.discard(worker)
+            if self._exposition:
+                without(worker, self._exposition.folder)
             if not self._stopping:
                 code = os.waitstatus_to_exitcode(status)
                 _log.error("worker %d ended with %d; another takes its place", worker, code)
@@ -135,7 +162,7 @@ class _Supervisor:
         try:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            asyncio.run(_work(self._settings, self._listener, lambda: None))
+            asyncio.run(_work(self._settings, self._listener, self._exposition, lambda: None))
             code = 0
         except Exception:  # noqa: BLE001 - the child must not go on as a second parent
             _log.exception("a worker cannot go on")
@@ -145,6 +172,8 @@ class _Supervisor:
     def _stop(self, *_: object) -> None:
         self._stopping = True
         self._listener.close()
+        if self._exposition:
+            self._exposition.listener.close()
         for worker in self._workers:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGTERM)

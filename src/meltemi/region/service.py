@@ -18,12 +18,16 @@ from meltemi.region.api.schemas import Checker
 from meltemi.region.background import Background
 from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.hot import HotImages
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
 from meltemi.region.imports.elsewhere import Elsewhere
 from meltemi.region.imports.web import Web
+from meltemi.region.metering import Meter
+from meltemi.region.notifying import Notifier
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections
+from meltemi.region.readiness import Readiness
 from meltemi.region.settings import Settings
 from meltemi.region.targets import of_image
 
@@ -38,6 +42,7 @@ class Service:
     settings: Settings
     catalogue: Catalogue
     contents: Contents
+    hot: HotImages
     janitor: Janitor
     identity: Identity
     policy: Policy
@@ -48,6 +53,9 @@ class Service:
     web: Web
     elsewhere: Elsewhere
     background: Background
+    readiness: Readiness
+    meter: Meter
+    notifier: Notifier
     holder: str
     """The name under which this process is at work on images."""
 

@@ -39,6 +39,19 @@ class TlsSettings(Entry):
     key: File
 
 
+class MetricsSettings(Entry):
+    """Where Prometheus reads what is counted: whoever reaches it may."""
+
+    host: Text = "127.0.0.1"
+    port: _Port
+
+
+class NotificationSettings(Entry):
+    """The message bus that is told what happens to images, as oslo.messaging writes it."""
+
+    transport_url: Annotated[Text, Field(repr=False)]
+
+
 class KeystoneSettings(Entry):
     """The region's own account at Keystone, by which it judges tokens.
 
@@ -94,7 +107,10 @@ class Settings(Entry):
     database: Text | None = None
     store: Text | None = None
     index: Text | None = None
+    hot_images: Annotated[Size, Field(ge=0)] = 10 * 2**30
     keystone: KeystoneSettings | None = None
+    metrics: MetricsSettings | None = None
+    notifications: NotificationSettings | None = None
     policy_file: File | None = None
     property_protection_file: File | None = None
     property_protection_rule_format: Literal["roles", "policies"] = "roles"
@@ -132,6 +148,11 @@ class Settings(Entry):
     def store_address(self) -> str:
         """The chunk store's folder or bucket."""
         return self.store or str(self.data / "store")
+
+    @property
+    def hot_folder(self) -> Path:
+        """Where copies of hot images are kept."""
+        return self.data / "hot"
 
     @property
     def rules(self) -> Mapping[str, str]:

@@ -1,8 +1,10 @@
 """From settings to a service: what each part of it is made of."""
 
 import asyncio
+from collections.abc import Mapping
 from uuid import uuid4
 
+from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.sql import open_catalogue
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
@@ -10,12 +12,18 @@ from meltemi.errors import ConflictError
 from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.background import Background
 from meltemi.region.data.contents import Contents
+from meltemi.region.data.hot import HotImages
+from meltemi.region.data.hot_files import HotFiles
 from meltemi.region.data.janitor import Janitor
+from meltemi.region.identity.base import Identity
 from meltemi.region.identity.opening import open_identity, tls_of
 from meltemi.region.imports.elsewhere import Elsewhere
 from meltemi.region.imports.web import Web
+from meltemi.region.metering import Meter
+from meltemi.region.notifying import Silence, check_bus, open_notifier
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections, load_protections
+from meltemi.region.readiness import Check, Readiness
 from meltemi.region.service import Service
 from meltemi.region.settings import Settings
 
@@ -26,8 +34,11 @@ async def open_service(settings: Settings) -> Service:
     catalogue = await open_catalogue(settings.database_url)
     store = await asyncio.to_thread(_open_store, settings)
     holder = uuid4().hex
-    contents = Contents(store, settings.hashing_algorithm, holder)
-    janitor = Janitor(catalogue, catalogue.tasks, contents, holder)
+    copies = HotFiles(settings.hot_folder, settings.hot_images)
+    contents = Contents(store, settings.hashing_algorithm, holder, copies)
+    meter = Meter()
+    told = settings.notifications
+    janitor = Janitor(catalogue, catalogue.tasks, contents, holder, meter)
     await janitor.work()
     identity = open_identity(settings, policy)
     tls = tls_of(settings.keystone) if settings.keystone else True
@@ -35,6 +46,7 @@ async def open_service(settings: Settings) -> Service:
         settings,
         catalogue,
         contents,
+        HotImages(copies, contents),
         janitor,
         identity,
         policy,
@@ -45,6 +57,9 @@ async def open_service(settings: Settings) -> Service:
         Web(settings.web_download),
         Elsewhere(identity, settings.hashing_algorithm, tls),
         Background(),
+        Readiness(_parts(settings, catalogue, contents, identity)),
+        meter,
+        open_notifier(told.transport_url) if told else Silence(),
         holder,
     )
 
@@ -52,10 +67,25 @@ async def open_service(settings: Settings) -> Service:
 async def close_service(service: Service) -> None:
     """Let go of everything; what is not finished is given back."""
     await service.background.close()
+    await asyncio.to_thread(service.notifier.close)
+    await service.readiness.close()
     await service.catalogue.bury(service.holder)
     await service.identity.close()
+    await service.hot.close()
     await service.contents.close()
     await service.catalogue.close()
+
+
+def _parts(
+    settings: Settings, catalogue: Catalogue, contents: Contents, identity: Identity
+) -> Mapping[str, Check]:
+    async def database() -> None:
+        await catalogue.known(["-"])  # whatever it says: it has to be asked
+
+    parts: dict[str, Check] = {"database": database, "store": contents.check}
+    if settings.keystone:
+        parts["keystone"] = identity.check
+    return parts
 
 
 def _protections(settings: Settings, policy: Policy) -> Protections | None:
@@ -68,9 +98,12 @@ def _protections(settings: Settings, policy: Policy) -> Protections | None:
 
 
 def prepare(settings: Settings) -> None:
-    """Make what is not there yet: the store, and what is kept in SQLite."""
+    """Check what could not work, and make what is not there yet: folders, the store."""
+    if settings.notifications:
+        check_bus(settings.notifications.transport_url)
+    settings.data.mkdir(parents=True, exist_ok=True)
     if settings.store is None:
-        (settings.data / "store").mkdir(parents=True, exist_ok=True)
+        (settings.data / "store").mkdir(exist_ok=True)
     try:
         _open_store(settings, create=True).close()
     except ConflictError:

@@ -13,6 +13,7 @@ from meltemi.region.answers import document
 from meltemi.region.api.data import downloadable
 from meltemi.region.api.editing import FORMATS, drafted
 from meltemi.region.api.images import now_in_utc
+from meltemi.region.api.news import tell
 from meltemi.region.api.patch import RESERVED_PREFIX
 from meltemi.region.api.wire import shown
 from meltemi.region.service import Call
@@ -41,6 +42,7 @@ async def clone(call: Call) -> web.Response:
     image = drafted(wanted.get("id") or str(uuid4()), wanted, call.context.project, now_in_utc())
     call.service.policy.demand_new_image(call.context, wanted)
     made = await call.catalogue.clone(record.image.id, Record(replace(image, status="active")))
+    tell(call.service, "image.create", made)
     return document(shown(call, made), status=201, headers={"Location": call.location(made.image)})
 
 
@@ -59,5 +61,6 @@ async def _switch(call: Call, rule: str, before: str, after: str) -> web.Respons
     record = await call.image(rule)
     if record.image.status not in (before, after):
         raise ForbiddenError(f"Not allowed to {rule} image in status '{record.image.status}'")
-    await call.catalogue.move(record.image.id, expected=(before, after), status=after)
+    record = await call.catalogue.move(record.image.id, expected=(before, after), status=after)
+    tell(call.service, "image.update", record)
     return web.Response(status=204)

@@ -1,6 +1,9 @@
 """An image's data: uploaded, downloaded, whole or in part."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing, nullcontext
+from typing import IO
 
 from aiohttp import web
 
@@ -13,13 +16,14 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.model.record import Record
+from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
+from meltemi.region.observing import note_file
 from meltemi.region.service import Call
 
 BINARY = "application/octet-stream"
-_PIECE = 2**20
 
 
 async def upload(call: Call) -> web.Response:
@@ -32,7 +36,8 @@ async def upload(call: Call) -> web.Response:
         raise ConflictError(
             f"Image status transition from {record.image.status} to saving is not allowed"
         )
-    await fill(call.service, record.image, body_of(call.request), length)
+    with call.service.meter.uploads.track_inprogress():
+        await fill(call.service, record.image, body_of(call.request), length)
     return web.Response(status=204)
 
 
@@ -48,14 +53,18 @@ async def stage(call: Call) -> web.Response:
             f"Image status transition from {image.status} to uploading is not allowed"
         )
     try:
-        await keep_staged(call.service, image, body_of(call.request), length)
+        with call.service.meter.uploads.track_inprogress():
+            await keep_staged(call.service, image, body_of(call.request), length)
     except GoneError as error:
         raise VanishedError(f"No image found with ID {image.id}") from error
     return web.Response(status=204)
 
 
 async def download(call: Call) -> web.StreamResponse:
-    """Send an image's data, every piece of it verified."""
+    """Send an image's data: by the kernel from the copy of a hot image, else from chunks.
+
+    Every piece from chunks is verified on its way.
+    """
     record = await downloadable(call)
     image = record.image
     if record.content is None or image.size is None or not image.has_data:
@@ -70,16 +79,41 @@ async def download(call: Call) -> web.StreamResponse:
         response.etag = image.hashes.checksum
     if asked:
         response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{image.size}"
-    await response.prepare(call.request)
-    pieces = call.service.contents.read(record.content, first, end - first)
-    try:
-        async for piece in pieces:
-            for begin in range(0, len(piece), _PIECE):
-                await response.write(piece[begin : begin + _PIECE])
-    finally:
-        await pieces.aclose()
+    copy = call.service.hot.open(record.content, image.size)
+    with copy or nullcontext():
+        await response.prepare(call.request)
+        if copy:
+            await _send_file(call.request, copy, first, end - first)
+            tell_sent(call, image, end - first)
+        else:
+            await _send_chunks(call, response, record, first, end)
     await response.write_eof()
     return response
+
+
+async def _send_file(request: web.Request, file: IO[bytes], offset: int, count: int) -> None:
+    if (transport := request.transport) is None:
+        raise ConnectionResetError("the client is gone")
+    if count:  # to sendfile, 0 means everything
+        await asyncio.get_running_loop().sendfile(transport, file, offset, count)
+        note_file(request, count)
+
+
+async def _send_chunks(
+    call: Call, response: web.StreamResponse, record: Record, first: int, end: int
+) -> None:
+    content, left = record.content or "", end - first
+    whole = left == record.image.size
+    try:
+        async with aclosing(call.service.contents.read(content, first, left)) as pieces:
+            async for piece in pieces:
+                left -= len(piece)
+                if whole and not left:  # before the client has all: then it may go, and this ends
+                    call.service.hot.was_read(content)
+                await response.write(piece)
+    finally:
+        if not left:  # whoever has got all of it may be gone by now
+            tell_sent(call, record.image, end - first)
 
 
 async def downloadable(call: Call) -> Record:

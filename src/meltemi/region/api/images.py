@@ -20,6 +20,7 @@ from meltemi.model.listing import Viewer
 from meltemi.model.record import Record
 from meltemi.region.answers import document
 from meltemi.region.api.editing import drafted, edited, must_be_within
+from meltemi.region.api.news import tell, tell_deleted
 from meltemi.region.api.patch import MEDIA_TYPES, Change, parse_changes
 from meltemi.region.api.query import parse_listing
 from meltemi.region.api.wire import STORE, shown
@@ -47,6 +48,7 @@ async def create(call: Call) -> web.Response:
         record = await call.catalogue.add(Record(image))
     except ConflictError as error:
         raise ConflictError(f"Image ID {identifier} already exists!") from error
+    tell(call.service, "image.create", record)
     headers = {"Location": call.location(image), "OpenStack-image-store-ids": STORE}
     if call.settings.import_methods:
         headers["OpenStack-image-import-methods"] = ",".join(call.settings.import_methods)
@@ -105,6 +107,8 @@ async def update(call: Call) -> web.Response:
         )
     changes = parse_changes(await call.json(), media_type, call.service.image_checker)
     record = await call.change(lambda image: _changed(call, image, changes))
+    if changes:
+        tell(call.service, "image.update", record)
     return document(shown(call, record))
 
 
@@ -116,6 +120,7 @@ async def delete(call: Call) -> web.Response:
     if record.image.protected:
         raise ForbiddenError(f"Image {record.image.id} is protected and cannot be deleted.")
     content = await call.catalogue.remove(record.image.id)
+    tell_deleted(call, record)
     if content is not None:
         await call.service.contents.let_go(content.id)
     return web.Response(status=204)

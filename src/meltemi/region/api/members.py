@@ -13,6 +13,7 @@ from meltemi.errors import (
 )
 from meltemi.model.image import MEMBER_STATUSES, Image, Member
 from meltemi.region.answers import document
+from meltemi.region.api.news import tell_member
 from meltemi.region.api.wire import to_the_second
 from meltemi.region.service import Call
 
@@ -62,6 +63,7 @@ async def offer(call: Call) -> web.Response:
         made = await call.catalogue.offer(image.id, Member(project))
     except ConflictError as error:
         raise ConflictError(f"Member {project} is duplicated for image {image.id}") from error
+    tell_member(call, "image.member.create", image, made)
     return document(_shown(image, made))
 
 
@@ -74,6 +76,7 @@ async def answer(call: Call) -> web.Response:
     if status not in MEMBER_STATUSES:
         raise RefusedError('Incorrect request: Status must be "pending", "accepted" or "rejected".')
     changed = await call.catalogue.answer(image.id, Member(member.id, status))
+    tell_member(call, "image.member.update", image, changed)
     return document(_shown(image, changed))
 
 
@@ -83,6 +86,7 @@ async def withdraw(call: Call) -> web.Response:
     member = await _member(call, image)
     call.demand("delete_member", image)
     await call.catalogue.withdraw(image.id, member.id)
+    tell_member(call, "image.member.delete", image, member)
     return web.Response(status=204)
 
 

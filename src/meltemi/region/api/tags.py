@@ -7,6 +7,7 @@ from aiohttp import web
 from meltemi.errors import VanishedError
 from meltemi.model.image import Image
 from meltemi.region.api.editing import must_be_within
+from meltemi.region.api.news import tell
 from meltemi.region.service import Call
 
 
@@ -24,7 +25,8 @@ async def add(call: Call) -> web.Response:
         )
         return tagged
 
-    await call.change(edit, missing=f"Image {call.image_id} not found.")
+    record = await call.change(edit, missing=f"Image {call.image_id} not found.")
+    tell(call.service, "image.update", record)
     return web.Response(status=204)
 
 
@@ -38,5 +40,6 @@ async def remove(call: Call) -> web.Response:
             raise VanishedError("")
         return replace(image, tags=image.tags - {tag})
 
-    await call.change(edit, missing=f"Image {call.image_id} not found.")
+    record = await call.change(edit, missing=f"Image {call.image_id} not found.")
+    tell(call.service, "image.update", record)
     return web.Response(status=204)

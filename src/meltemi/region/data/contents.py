@@ -1,24 +1,40 @@
 """Data in the chunk store, for tasks: everything that blocks runs in threads."""
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterator,
+    Mapping,
+)
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from meltemi.chunks.blob import Buffer
 from meltemi.chunks.store import Store
-from meltemi.chunks.writer import Writer
-from meltemi.errors import VanishedError
+from meltemi.chunks.writer import PIECE, Writer
+from meltemi.errors import QuotaError, VanishedError
 from meltemi.model.image import Hashes
 from meltemi.model.record import Content
+from meltemi.region.data.hot_files import HotFiles
 
 _T = TypeVar("_T")
+_log: Final = logging.getLogger(__name__)
 
 BATCH: Final = 4 * 2**20
 """Bytes that go to a thread, or come from one, at once."""
+
+_READ_AHEAD: Final = 32 * 2**20
+"""Bytes that the batches of all who read may take in a process, as far as `_LEAST` lets them."""
+
+_LEAST: Final = 256 * 2**10
 
 _NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
 """What uploads are called: the image's id, who brought it, and a random number."""
@@ -27,13 +43,24 @@ _THREADS: Final = 64
 """Uploads and downloads that move at the same moment; others take turns."""
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What data is held against: its size in bytes, and its hash by an algorithm."""
+
+    size: int
+    algorithm: str
+    hash: str
+
+
 class Contents:
     """The data of a region's images."""
 
-    def __init__(self, store: Store, algorithm: str, holder: str) -> None:
+    def __init__(self, store: Store, algorithm: str, holder: str, hot: HotFiles) -> None:
         self._holder = holder
         self._store = store
+        self._hot = hot
         self._algorithm = algorithm
+        self._readers = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
 
     @asynccontextmanager
@@ -42,28 +69,58 @@ class Contents:
         hashes = tuple({"md5", self._algorithm})
         context = self._store.writing(hashes=hashes)
         writer = await self.in_thread(context.__enter__)
+        name = f"{image}/{self._holder}/{uuid4().hex}"
+        incoming = Incoming(self, writer, name, self._algorithm)
         try:
-            yield Incoming(self, writer, f"{image}/{self._holder}/{uuid4().hex}", self._algorithm)
+            yield incoming
         finally:
+            await incoming.rest()
             await asyncio.shield(self.in_thread(lambda: context.__exit__(None, None, None)))
 
     async def read(
         self, content: str, offset: int = 0, length: int | None = None
-    ) -> AsyncGenerator[bytes]:
-        """Give a range of data, verified, in pieces of about a batch; close it when done."""
-        head = await self.in_thread(lambda: self._store.head(content))
-        reader = await self.in_thread(lambda: self._store.reader(head))
-        pieces = reader.read(offset, length)
+    ) -> AsyncGenerator[Buffer]:
+        """Give a range of data, verified, in pieces of about a MiB; close it when done.
+
+        The next batch is fetched while one is taken; all who read share the memory for both.
+        """
+        self._readers += 1
         try:
-            while batch := await self.in_thread(lambda: _gather(pieces)):
-                yield batch
+            batches = await self.in_thread(lambda: self._batches(content, offset, length))
+            coming = self.begin(lambda: _gather(batches))
+            try:
+                while batch := await asyncio.shield(coming):
+                    coming = self.begin(lambda: _gather(batches))
+                    for piece in batch:
+                        yield piece
+            finally:
+                await _ended(coming)  # it cannot be closed while it works
+                await asyncio.shield(self.in_thread(batches.close))
         finally:
-            await asyncio.shield(self.in_thread(pieces.close))
+            self._readers -= 1
+
+    def _batches(self, content: str, offset: int, length: int | None) -> Generator[list[Buffer]]:
+        head = self._store.head(content)
+        reader = self._store.reader(head)
+        return reader.batches(offset, head.size if length is None else length, self._share)
+
+    def _share(self) -> int:
+        """Give the bytes that a batch may have now."""
+        return max(_LEAST, min(BATCH, _READ_AHEAD // (2 * max(1, self._readers))))
+
+    async def facts(self, content: str) -> Facts | None:
+        """Tell the size and the strongest hash of data; None where it was let go."""
+        head = await self.in_thread(lambda: self._store.find(content))
+        if head is None:
+            return None
+        algorithm = max(head.hashes, key=lambda name: name != "md5")
+        return Facts(head.size, algorithm, head.hashes[algorithm])
 
     async def let_go(self, content: str) -> None:
         """Forget data that no image has; the collector frees what nothing else needs."""
 
         def remove() -> None:
+            self._hot.drop(content)
             try:
                 self._store.remove(content)
             except VanishedError:
@@ -80,6 +137,10 @@ class Contents:
 
         return await self.in_thread(find)
 
+    async def check(self) -> None:
+        """Raise StoreError, or what its backend raises, where the store is away."""
+        await self.in_thread(self._store.check)
+
     async def close(self) -> None:
         """Let go of the store."""
         await asyncio.to_thread(self._threads.shutdown)
@@ -87,7 +148,11 @@ class Contents:
 
     async def in_thread(self, work: Callable[[], _T]) -> _T:
         """Do something that blocks."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await self.begin(work)
+
+    def begin(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
+        """Begin something that blocks."""
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 class Incoming:
@@ -98,26 +163,65 @@ class Incoming:
         self._writer = writer
         self._name = name
         self._algorithm = algorithm
+        self._writing: asyncio.Future[None] | None = None
 
     async def write(self, data: bytes) -> None:
-        """Take in more data, in order, one call after another."""
-        await self._contents.in_thread(lambda: self._writer.write(data))
+        """Take in more data, in order, one call after another; it is stored while more comes.
+
+        What went wrong with it is told by the next call, or by `finish`.
+        """
+        await self._written()
+        self._writing = self._contents.begin(lambda: self._writer.write(data))
 
     async def finish(self) -> Content:
         """Publish what came, under a name that nothing else has."""
-        put = await self._contents.in_thread(lambda: self._writer.finish(self._name))
+        await self._written()
+        with _worded():
+            put = await self._contents.in_thread(lambda: self._writer.finish(self._name))
         found = put.head.hashes
         hashes = Hashes(found["md5"], self._algorithm, found[self._algorithm])
         return Content(self._name, put.head.size, hashes)
 
+    async def rest(self) -> None:
+        """Wait until nothing is being stored, whatever becomes of it."""
+        if self._writing is not None:
+            await _ended(self._writing)
 
-def _gather(pieces: Iterator[Buffer]) -> bytes:
-    """Join the next pieces to about a batch; empty at the end."""
-    gathered: list[Buffer] = []
+    async def _written(self) -> None:
+        if self._writing is not None:
+            with _worded():
+                await asyncio.shield(self._writing)
+
+
+@contextmanager
+def _worded() -> Iterator[None]:
+    """Tell users of a full store in Glance's words; which disk it is, is for the log."""
+    try:
+        yield
+    except QuotaError as error:
+        _log.error("%s", error)
+        raise QuotaError(
+            "Image storage media is full: There is not enough disk space on the image storage "
+            "media."
+        ) from error
+
+
+async def _ended(work: asyncio.Future[Any]) -> None:
+    """Wait for what a thread is at, which goes on even where its task is cancelled."""
+    await asyncio.shield(asyncio.gather(work, return_exceptions=True))
+
+
+def _gather(batches: Iterator[list[Buffer]]) -> list[Buffer]:
+    """Give the next batch, with small pieces joined; nothing at the end."""
+    joined: list[Buffer] = []
+    small: list[Buffer] = []
     size = 0
-    for piece in pieces:
-        gathered.append(piece)
+    for piece in next(batches, ()):
+        small.append(piece)
         size += len(piece)
-        if size >= BATCH:
-            break
-    return b"".join(gathered)
+        if size >= PIECE:
+            joined.append(small[0] if len(small) == 1 else b"".join(small))
+            small, size = [], 0
+    if small:
+        joined.append(b"".join(small))
+    return joined

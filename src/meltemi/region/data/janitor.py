@@ -10,6 +10,7 @@ from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.tasks_base import Tasks
 from meltemi.errors import MeltemiError
 from meltemi.region.data.contents import Contents
+from meltemi.region.metering import Meter
 
 BEAT_SECONDS: Final = 5.0
 
@@ -24,11 +25,19 @@ _log: Final = logging.getLogger(__name__)
 class Janitor:
     """Lets one process's heart beat, and watches those of the others."""
 
-    def __init__(self, catalogue: Catalogue, tasks: Tasks, contents: Contents, holder: str) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        tasks: Tasks,
+        contents: Contents,
+        holder: str,
+        meter: Meter,
+    ) -> None:
         self._catalogue = catalogue
         self._tasks = tasks
         self._contents = contents
         self._holder = holder
+        self._meter = meter
         self._seen: dict[str, tuple[int, float]] = {}
         self._tidied = False
 
@@ -47,6 +56,7 @@ class Janitor:
         for holder in self._silent(hearts):
             for image in await self._catalogue.bury(holder):
                 _log.warning("image %s: whoever brought its data is dead; it is queued", image)
+                self._meter.queued_again.inc()
             self._tidied = False
         if not self._tidied:
             await self._drop_left_over()

@@ -15,6 +15,7 @@ from meltemi.errors import (
 from meltemi.model.image import Image
 from meltemi.model.record import Content, Record
 from meltemi.region.api.editing import FORMATS
+from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
 from meltemi.region.data.contents import BATCH
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.service import Service
@@ -55,14 +56,18 @@ async def _receive(
     holding = asyncio.ensure_future(
         service.catalogue.hold(image, expected=("queued",), status=status, holder=holder)
     )
+    staged = status == _STAGED
     try:
-        taken, then = (await asyncio.shield(holding)).image, "active"
-        if status == _STAGED:
+        record = await asyncio.shield(holding)
+        if staged:
             # As staged, data has no format yet, and is not inspected.
-            taken, then = replace(taken, container_format=None), _STAGED
+            taken, then = replace(record.image, container_format=None), _STAGED
+        else:
+            taken, then = record.image, "active"
+            tell_begun(service, record)
         content = await take(service, taken, data, length)
         try:
-            return await service.catalogue.move(
+            record = await service.catalogue.move(
                 image, expected=(status,), status=then, content=content, holder=holder
             )
         except (VanishedError, ConflictError) as error:
@@ -71,9 +76,14 @@ async def _receive(
                 f"Image {image} could not be found after upload. The image may have been "
                 "deleted during the upload, cleaning up the chunks uploaded."
             ) from error
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Exception) and not staged:
+            tell_failed(service, image, error)
         await asyncio.shield(_give_back(service, image, status, holding))
         raise
+    if not staged:
+        tell_filled(service, record)
+    return record
 
 
 async def take(

@@ -24,5 +24,8 @@ class Identity(Protocol):
         Raise IdentityError where that cannot be found out at the moment.
         """
 
+    async def check(self) -> None:
+        """Raise IdentityError where nobody who is unknown could be authenticated now."""
+
     async def close(self) -> None:
         """Let go of connections; nothing is asked afterwards."""

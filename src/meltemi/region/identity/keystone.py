@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -104,6 +105,12 @@ class Keystone:
         except (KeyError, TypeError, AttributeError):
             pass
         raise IdentityError(f"{asked} answers {status} where it should give a user's catalogue")
+
+    async def check(self) -> None:
+        """Let Keystone judge the region's own token; IdentityError where it does not."""
+        access = await self._account.access()
+        with suppress(UnauthorizedError):  # it was revoked: Keystone has done its part
+            await self._ask(access.token, ended_too=False)
 
     async def close(self) -> None:
         """End the connections to Keystone, and what is being asked there."""

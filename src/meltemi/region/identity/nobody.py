@@ -21,5 +21,8 @@ class Nobody:
     ) -> str | None:
         """Offer nothing: without Keystone there is no catalogue."""
 
+    async def check(self) -> None:
+        """Do nothing: nothing is asked."""
+
     async def close(self) -> None:
         """Do nothing: nothing is held."""

@@ -5,8 +5,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
+from meltemi.chunks.blob import Buffer
 from meltemi.errors import (
     CatalogueError,
     ConflictError,
@@ -19,6 +20,7 @@ from meltemi.errors import (
 from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.model.task import Task
+from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.data.uploading import take
@@ -32,6 +34,8 @@ _INTERNAL: Final = "Task failed due to Internal Error"
 """What users are told of failures that are not theirs."""
 
 _log: Final = logging.getLogger(__name__)
+
+_Data = TypeVar("_Data", bytes, Buffer)
 
 
 async def begin_import(service: Service, task: Task, expected: str, source: Source | None) -> Task:
@@ -58,10 +62,12 @@ async def _import(service: Service, task: Task, record: Record, source: Source |
     """
     try:
         await service.tasks.advance(task.id, holder=service.holder)
-        if source is None:
-            await _adopt(service, task, record)
-        else:
-            await _bring(service, task, record.image, source)
+        tell_begun(service, record)
+        with service.meter.uploads.track_inprogress():
+            if source is None:
+                done = await _adopt(service, task, record)
+            else:
+                done = await _bring(service, task, record.image, source)
     except VanishedError:
         message = "Image has been deleted, aborting import."
     except (StoreError, CatalogueError) as error:
@@ -73,22 +79,24 @@ async def _import(service: Service, task: Task, record: Record, source: Source |
         _log.exception("image %s: a defect in its import", record.image.id)
         message = _INTERNAL
     else:
+        tell_filled(service, done)
         return
+    tell_failed(service, record.image.id, message)
     await _give_up(service, task, message)
 
 
-async def _adopt(service: Service, task: Task, record: Record) -> None:
+async def _adopt(service: Service, task: Task, record: Record) -> Record:
     """Let what was staged be the image's data, if it is what it should be; nothing is copied."""
     image = record.image
     inspection = Inspection(image.disk_format, image.container_format)
     async with aclosing(service.contents.read(record.content or "")) as data:
         async for batch in _watched(service, task, data):
-            inspection.look(batch)
+            inspection.look(bytes(batch))
     virtual_size = inspection.finish()
-    await service.tasks.succeed(task.id, holder=service.holder, virtual_size=virtual_size)
+    return await service.tasks.succeed(task.id, holder=service.holder, virtual_size=virtual_size)
 
 
-async def _bring(service: Service, task: Task, image: Image, source: Source) -> None:
+async def _bring(service: Service, task: Task, image: Image, source: Source) -> Record:
     async with source as fetched:
         carried = fetched.carried
         if carried is not None:
@@ -102,7 +110,7 @@ async def _bring(service: Service, task: Task, image: Image, source: Source) -> 
     try:
         if content.hashes.agree(fetched.hashes) is False:
             raise CorruptionError(f"image {image.id}: what came does not have the hash it should")
-        await service.tasks.succeed(
+        return await service.tasks.succeed(
             task.id, holder=service.holder, content=content, carried=carried
         )
     except MeltemiError:
@@ -111,8 +119,8 @@ async def _bring(service: Service, task: Task, image: Image, source: Source) -> 
 
 
 async def _watched(
-    service: Service, task: Task, data: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
+    service: Service, task: Task, data: AsyncIterator[_Data]
+) -> AsyncIterator[_Data]:
     """Pass data on, and raise VanishedError or ConflictError where it is not wanted any more."""
     clock = asyncio.get_running_loop()
     told, size = clock.time(), 0
