@@ -24,7 +24,8 @@ class Glance(WsgiServer):
     which Keystone must be running. Without `postgres` the database is a file, which
     bears one writer at a time. With `tls` a front speaks TLS, and `url` is its own.
     `limits` are unified limits, such as {"image_count_total": 2}, for each project.
-    `environment` is NEW or OLD, and `store` the folder with the image data.
+    `environment` is NEW or OLD, and `store` the folder with the image data. With
+    `definitions` the metadata definitions that come with Glance are loaded.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Glance(WsgiServer):
         config: Settings | None = None,
         policy: Mapping[str, str] | None = None,
         environment: str = NEW,
+        definitions: bool = False,
     ) -> None:
         """Make the database and the configuration; nothing runs yet."""
         super().__init__(name, folder)
@@ -58,7 +60,9 @@ class Glance(WsgiServer):
         self._front = TlsFront(folder, f"{name}-tls", self.port, tls) if tls else None
         if self._front:
             self.url = self._front.url
-        self._schema = f"glance-{venvs.fingerprint(environment)}"
+        self._definitions = [str(self.venv / "etc/glance/metadefs")] if definitions else []
+        kind = "glance-definitions" if definitions else "glance"
+        self._schema = f"{kind}-{venvs.fingerprint(environment)}"
         settings = self._settings(self._database(postgres))
         if keystone is not None:
             settings = merge(settings, _authentication(keystone, region))
@@ -105,7 +109,7 @@ class Glance(WsgiServer):
             write_settings(path, {"database": {"connection": url}})
             # Isolated, or this package's own `glance` would hide the real one.
             script = Path(__file__).with_name("glance_sync.py")
-            manage(self.venv, "python", "-I", str(script), str(path))
+            manage(self.venv, "python", "-I", str(script), str(path), *self._definitions)
 
         if postgres is None:
             path = self.folder / "glance.sqlite"

@@ -234,7 +234,7 @@ def test_more_is_staged_than_an_image_may_be(place: Place) -> None:
         ({"all_stores": "yes"}, 400, "'all_stores' must be boolean value only"),
         ({"all_stores_must_succeed": 1}, 400, "'all_stores_must_succeed' must be boolean"),
         ({"stores": ["tape"]}, 409, "Store for identifier tape not found"),
-        ({"stores": []}, 400, "'stores' has to be a list"),
+        ({"stores": 5}, 400, "'stores' has to be a list"),
         ({"stores": ["chunks"], "all_stores": True}, 400, "can't be used with"),
         ({"method": {"name": "web-download"}}, 400, "does not pass filtering: None"),
         ({"method": {"name": "web-download", "uri": "file:///etc/passwd"}}, 400, "filtering"),

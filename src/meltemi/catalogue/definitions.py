@@ -26,7 +26,8 @@ from meltemi.model.listing import Viewer
 _TAKEN: Final = {
     Kind.OBJECT: "A metadata definition object with name={} already exists in namespace={}.",
     Kind.PROPERTY: "A metadata definition property with name={} already exists in namespace={}.",
-    Kind.TAG: "A metadata tag with name={} already exists in namespace={}.",
+    Kind.TAG: "A metadata tag with name={} already exists in namespace={}. (Please note that "
+    "metadata tag names are case insensitive).",
     Kind.RESOURCE_TYPE: "The metadata definition resource-type association of resource-type={} to "
     "namespace={} already exists.",
 }

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from meltemi.errors import MediaTypeError, MeltemiError, UnauthorizedError
+from meltemi.errors import MediaTypeError, MeltemiError, RangeError, UnauthorizedError
 
 _log: Final = logging.getLogger(__name__)
 
@@ -28,6 +28,9 @@ _TITLES: Final = {
 _USUAL: Final = {
     400: "The server could not comply with the request since it is either malformed or otherwise "
     "incorrect.",
+    401: "This server could not verify that you are authorized to access the document you "
+    "requested. Either you supplied the wrong credentials (e.g., bad password), or your browser "
+    "does not understand how to supply the credentials required.",
     403: "Access was denied to this resource.",
     405: "The method {method} is not allowed for this resource. ",
     404: "The resource could not be found.",
@@ -111,14 +114,14 @@ def of_error(request: web.Request, error: MeltemiError) -> web.Response:
         again = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
         return refusal(request, status, headers=again)
     if isinstance(error, UnauthorizedError):
-        # Written by keystonemiddleware, before Glance sees anything of the request.
-        known = {"code": status, "title": "Unauthorized", "message": str(error)}
-        return document({"error": known}, status, {"WWW-Authenticate": error.challenge})
+        return refusal(request, status, headers={"WWW-Authenticate": error.challenge})
     text = " ".join(str(part) for part in error.args).replace("\n", " ")
     if isinstance(error, MediaTypeError):
         kind = request.headers.get("Content-Type", "")
-        usual = f"The request media type {kind} is not supported by this server."
+        usual = f"The request media type {kind} is not supported by this server. "
         return refusal(request, status, usual, detail=text, headers=error.headers)
+    if isinstance(error, RangeError):
+        return refusal(request, status, detail=text)
     return refusal(request, status, text)
 
 

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from meltemi.errors import MeltemiError
+from meltemi.errors import MeltemiError, RefusedError
 from meltemi.region.answers import document, of_error, refusal
 from meltemi.region.api import (
     actions,
@@ -21,6 +22,7 @@ from meltemi.region.api import (
     tasks,
     usage,
 )
+from meltemi.region.api.bodies import Answer, bodiless
 from meltemi.region.api.versions import MINOR_VERSIONS, versions
 from meltemi.region.inflight import InFlight
 from meltemi.region.observing import (
@@ -35,7 +37,6 @@ from meltemi.region.service import Call, Service
 
 _log: Final = logging.getLogger(__name__)
 
-Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 REQUEST_ID: Final = web.RequestKey("request_id", str)
@@ -48,35 +49,35 @@ _METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE")
 
 _IMAGE: Final = "/v2/images/{image_id}"
 
-ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
+ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("GET", "/v2/images", images.listing),
     ("POST", "/v2/images", images.create),
-    ("GET", _IMAGE, images.show),
+    ("GET", _IMAGE, bodiless(images.show)),
     ("PATCH", _IMAGE, images.update),
-    ("DELETE", _IMAGE, images.delete),
+    ("DELETE", _IMAGE, bodiless(images.delete)),
     ("PUT", f"{_IMAGE}/file", data.upload),
-    ("GET", f"{_IMAGE}/file", data.download),
+    ("GET", f"{_IMAGE}/file", bodiless(data.download)),
     ("PUT", f"{_IMAGE}/stage", data.stage),
     ("POST", f"{_IMAGE}/import", imports.begin),
-    ("GET", f"{_IMAGE}/tasks", tasks.of_image),
-    ("PUT", f"{_IMAGE}/tags/{{tag}}", tags.add),
-    ("DELETE", f"{_IMAGE}/tags/{{tag}}", tags.remove),
-    ("GET", f"{_IMAGE}/members", members.listing),
+    ("GET", f"{_IMAGE}/tasks", bodiless(tasks.of_image)),
+    ("PUT", f"{_IMAGE}/tags/{{tag}}", bodiless(tags.add)),
+    ("DELETE", f"{_IMAGE}/tags/{{tag}}", bodiless(tags.remove)),
+    ("GET", f"{_IMAGE}/members", bodiless(members.listing)),
     ("POST", f"{_IMAGE}/members", members.offer),
-    ("GET", f"{_IMAGE}/members/{{member_id}}", members.show),
+    ("GET", f"{_IMAGE}/members/{{member_id}}", bodiless(members.show)),
     ("PUT", f"{_IMAGE}/members/{{member_id}}", members.answer),
-    ("DELETE", f"{_IMAGE}/members/{{member_id}}", members.withdraw),
-    ("POST", f"{_IMAGE}/actions/deactivate", actions.deactivate),
-    ("POST", f"{_IMAGE}/actions/reactivate", actions.reactivate),
+    ("DELETE", f"{_IMAGE}/members/{{member_id}}", bodiless(members.withdraw)),
+    ("POST", f"{_IMAGE}/actions/deactivate", bodiless(actions.deactivate)),
+    ("POST", f"{_IMAGE}/actions/reactivate", bodiless(actions.reactivate)),
     ("POST", f"{_IMAGE}/actions/clone", actions.clone),
     ("POST", "/v2/tasks", tasks.create),
     ("GET", "/v2/tasks", tasks.listing),
     ("GET", "/v2/tasks/{task}", tasks.show),
     ("DELETE", "/v2/tasks/{task}", tasks.delete),
-    ("GET", "/v2/info/import", stores.methods),
-    ("GET", "/v2/info/stores", stores.listing),
-    ("GET", "/v2/info/stores/detail", stores.detail),
-    ("DELETE", "/v2/stores/{store}/{image_id}", stores.remove),
+    ("GET", "/v2/info/import", bodiless(stores.methods)),
+    ("GET", "/v2/info/stores", bodiless(stores.listing)),
+    ("GET", "/v2/info/stores/detail", bodiless(stores.detail)),
+    ("DELETE", "/v2/stores/{store}/{image_id}", bodiless(stores.remove)),
     ("GET", "/v2/info/usage", usage.show),
     *descriptions.ROUTES,
     *metadefs.ROUTES,
@@ -137,8 +138,10 @@ async def _answered(
     context = await service.identity.authenticate(request.headers)
     request[REQUEST_ID] = context.request_id
     note_sender(context)
+    _must_be_text(request.raw_path)
     found = request.match_info
-    if path != request.path or first != "v2":
+    # A slash parts what it stands between, also where it is encoded.
+    if path != request.path or first != "v2" or "%2F" in request.rel_url.raw_path.upper():
         elsewhere = request.rel_url.with_path(f"/v2/{rest}" if rest else "/v2")
         found = await request.app.router.resolve(request.clone(rel_url=elsewhere))
         note_route(request, found)
@@ -152,15 +155,25 @@ async def _answered(
         return refusal(request, error.status)
 
 
-def _handling(handler: Handler) -> RequestHandler:
+def _handling(handler: Answer) -> RequestHandler:
     async def handle(request: web.Request) -> web.StreamResponse:
         return await handler(request[CALL])
 
     return handle
 
 
+def _must_be_text(raw_path: str) -> None:
+    try:
+        unquote_to_bytes(raw_path).decode()
+    except UnicodeError:
+        raise RefusedError(
+            "Error decoding your request. Either the URL or the request body contained characters "
+            "that could not be decoded by Glance"
+        ) from None
+
+
 async def _healthy(_: web.Request) -> web.Response:
-    return web.Response(text="OK")
+    return web.Response(body=b"OK", headers={"Content-Type": "text/plain; charset=UTF-8"})
 
 
 async def _identified(request: web.Request, response: web.StreamResponse) -> None:

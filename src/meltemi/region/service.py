@@ -87,12 +87,16 @@ class Call:
 
         An image that may not even be seen is said not to exist, in the words of `missing`.
         """
-        try:
-            record = await self.catalogue.get(self.image_id, self.context.viewer)
-        except VanishedError as error:
-            raise VanishedError(missing or f"No image found with ID {self.image_id}") from error
+        record = await self.found(missing)
         self.demand(rule, record.image)
         return record
+
+    async def found(self, missing: str = "") -> Record:
+        """Give the image that the path names, if who asks may find it; no rule is asked yet."""
+        try:
+            return await self.catalogue.get(self.image_id, self.context.viewer)
+        except VanishedError as error:
+            raise VanishedError(missing or f"No image found with ID {self.image_id}") from error
 
     def location(self, image: Image) -> str:
         """Give the URL of an image."""
@@ -106,10 +110,10 @@ class Call:
     async def change(self, edit: Callable[[Image], Image], *, missing: str = "") -> Record:
         """Change the image that the path names, anew where somebody else changed it meanwhile.
 
-        `edit` refuses what may not be done to an image.
+        `edit` refuses what may not be done to an image, or may not be done by who asks.
         """
         for left in reversed(range(_TRIES)):
-            record = await self.image(missing=missing)
+            record = await self.found(missing)
             wanted = edit(record.image)
             if wanted == record.image:
                 return record
@@ -149,7 +153,7 @@ class Call:
         if not body:
             raise RefusedError("Body expected in request.")
         try:
-            read = json.loads(body)
+            read = json.loads(body.decode())
         except (ValueError, RecursionError):
             raise RefusedError("Malformed JSON in request body.") from None
         if not isinstance(read, dict | list):

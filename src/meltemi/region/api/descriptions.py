@@ -1,16 +1,15 @@
 """The schemas that the API documents itself with."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
 
 from meltemi.region.answers import document
+from meltemi.region.api.bodies import Answer, bodiless
 from meltemi.region.api.metadefs import schemas as metadefs
 from meltemi.region.api.schemas import MEMBER, MEMBERS, TASK, TASKS, Schema, collection
 from meltemi.region.service import Call
-
-Answer = Callable[[Call], Awaitable[web.Response]]
 
 _FIXED: Final[Mapping[str, Schema]] = {
     "member": MEMBER,
@@ -48,7 +47,7 @@ def _giving(schema: Schema) -> Answer:
 
 
 ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
-    ("GET", "/v2/schemas/image", image),
-    ("GET", "/v2/schemas/images", images),
-    *(("GET", f"/v2/schemas/{name}", _giving(schema)) for name, schema in _FIXED.items()),
+    ("GET", "/v2/schemas/image", bodiless(image)),
+    ("GET", "/v2/schemas/images", bodiless(images)),
+    *(("GET", f"/v2/schemas/{name}", bodiless(_giving(schema))) for name, schema in _FIXED.items()),
 )

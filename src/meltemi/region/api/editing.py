@@ -35,7 +35,7 @@ def drafted(identifier: str, body: Mapping[str, Any], owner: str | None, now: st
             raise RefusedError("Custom property should not be greater than 255 characters.")
         must_be_free(key)
     if "locations" in body:
-        raise ForbiddenError("It's not allowed to add locations if locations are invisible.")
+        raise ForbiddenError("Attribute 'locations' is reserved.")
     for key in ("checksum", "created_at", "size", "status", "updated_at", "virtual_size"):
         if key in body:
             raise ForbiddenError(f"Attribute '{key}' is read-only.")
@@ -120,7 +120,7 @@ def _set(image: Image, name: str, value: Any) -> Image:
 def _must_be_a_size(image: Image) -> None:
     for name, value in (("min_disk", image.min_disk), ("min_ram", image.min_ram)):
         if value > _LARGEST_NUMBER:
-            raise RefusedError(f"Invalid value '{value}' for parameter '{name}': it is too large")
+            raise RefusedError(f"'{name}' value out of range, must not exceed {_LARGEST_NUMBER}.")
         if value < 0:
             raise RefusedError(
                 f"Invalid value '{value}' for parameter '{name}': Cannot be a negative value"

@@ -8,12 +8,15 @@ from uuid import uuid4
 from aiohttp import web
 
 from meltemi.errors import (
+    ConflictError,
     ForbiddenError,
     MediaTypeError,
+    MeltemiError,
     RefusedError,
     VanishedError,
 )
 from meltemi.model.image import Image
+from meltemi.model.listing import Viewer
 from meltemi.model.record import Record
 from meltemi.region.answers import document
 from meltemi.region.api.editing import drafted, edited, must_be_within
@@ -41,7 +44,10 @@ async def create(call: Call) -> web.Response:
     call.service.policy.demand_new_image(call.context, body)
     call.must_be_allowed({}, image.properties)
     _within_limits(call, image, None)
-    record = await call.catalogue.add(Record(image))
+    try:
+        record = await call.catalogue.add(Record(image))
+    except ConflictError as error:
+        raise ConflictError(f"Image ID {identifier} already exists!") from error
     tell(call.service, "image.create", record)
     headers = {"Location": call.location(image), "OpenStack-image-store-ids": STORE}
     if call.settings.import_methods:
@@ -51,17 +57,17 @@ async def create(call: Call) -> web.Response:
 
 async def listing(call: Call) -> web.Response:
     """Give a page of the images that are asked for."""
-    call.service.policy.demand(call.context, "get_images", of_project(call.context))
     wanted = parse_listing(
         call.request.query,
         call.context.viewer,
         page=call.settings.page,
         longest_page=call.settings.longest_page,
     )
+    call.service.policy.demand(call.context, "get_images", of_project(call.context))
     try:
         found = await call.catalogue.page(wanted)
     except VanishedError as error:
-        raise RefusedError(str(error)) from error
+        raise await _of_marker(call, wanted.marker or "") from error
     seen = [record for record in found if call.may("get_image", record.image)]
     query = dict(call.request.query.items())  # the last one counts
     query.pop("marker", None)
@@ -74,6 +80,15 @@ async def listing(call: Call) -> web.Response:
         query["marker"] = seen[-1].image.id
         body["next"] = f"/v2/images?{urlencode(query)}"
     return document(body)
+
+
+async def _of_marker(call: Call, marker: str) -> MeltemiError:
+    """Give the error of a page that begins after an image which is not there for who asks."""
+    try:
+        await call.catalogue.get(marker, Viewer(None, is_admin=True))
+    except VanishedError:
+        return RefusedError(f"No image found with ID {marker}")
+    return ForbiddenError(f"Forbidding request, image {marker} not visible")
 
 
 async def show(call: Call) -> web.Response:
@@ -112,6 +127,8 @@ async def delete(call: Call) -> web.Response:
 
 
 def _changed(call: Call, image: Image, changes: list[Change]) -> Image:
+    if not changes:
+        call.demand("get_image", image)
     for change in changes:
         if change.attribute == "owner" and not call.context.is_admin:
             raise ForbiddenError("Owner can't be updated by non admin.")

@@ -114,8 +114,8 @@ def _must_be_stores(request: web.Request, body: Mapping[str, Any]) -> None:
         return
     if "stores" in body and header is not None:
         raise RefusedError("Stores parameter and x-image-meta-store header can't be both specified")
-    stores: Any = body.get("stores", [STORE if header is None else header])
-    if not isinstance(stores, list) or not stores:
+    stores: Any = body.get("stores") or [STORE if header is None else header]
+    if not isinstance(stores, list | str):  # a text is taken for a list, and so is refused below
         raise RefusedError("'stores' has to be a list of stores")
     for store in stores:
         if store != STORE:

@@ -1,21 +1,32 @@
 """Members: the projects that a shared image is offered to, and what they say to it."""
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
-from meltemi.errors import ForbiddenError, QuotaError, RefusedError, VanishedError
+from meltemi.errors import (
+    ConflictError,
+    ForbiddenError,
+    QuotaError,
+    RefusedError,
+    VanishedError,
+)
 from meltemi.model.image import MEMBER_STATUSES, Image, Member
 from meltemi.region.answers import document
 from meltemi.region.api.news import tell_member
 from meltemi.region.api.wire import to_the_second
 from meltemi.region.service import Call
 
+_NOT_SHARED: Final = "Only shared images have members."
+_LONGEST_ID: Final = 255
+
 
 async def listing(call: Call) -> web.Response:
     """Give the members of an image, as far as who asks may know of them."""
-    image = await _shared(call)
-    _demand(call, "get_members", image)
+    image = await _shared(
+        call, f"Not allowed to list members for image {call.image_id}: {_NOT_SHARED}"
+    )
+    call.demand("get_members", image)
     members = await _visible(call, image)
     body = {"members": [_shown(image, one) for one in members], "schema": "/v2/schemas/members"}
     return document(body)
@@ -24,7 +35,7 @@ async def listing(call: Call) -> web.Response:
 async def show(call: Call) -> web.Response:
     """Give one member; whoever may not know of it is told that there is none."""
     try:
-        image = await _shared(call)
+        image = await _shared(call, _NOT_SHARED)
         member = await _member(call, image)
     except ForbiddenError as error:
         raise VanishedError(str(error)) from error
@@ -33,11 +44,13 @@ async def show(call: Call) -> web.Response:
 
 async def offer(call: Call) -> web.Response:
     """Offer an image to a project."""
-    project = _field(await call.json(), "member", "Member to be added not specified")
+    project = _field(await call.json(), "member", "Member to be added not specified", "image_id")
     if not project:
         raise RefusedError("Member can't be empty")
-    image = await _shared(call)
-    _demand(call, "add_member", image, "create")
+    if not isinstance(project, str) or len(project) > _LONGEST_ID:
+        raise RefusedError(f"Member has to be text of at most {_LONGEST_ID} characters")
+    image = await _shared(call, f"Not allowed to create members for image {call.image_id}.")
+    call.demand("add_member", image)
     limit = call.settings.limits.image_member_quota
     count = len(await call.catalogue.members(image.id)) + 1
     if 0 <= limit < count:
@@ -46,20 +59,22 @@ async def offer(call: Call) -> web.Response:
             f"number of allowed image members for this image. Attempted: {count}, "
             f"Maximum: {limit}:"
         )
-    member = await call.catalogue.offer(image.id, Member(project))
-    tell_member(call, "image.member.create", image, member)
-    return document(_shown(image, member))
+    try:
+        made = await call.catalogue.offer(image.id, Member(project))
+    except ConflictError as error:
+        raise ConflictError(f"Member {project} is duplicated for image {image.id}") from error
+    tell_member(call, "image.member.create", image, made)
+    return document(_shown(image, made))
 
 
 async def answer(call: Call) -> web.Response:
     """Set what a project says to an image that is offered to it."""
-    status = _field(await call.json(), "status", "Status not specified")
-    image = await _shared(call)
+    status = _field(await call.json(), "status", "Status not specified", "status")
+    image = await _shared(call, f"Not allowed to update members for image {call.image_id}.")
     member = await _member(call, image)
-    _demand(call, "modify_member", image, "update")
+    call.demand("modify_member", image)
     if status not in MEMBER_STATUSES:
-        known = '", "'.join(MEMBER_STATUSES)
-        raise RefusedError(f'Incorrect request: Status must be "{known}".')
+        raise RefusedError('Incorrect request: Status must be "pending", "accepted" or "rejected".')
     changed = await call.catalogue.answer(image.id, Member(member.id, status))
     tell_member(call, "image.member.update", image, changed)
     return document(_shown(image, changed))
@@ -67,19 +82,19 @@ async def answer(call: Call) -> web.Response:
 
 async def withdraw(call: Call) -> web.Response:
     """Offer an image to a project no longer."""
-    image = await _shared(call)
+    image = await _shared(call, f"Not allowed to delete members for image {call.image_id}.")
     member = await _member(call, image)
-    _demand(call, "delete_member", image, "delete")
+    call.demand("delete_member", image)
     await call.catalogue.withdraw(image.id, member.id)
     tell_member(call, "image.member.delete", image, member)
     return web.Response(status=204)
 
 
-async def _shared(call: Call) -> Image:
+async def _shared(call: Call, refusal: str) -> Image:
     """Give the image that the path names; only shared ones have members."""
-    record = await call.image(missing=f"Image {call.image_id} not found.")
+    record = await call.found(f"Image {call.image_id} not found.")
     if record.image.visibility != "shared":
-        raise ForbiddenError("Only shared images have members.")
+        raise ForbiddenError(refusal)
     return record.image
 
 
@@ -91,7 +106,7 @@ async def _visible(call: Call, image: Image) -> list[Member]:
 
 
 async def _member(call: Call, image: Image) -> Member:
-    _demand(call, "get_member", image)
+    call.demand("get_member", image)
     wanted = call.path["member_id"]
     for member in await _visible(call, image):
         if member.id == wanted:
@@ -99,18 +114,9 @@ async def _member(call: Call, image: Image) -> Member:
     raise VanishedError(f"{wanted} not found in the member list of the image {image.id}.")
 
 
-def _demand(call: Call, rule: str, image: Image, verb: str = "") -> None:
-    try:
-        call.demand(rule, image)
-    except ForbiddenError as error:
-        if not verb:
-            raise
-        raise ForbiddenError(f"Not allowed to {verb} members for image {image.id}.") from error
-
-
-def _field(body: Any, name: str, missing: str) -> Any:
+def _field(body: Any, name: str, missing: str, example: str) -> Any:
     if not isinstance(body, dict):
-        raise RefusedError(f'Expected a {name} in the form: {{"{name}": "{name}"}}')
+        raise RefusedError(f'Expected a {name} in the form: {{"{name}": "{example}"}}')
     if name not in body:
         raise RefusedError(missing)
     return body[name]

@@ -25,7 +25,7 @@ _READ_ONLY: Final = frozenset(
     }
 )
 RESERVED: Final = frozenset({"location", "deleted", "deleted_at"})
-RESERVED_PREFIX: Final = "os_glance_"
+RESERVED_PREFIX: Final = "os_glance"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ def parse_listing(
     given = dict(query.items())  # of several, the last counts
     for name in ("limit", "marker", "member_status", "visibility", "sort", "sort_key", "sort_dir"):
         given.pop(name, None)
-    given.pop("tag", None)
+    for name in ("tag", "deleted"):  # nothing that is deleted is ever listed
+        given.pop(name, None)
     hidden = _truth("os_hidden", given.pop("os_hidden", "false").lower())
     if query.get("changes-since"):
         raise RefusedError('The "changes-since" filter is no longer available on v2.')
@@ -40,11 +41,8 @@ def parse_listing(
         tuple(conditions),
         properties=given,
         tags=frozenset(tag.strip() for tag in query.getall("tag", [])),
-        visibility=_among(query.get("visibility"), _VISIBILITIES, "Invalid visibility value: {}"),
-        member_status=_among(
-            query.get("member_status", "accepted"), _MEMBER_STATUSES, "Invalid status: {}"
-        )
-        or "accepted",
+        visibility=_visibility(query.get("visibility")),
+        member_status=_member_status(query.get("member_status", "accepted")),
         hidden=hidden,
         order=_order(query),
         limit=min(parse_limit(query.get("limit"), page), longest_page),
@@ -52,10 +50,16 @@ def parse_listing(
     )
 
 
-def _among(value: str | None, known: tuple[str, ...], message: str) -> str | None:
-    if value and value not in known:
-        raise RefusedError(message.format(value))
+def _visibility(value: str | None) -> str | None:
+    if value and value not in _VISIBILITIES:
+        raise RefusedError(f"Invalid visibility value: {value}")
     return value or None
+
+
+def _member_status(value: str) -> str:
+    if value not in _MEMBER_STATUSES:
+        raise RefusedError(f"Invalid status: {value}")
+    return value
 
 
 def _truth(name: str, value: str) -> bool:
@@ -104,10 +108,8 @@ def _number(text: str) -> int:
     try:
         number = int(text)
     except ValueError:
-        number = None
-    if number is None or abs(number) > _LARGEST_NUMBER:
-        raise RefusedError("Unable to filter on a range with a non-numeric value.")
-    return number
+        raise RefusedError("Unable to filter on a range with a non-numeric value.") from None
+    return max(-_LARGEST_NUMBER, min(number, _LARGEST_NUMBER))
 
 
 def _of_time(name: str, text: str) -> Condition:

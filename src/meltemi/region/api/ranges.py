@@ -30,6 +30,8 @@ def _of_range(text: str, size: int) -> tuple[int, int]:
         raise RangeError("Invalid Range header.")
     first, last, tail = found.groups()
     if tail is not None:
+        if int(tail) == 0:
+            raise RangeError("Invalid Range header.")
         return max(0, size - int(tail)), size
     begin = int(first)
     end = int(last) + 1 if last else size

@@ -25,7 +25,7 @@ from meltemi.region.service import Call
 _STATES: Final = ("pending", "processing", "success", "failure")
 _NEEDED: Final = ("import_from", "import_from_format", "image_properties")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-_CHECKER: Final = Checker(TASK)
+_CHECKER: Final = Checker({**TASK, "additionalProperties": False})
 
 
 async def listing(call: Call) -> web.Response:

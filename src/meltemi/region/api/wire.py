@@ -28,7 +28,9 @@ def shown(call: Call, record: Record) -> dict[str, Any]:
         "file": f"{path}/file",
         "schema": "/v2/schemas/image",
     }
-    if record.content is not None and image.has_data:
+    # Where data lies that is not given to anybody else, only administrators are told.
+    readable = image.status == "active" or (image.has_data and call.context.is_admin)
+    if record.content is not None and readable:
         body["stores"] = STORE
     return body
 

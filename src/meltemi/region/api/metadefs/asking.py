@@ -1,28 +1,12 @@
 """What every request about metadata definitions begins with."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
-
-from aiohttp import web
 
 from meltemi.errors import ForbiddenError, RefusedError, VanishedError
 from meltemi.model.definitions import Namespace
 from meltemi.region.api.schemas import Checker
 from meltemi.region.service import Call
 from meltemi.region.targets import of_namespace, of_project
-
-Answer = Callable[[Call], Awaitable[web.Response]]
-
-
-def bodiless(answer: Answer) -> Answer:
-    """Refuse a request that has a body where none is expected."""
-
-    async def handle(call: Call) -> web.Response:
-        if call.request.can_read_body:
-            raise RefusedError("A body is not expected with this request.")
-        return await answer(call)
-
-    return handle
 
 
 async def permitted(call: Call, rule: str, missing: str = "Namespace {} not found") -> Namespace:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
@@ -49,7 +49,9 @@ async def create(call: Call) -> web.Response:
             demand(call, rule)
     made = await call.service.definitions.add(wanted)
     answer = shown_namespace(made) | _given(body, wanted)
-    return document(answer, status=201, headers={"Location": call.url(answer["self"])})
+    return document(
+        answer, status=201, headers={"Location": call.url(quote(answer["self"], safe="/:"))}
+    )
 
 
 async def listing(call: Call) -> web.Response:

@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from meltemi.region.api.bodies import Answer, bodiless
 from meltemi.region.api.metadefs import namespaces, objects, properties, resource_types, tags
-from meltemi.region.api.metadefs.asking import Answer, bodiless
 from meltemi.region.api.metadefs.forms import NAMESPACES
 
 _NAMESPACE: Final = f"{NAMESPACES}/{{namespace}}"

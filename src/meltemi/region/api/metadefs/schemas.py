@@ -178,12 +178,13 @@ NEW_TAGS: Final = _of(
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"name": _STRING},
+                "properties": {"name": _NAME},
                 "required": ["name"],
                 "additionalProperties": False,
             },
         }
     },
+    ("tags",),
 )
 """Several tags at once; how they are asked for is not documented by the API."""
 

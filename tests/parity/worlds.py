@@ -1,0 +1,121 @@
+"""The services that are compared, and the people who ask them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import Glance, Keystone, Memcached, Postgres, Server, venvs
+from tests.parity.asking import KEYSTONE, OPEN, TWINS
+from tests.parity.peers import Peer
+from tests.parity.region import Region
+
+ACCOUNTS = {
+    "admin": ("admin", ("admin",)),
+    "alice": ("red", ("member",)),
+    "amy": ("red", ("reader",)),
+    "bob": ("blue", ("member",)),
+    "ben": ("blue", ("reader",)),
+    "nova": ("service", ("service",)),
+    "norole": ("blue", ("nothing",)),
+}
+"""Each user of the world behind Keystone: the project, and the roles in it.
+
+Besides them there are `nobody`, who has no token, and `forged`, whose token is none.
+"""
+
+STORE = "chunks"
+"""The name that the store has in every service."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The two services, first a Glance, and the URL of the Keystone in front, if there is one."""
+
+    peers: tuple[Peer, Peer]
+    keystone: str = ""
+
+
+@contextmanager
+def open_world(folder: Path, postgres: Postgres) -> Iterator[World]:
+    """Run a Glance and a region without authentication."""
+    with ExitStack() as stack:
+        glance, region = _glance(folder / "glance", postgres), Region(folder / "region")
+        _start(stack, [glance, region])
+        region.wait_ready().load_definitions(_definitions())
+        yield World((Peer(glance.wait_ready().url), Peer(region.url)))
+
+
+@contextmanager
+def twins_world(folder: Path, postgres: Postgres) -> Iterator[World]:
+    """Run two Glances without authentication."""
+    with ExitStack() as stack:
+        one, other = (_glance(folder / name, postgres) for name in ("one", "other"))
+        _start(stack, [one, other])
+        yield World((Peer(one.wait_ready().url), Peer(other.wait_ready().url)))
+
+
+@contextmanager
+def keystone_world(folder: Path, postgres: Postgres) -> Iterator[World]:
+    """Run a Glance and a region behind a Keystone in which everybody has an account."""
+    with ExitStack() as stack:
+        memcached = stack.enter_context(Memcached(folder / "memcached"))
+        keystone = Keystone(folder / "keystone", postgres=postgres, memcached=memcached)
+        stack.callback(keystone.stop)
+        keystone.start(wait=False)
+        glance = _glance(folder / "glance", postgres, keystone=keystone, region="RegionOne")
+        _start(stack, [glance])
+        keystone.wait_ready()
+        region = Region(folder / "region", {"keystone": _validating(keystone)})
+        _start(stack, [region])
+        region.wait_ready().load_definitions(_definitions())
+        tokens, known = _accounts(keystone)
+        first = Peer(glance.wait_ready().url, tokens, known)
+        yield World((first, Peer(region.url, tokens, known)), keystone.url)
+
+
+WORLDS = {OPEN: open_world, KEYSTONE: keystone_world, TWINS: twins_world}
+
+
+def _start(stack: ExitStack, services: Iterable[Server]) -> None:
+    for service in services:
+        stack.callback(service.stop)
+        service.start(wait=False)
+
+
+def _validating(keystone: Keystone) -> dict[str, Any]:
+    account = {
+        "auth_url": keystone.url,
+        "username": keystone.service_user,
+        "password": keystone.password,
+        "user_domain_id": "default",
+        "project_name": "service",
+        "project_domain_id": "default",
+    }
+    return {"auth": account}
+
+
+def _definitions() -> Path:
+    return venvs.environment("glance") / "etc/glance/metadefs"
+
+
+def _glance(folder: Path, postgres: Postgres, **options: Any) -> Glance:
+    config = {
+        "DEFAULT": {"enabled_backends": f"{STORE}:file"},
+        "glance_store": {"default_backend": STORE},
+        STORE: {"filesystem_store_datadir": str(folder / "store")},
+    }
+    return Glance(
+        folder, name=folder.name, postgres=postgres, config=config, definitions=True, **options
+    )
+
+
+def _accounts(keystone: Keystone) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    tokens = {"forged": "no-such-token"}
+    known = {}
+    for user, (project, roles) in ACCOUNTS.items():
+        keystone.user(user, keystone.password, project, roles)
+        known[f"project.{project}"] = keystone.project(project)
+        tokens[user] = keystone.token(user, keystone.password, project)
+    return tokens, known
