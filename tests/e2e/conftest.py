@@ -17,12 +17,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.import_plugin("tests.support.services")
 
 
-@pytest.fixture(scope="session")
-def accounts(cloud: Cloud) -> Accounts:
-    """Give the clouds.yaml of the tests: the cloud's own, and whatever accounts tests add."""
-    return Accounts(cloud)
-
-
 @pytest.fixture
 def user(accounts: Accounts, tmp_path_factory: pytest.TempPathFactory) -> User:
     """Give a user of the command line, in an empty folder."""

@@ -131,13 +131,12 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def accounts(cloud: Cloud) -> Accounts:
+def people(cloud: Cloud, accounts: Accounts) -> Accounts:
     """Give a clouds.yaml whose `owner`, `other` and `everywhere` know the third region."""
-    made = Accounts(cloud)
     for name, role in (("owner", "member"), ("other", "member"), ("everywhere", "admin")):
-        made.add(name, role=role)
-        made.change(name, regions=[*cloud.regions, NAME])
-    return made
+        accounts.add(name, role=role)
+        accounts.change(name, regions=[*cloud.regions, NAME])
+    return accounts
 
 
 @pytest.fixture(scope="module")
@@ -159,16 +158,16 @@ def server(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
 
 @pytest.fixture
-def place(server: Region, accounts: Accounts) -> Place:
+def place(server: Region, people: Accounts) -> Place:
     """Give the region as an administrator sees it."""
-    return Place(server.url, token=accounts.token("everywhere"))
+    return Place(server.url, token=people.token("everywhere"))
 
 
 class Clients:
     """Runs OpenStack's clients, each in a process of its own."""
 
-    def __init__(self, accounts: Accounts, folder: Path) -> None:
-        self._accounts = accounts
+    def __init__(self, people: Accounts, folder: Path) -> None:
+        self._accounts = people
         self.folder = folder
         self.file = folder / "data.raw"
         self.file.write_bytes(DATA)
@@ -204,9 +203,9 @@ class Clients:
 
 
 @pytest.fixture
-def clients(server: Region, accounts: Accounts, tmp_path: Path) -> Clients:
+def clients(server: Region, people: Accounts, tmp_path: Path) -> Clients:
     del server  # it has to run
-    return Clients(accounts, tmp_path)
+    return Clients(people, tmp_path)
 
 
 def test_an_image_lives_its_life_by_the_openstack_client(clients: Clients) -> None:
@@ -281,10 +280,10 @@ def test_openstacksdk(cloud: Cloud, clients: Clients) -> None:
 
 
 def test_the_replicator_goes_both_ways(
-    cloud: Cloud, place: Place, accounts: Accounts, clients: Clients
+    cloud: Cloud, place: Place, people: Accounts, clients: Clients
 ) -> None:
-    glance = Place(cloud.regions["RegionTwo"].url, token=accounts.token("everywhere"))
-    user = User(clients.folder, accounts.variables)
+    glance = Place(cloud.regions["RegionTwo"].url, token=people.token("everywhere"))
+    user = User(clients.folder, people.variables)
     ours, theirs = f"everywhere:{NAME}", "everywhere:RegionTwo"
     facts = {"visibility": "public", "tags": ["t"], "os_distro": "debian", "min_ram": 64}
     for name, source, target, begin, end in (

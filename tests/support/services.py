@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab import Cloud, Glance, Postgres, Radosgw, Unavailable
+from tests.support.accounts import Accounts
 from tests.support.glance import Service
 
 _NAMES = ("source", "one", "two", "three")
@@ -66,6 +67,12 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """Give a Keystone with two regions; it keeps what tests leave in it."""
     with Cloud(tmp_path_factory.mktemp("cloud")) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def accounts(cloud: Cloud) -> Accounts:
+    """Give the clouds.yaml of the tests: the cloud's own, and whatever accounts tests add."""
+    return Accounts(cloud)
 
 
 @pytest.fixture(scope="session")
