@@ -93,10 +93,9 @@ class Reader:
             yield list(self._pieces(window, self._fetch(window)))
 
     def _fetch(self, window: list[Entry]) -> dict[BlobId, Buffer]:
+        wanted = [entry.chunk for entry in window if entry.chunk is not None]
         with self._telling():
-            return self._fetcher.fetch_all(
-                entry.chunk for entry in window if entry.chunk is not None
-            )
+            return self._fetcher.fetch_all(wanted)
 
     def _windows(self, offset: int, end: int, most: Callable[[], int]) -> Iterator[list[Entry]]:
         """Gather entries whose chunks are fetched together."""
