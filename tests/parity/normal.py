@@ -13,7 +13,10 @@ _TRANSPORT = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
 """Headers that the server in front of the application adds, not the Image API."""
 _RESERVED = ",os_glance_staging_store,os_glance_tasks_store"
 """What a process of Glance names beside its stores, once it has used these."""
-_UNORDERED = {"tags", "members", "stores", "resource_types", "resource_type_associations"}
+_UNORDERED = {
+    *("tags", "members", "stores", "objects"),
+    *("resource_types", "resource_type_associations"),
+}
 """Lists that Glance gives in whatever order its sets or its database have."""
 
 
