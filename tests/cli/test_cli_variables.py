@@ -7,6 +7,7 @@ from datetime import timedelta
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import click
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from meltemi.cli import main as cli
 from meltemi.cli.work import Connections
 from meltemi.model.route import OnConflict, OnSourceDeletion, Route, Rules
+from meltemi.region import logs, server, wiring
+from meltemi.region.settings import Settings
 from tests.support.archives import make_archive
 from tests.support.cli import meltemi, succeed
 
@@ -155,10 +158,42 @@ def test_a_check(folder: Path) -> None:
     meltemi("plan", env={**env, "MELTEMI_CHECK": "1"}, code=1)
 
 
+SERVED = [("HOST", "::1"), ("PORT", 0), ("WORKERS", 3), ("DATA", Path("/srv/region"))]
+
+
+@pytest.mark.parametrize(("name", "expected"), SERVED, ids=[name for name, _ in SERVED])
+def test_how_a_region_is_served(
+    monkeypatch: pytest.MonkeyPatch, name: str, expected: object
+) -> None:
+    assert getattr(_served(monkeypatch), name.lower()) != expected
+    settings = _served(monkeypatch, **{f"MELTEMI_{name}": str(expected)})
+    assert getattr(settings, name.lower()) == expected
+
+
+def test_where_a_region_is_described(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "region.yaml").write_text("{version: 1, page: 7}")
+    settings = _served(monkeypatch, MELTEMI_CONFIG=str(tmp_path / "region.yaml"))
+    assert settings.page == 7
+
+
+def _served(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """Give the settings with which `meltemi serve` would serve, had it not been stopped there."""
+    served: list[Settings] = []
+    listener = Mock(getsockname=lambda: ("somewhere", 1))
+    monkeypatch.setattr(wiring, "prepare", served.append)
+    monkeypatch.setattr(server, "listen", lambda *_: listener)
+    monkeypatch.setattr(server, "serve", lambda *_: None)
+    monkeypatch.setattr(logs, "log_to_stderr", lambda **_: True)
+    run("serve", **variables)
+    return served[0]
+
+
 def test_no_option_is_missing_here() -> None:
-    tested = {name for name, *_ in MADE} | {
-        *("FORMAT", "COLUMN", "DRY_RUN", "VERBOSE", "DEBUG", "FILE", "ROUTE", "OUT", "CHECK")
-    }
+    tested = (
+        {name for name, *_ in (*MADE, *SERVED)}
+        | {"CONFIG"}
+        | {*("FORMAT", "COLUMN", "DRY_RUN", "VERBOSE", "DEBUG", "FILE", "ROUTE", "OUT", "CHECK")}
+    )
     there = {
         str(parameter.envvar)
         for name in cli._COMMANDS
