@@ -11,7 +11,8 @@ from meltemi.chunks.opening import open_store
 from meltemi.chunks.scrubbing import scrub
 from meltemi.chunks.writer import PIECE, Put
 
-pytestmark = pytest.mark.services
+# The first run on a machine builds the disks.
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 
 
 def test_three_generations_of_a_debian(tmp_path: Path) -> None:
