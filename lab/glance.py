@@ -60,7 +60,7 @@ class Glance(WsgiServer):
         self._front = TlsFront(folder, f"{name}-tls", self.port, tls) if tls else None
         if self._front:
             self.url = self._front.url
-        self._definitions = [str(self.venv / "etc/glance/metadefs")] if definitions else []
+        self._definitions = [str(self.shipped_definitions)] if definitions else []
         kind = "glance-definitions" if definitions else "glance"
         self._schema = f"{kind}-{venvs.fingerprint(environment)}"
         settings = self._settings(self._database(postgres))
@@ -89,13 +89,10 @@ class Glance(WsgiServer):
             self._registered = True
         return super().wait_ready(timeout)
 
-    def load_metadefs(self) -> Path:
-        """Load the metadata definitions that Glance ships; return the folder they are in."""
-        definitions = self.venv / "etc/glance/metadefs"
-        config = self.folder / "glance-api.conf"
-        arguments = ("--config-file", str(config), "db_load_metadefs", str(definitions))
-        manage(self.venv, "glance-manage", *arguments)
-        return definitions
+    @property
+    def shipped_definitions(self) -> Path:
+        """The folder of the metadata definitions that come with Glance."""
+        return self.venv / "etc/glance/metadefs"
 
     def kill(self) -> None:
         """End the service at once, and its front."""

@@ -30,8 +30,9 @@ SCHEMAS = [
 def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Give the addresses of a Glance and of a region, both with Glance's own definitions."""
     folder = tmp_path_factory.mktemp("metadefs")
-    with Glance(folder / "glance", processes=1) as glance, Region(folder / "region") as region:
-        _load(region, glance.load_metadefs())
+    glance = Glance(folder / "glance", processes=1, definitions=True)
+    with glance, Region(folder / "region") as region:
+        _load(region, glance.shipped_definitions)
         yield glance.url, region.url
 
 
