@@ -125,7 +125,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
-        "cache_size=-16384",
+        "cache_size=-4096",
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}")

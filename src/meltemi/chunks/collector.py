@@ -1,6 +1,6 @@
 """Garbage collection: what no head leads to goes, while uploads run (docs/chunk-store.md)."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +13,7 @@ from meltemi.chunks.index.blobs import Location
 from meltemi.chunks.index.collection import CollectionIndex, PackRow
 from meltemi.chunks.index.schema import State
 from meltemi.chunks.marks import Marks, mark_head
-from meltemi.chunks.pack import HEADER_BYTES, Place, footer_bytes, pack_object
+from meltemi.chunks.pack import FULL, HEADER_BYTES, Place, footer_bytes, pack_object
 from meltemi.chunks.packing import Packer
 from meltemi.chunks.reconcile import adopt_unknown, settle_orphans
 from meltemi.chunks.session import Session, bury_the_dead, lease
@@ -26,8 +26,8 @@ _SLACK: Final = 1.05
 _ATTEMPTS: Final = 3
 """Times that it is looked whether a pack can go, while others publish images."""
 
-_ROUND: Final = 16
-"""Packs that are rewritten at once."""
+_ROUND: Final = 2 * FULL
+"""Bytes that are moved at once: enough to fill packs, few enough to hold the list of them."""
 
 
 @dataclass
@@ -97,8 +97,8 @@ class _Collector:
             self._index.retire([part.row.number for part in dead])
         # What is dead makes room before anything is written.
         self._delete()
-        for begin in range(0, len(poor), _ROUND):
-            self._rewrite([part.row for part in poor[begin : begin + _ROUND]])
+        for group in _rounds(poor):
+            self._rewrite(group)
             self._delete()
         return self._done
 
@@ -321,6 +321,20 @@ class _Collector:
             if pack not in known and backend.size(pack_object(pack)) is None:
                 backend.delete(name)
         backend.tidy()
+
+
+def _rounds(poor: Iterable[_Yield]) -> Iterator[Sequence[PackRow]]:
+    """Part the packs to rewrite into those that are rewritten at once."""
+    group: list[PackRow] = []
+    size = 0
+    for part in poor:
+        group.append(part.row)
+        size += part.live
+        if size >= _ROUND:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _poor(yields: Sequence[_Yield], scarred: Collection[str]) -> list[_Yield]:

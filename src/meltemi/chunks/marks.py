@@ -12,7 +12,7 @@ from meltemi.chunks.manifest import FormatError, Segment, decode_root, decode_se
 from meltemi.errors import DamageError, QuotaError
 
 _BATCH: Final = 500
-_CACHE_KIB: Final = 16 * 2**10
+_CACHE_KIB: Final = 4 * 2**10
 _SEGMENTS: Final = 64
 """Segments that are read at once."""
 
