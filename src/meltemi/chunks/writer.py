@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from meltemi.chunks.backends.base import Backend
-from meltemi.chunks.blob import BlobId, Buffer, chunk_id
+from meltemi.chunks.blob import BlobId, Buffer, chunk_id, scope_prefix
 from meltemi.chunks.coding import encode
 from meltemi.chunks.cut import Cut, Cutter, Piece
 from meltemi.chunks.digests import Digests
@@ -44,7 +44,7 @@ class Writer:
     """One upload: takes in data in order, then gives it a name.
 
     Nothing of it can be seen before `finish` returns; after `close`, nothing of one that was not
-    finished is left for long.
+    finished is left for long. With a `scope`, it shares chunks with uploads of that scope alone.
     """
 
     def __init__(
@@ -57,14 +57,16 @@ class Writer:
         *,
         cut: Cut,
         hashes: Sequence[str],
+        scope: str | None = None,
     ) -> None:
+        self._prefix = b"" if scope is None else scope_prefix(scope)
         self._backend = backend
         self._blobs = blobs
         self._heads = heads
         self._session = session
         self._pool = pool
         self._cut = cut
-        self._cutter = Cutter(cut)
+        self._cutter = Cutter(cut, room=len(self._prefix))
         self._digests = Digests(hashes)
         self._packer = Packer(backend, blobs, session.number, self._rely)
         self._segments: dict[BlobId, bytes] = {}
@@ -95,7 +97,8 @@ class Writer:
         self._store()
         hashes = self._digests.finish()
         root = self._tree.finish()
-        self._store_segments()
+        # The last ones may lead to zeros alone, and would be the same in every scope.
+        self._store_segments(anew=bool(self._prefix))
         self._packer.flush()
         head = Head(name, root, self._digests.size, self._cut.label, hashes)
         for pack in self._relied:
@@ -140,13 +143,16 @@ class Writer:
     def _store(self) -> None:
         """Store the pieces that have been gathered, the unknown ones really."""
         pieces, self._pieces, self._cut_bytes = self._pieces, [], 0
-        chunks = [piece.data for piece in pieces if piece.data is not None]
+        chunks: list[Buffer] = [piece.data for piece in pieces if piece.data is not None]
+        if self._prefix:
+            chunks = self._in_pool(self._prefixed, chunks)
         names = self._in_pool(_name, chunks)
         self._keep(dict(zip(names, chunks, strict=True)))
         named = iter(names)
         for piece in pieces:
             chunk = None if piece.data is None else next(named)
-            self._tree.add(Entry(piece.length, chunk))
+            offset = 0 if chunk is None else len(self._prefix)
+            self._tree.add(Entry(piece.length, chunk, offset))
         if self._segments:
             self._store_segments()
 
@@ -157,18 +163,23 @@ class Writer:
     def _keep_segment(self, blob: BlobId, data: bytes) -> None:
         self._segments[blob] = data
 
-    def _store_segments(self) -> None:
+    def _store_segments(self, *, anew: bool = False) -> None:
         segments, self._segments = self._segments, {}
-        self._keep(segments)
+        self._keep(segments, anew=anew)
 
-    def _keep(self, blobs: Mapping[BlobId, Buffer]) -> None:
+    def _keep(self, blobs: Mapping[BlobId, Buffer], *, anew: bool = False) -> None:
+        """Store blobs that are not here; those that the store has already only if `anew`."""
         here = self._packer.here
-        hits = self._blobs.hits(blob for blob in blobs if blob not in here)
+        asked = () if anew else (blob for blob in blobs if blob not in here)
+        hits = self._blobs.hits(asked)
         self._relied.update(hits.values())
         new = [blob for blob in blobs if blob not in hits and blob not in here]
         coded = self._in_pool(_encode, [blobs[blob] for blob in new])
         for blob, (coding, stored) in zip(new, coded, strict=True):
             self._packer.add(blob, coding, stored, len(blobs[blob]))
+
+    def _prefixed(self, pieces: Sequence[Buffer]) -> list[Buffer]:
+        return [self._prefix + piece for piece in pieces]
 
     def _in_pool(
         self, work: Callable[[Sequence[Buffer]], list[_T]], items: Sequence[Buffer]
