@@ -20,7 +20,7 @@
     ├── AuthenticationError        5    401   no token, or one that is not accepted
     │   └── UnauthorizedError      5    401   the same, of a request that came in
     ├── UnreachableError           6    504   nothing listens there
-    │   ├── IdentityError          6    503   nobody can say now whose a token is, or what is allowed
+    │   ├── IdentityError          6    503   nobody can say now whose a token is, what is allowed
     │   ├── SilentError            6    504   no answer in the time that was given
     │   ├── UntrustedError         6    502   a certificate that is not accepted
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2

@@ -17,7 +17,7 @@ from meltemi.region.identity.limits import UnifiedLimits
 
 pytestmark = pytest.mark.services
 
-REGION = "Region & One"
+REGION = "RegionOne"
 REGISTERED = {
     "image_count_total": 5,
     "image_count_uploading": -1,
@@ -113,11 +113,11 @@ async def test_a_project_has_its_own_limits_or_the_registered_ones(
     limits = make()
     own = {"image_count_total": 50, "image_stage_total": -1}
     assert await limits.of(rich) == {**REGISTERED, **own}
-    for project in (poor, server.project("unheard of"), "no-such-project", "", None):
+    for project in (poor, server.project("unheard-of"), "no-such-project", None):
         assert await limits.of(project) == REGISTERED
     assert (await make("Other").of(poor))["image_count_total"] == 7
     assert (await make("Other").of(rich))["image_count_total"] == 1
-    assert await make("Nowhere").of(rich) == {}
+    assert await make("Nowhere & else?").of(rich) == {}
 
 
 async def test_what_was_said_holds_for_a_while(server: Server, make: Make) -> None:
