@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from lab import Glance, Keystone, Memcached, Postgres, Server, venvs
@@ -36,6 +35,9 @@ QUOTAS = {
 """What each project may have in the world with limits; sizes in MiB."""
 
 REGION = "RegionOne"
+
+WEB = "127.0.0.1"
+"""From where images may be fetched in the world with limits."""
 
 STORE = "chunks"
 """The name that the store has in every service."""
@@ -78,8 +80,7 @@ def keystone_world(folder: Path, postgres: Postgres) -> Iterator[World]:
 @contextmanager
 def limits_world(folder: Path, postgres: Postgres) -> Iterator[World]:
     """Run the same, with limits that Keystone has for both."""
-    web = {"web_download": {"allowed_hosts": ["127.0.0.1"]}}
-    with _behind_keystone(folder, postgres, limits=QUOTAS, more=web) as world:
+    with _behind_keystone(folder, postgres, limits=QUOTAS) as world:
         yield world
 
 
@@ -89,7 +90,6 @@ def _behind_keystone(
     postgres: Postgres,
     *,
     limits: Mapping[str, int] | None = None,
-    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[World]:
     with ExitStack() as stack:
         memcached = stack.enter_context(Memcached(folder / "memcached"))
@@ -101,7 +101,8 @@ def _behind_keystone(
         _start(stack, [glance])
         keystone.wait_ready()
         validating = _validating(keystone, limited=limits is not None)
-        region = Region(folder / "region", {"keystone": validating, **more})
+        web = {"allowed_hosts": [WEB]} if limits else {}
+        region = Region(folder / "region", {"keystone": validating, "web_download": web})
         _start(stack, [region])
         region.wait_ready().load_definitions(_definitions())
         tokens, known = _accounts(keystone)
@@ -146,6 +147,7 @@ def _glance(folder: Path, postgres: Postgres, **options: Any) -> Glance:
         "DEFAULT": {"enabled_backends": f"{STORE}:file"},
         "glance_store": {"default_backend": STORE},
         STORE: {"filesystem_store_datadir": str(folder / "store")},
+        "import_filtering_opts": {"allowed_hosts": f"[{WEB}]"} if options.get("limits") else {},
     }
     return Glance(
         folder, name=folder.name, postgres=postgres, config=config, definitions=True, **options

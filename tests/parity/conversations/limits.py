@@ -173,6 +173,7 @@ def _written() -> dict[str, Sequence[Request]]:
             *full,
             _stage(1),
             _import(_DIRECT),
+            _ENDED,
             _import({"method": {"name": "copy-image"}}, "full"),
             _import({"method": {"name": "teleport"}}),
             show(),
@@ -187,7 +188,7 @@ def _written() -> dict[str, Sequence[Request]]:
         ],
         "download/staged": [
             *_queued("image", "staged"),
-            _stage(3, "staged"),
+            _stage(4, "staged", chunked=True),
             _import(_DOWNLOAD),
             _ENDED,
             show(),
