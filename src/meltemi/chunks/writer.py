@@ -135,17 +135,18 @@ class Writer:
         self._gather(self._cutter.feed(data))
 
     def _gather(self, pieces: Sequence[Piece]) -> None:
-        self._pieces += pieces
+        self._pieces += map(self._prefixed, pieces) if self._prefix else pieces
         self._cut_bytes += sum(piece.length for piece in pieces if piece.data is not None)
         if self._cut_bytes >= _BATCH or len(self._pieces) >= _MOST_PIECES:
             self._store()
 
+    def _prefixed(self, piece: Piece) -> Piece:
+        return piece if piece.data is None else piece._replace(data=self._prefix + piece.data)
+
     def _store(self) -> None:
         """Store the pieces that have been gathered, the unknown ones really."""
         pieces, self._pieces, self._cut_bytes = self._pieces, [], 0
-        chunks: list[Buffer] = [piece.data for piece in pieces if piece.data is not None]
-        if self._prefix:
-            chunks = self._in_pool(self._prefixed, chunks)
+        chunks = [piece.data for piece in pieces if piece.data is not None]
         names = self._in_pool(_name, chunks)
         self._keep(dict(zip(names, chunks, strict=True)))
         named = iter(names)
@@ -177,9 +178,6 @@ class Writer:
         coded = self._in_pool(_encode, [blobs[blob] for blob in new])
         for blob, (coding, stored) in zip(new, coded, strict=True):
             self._packer.add(blob, coding, stored, len(blobs[blob]))
-
-    def _prefixed(self, pieces: Sequence[Buffer]) -> list[Buffer]:
-        return [self._prefix + piece for piece in pieces]
 
     def _in_pool(
         self, work: Callable[[Sequence[Buffer]], list[_T]], items: Sequence[Buffer]
