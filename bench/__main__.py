@@ -1,4 +1,4 @@
-"""Measure: `python -m bench [--quick] [replicator|store [CASE …]]`."""
+"""Measure: `python -m bench [--quick] [replicator|store|region [CASE …]]`."""
 
 import argparse
 import signal
@@ -7,18 +7,19 @@ from collections.abc import Sequence
 
 from bench import pages
 from bench.figures import Figure, Result, Suite, machine
+from bench.region.suite import REGION
 from bench.replicator.suite import REPLICATOR
 from bench.store.suite import STORE
 from lab.errors import Unavailable
 
-_SUITES = {"replicator": REPLICATOR, "store": STORE}
+_SUITES = {"replicator": REPLICATOR, "store": STORE, "region": REGION}
 
 
 def main() -> None:
     """Run the cases and print their figures; write them down where all were run in full."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the harness")
-    parser.add_argument("suite", nargs="?", choices=_SUITES, help="default: both")
+    parser.add_argument("suite", nargs="?", choices=_SUITES, help="default: all")
     parser.add_argument("cases", nargs="*", help="default: all")
     options = parser.parse_intermixed_args()
     # Gigabytes would stay behind where nothing is cleaned up.
