@@ -38,7 +38,7 @@ def observing(meter: Meter) -> Middleware:
             response = await handler(request)
             return response
         finally:
-            if response is None and request.writer.length == 0:
+            if response is None and request.writer.length == request.get(_PAST, 0):
                 # Whoever has got all of an answer may leave before the handler is done with it.
                 response = request.get(_BEGUN)
             status = response.status if response is not None else WENT_AWAY
