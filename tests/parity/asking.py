@@ -12,8 +12,8 @@ DATA = "application/octet-stream"
 PATCH = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH = "application/openstack-images-v2.0-json-patch"
 
-OPEN, KEYSTONE, TWINS = "open", "keystone", "twins"
-"""The worlds: without authentication, behind Keystone, and one of two Glances."""
+OPEN, KEYSTONE, LIMITS, TWINS = "open", "keystone", "limits", "twins"
+"""The worlds: without authentication, behind Keystone, the same with limits, two Glances."""
 
 
 @dataclass(frozen=True, slots=True)

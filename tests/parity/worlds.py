@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lab import Glance, Keystone, Memcached, Postgres, Server, venvs
-from tests.parity.asking import KEYSTONE, OPEN, TWINS
+from lab import limits as unified
+from tests.parity.asking import KEYSTONE, LIMITS, OPEN, TWINS
 from tests.parity.peers import Peer
 from tests.parity.region import Region
 
@@ -24,6 +25,19 @@ ACCOUNTS = {
 
 Besides them there are `nobody`, who has no token, and `forged`, whose token is none.
 """
+
+QUOTAS = {
+    "image_count_total": 3,
+    "image_count_uploading": 1,
+    "image_size_total": 5,
+    "image_stage_total": 3,
+}
+"""What each project may have in the world with limits; sizes in MiB."""
+
+REGION = "RegionOne"
+
+WEB = "127.0.0.1"
+"""From where images may be fetched in the world with limits."""
 
 STORE = "chunks"
 """The name that the store has in every service."""
@@ -59,15 +73,36 @@ def twins_world(folder: Path, postgres: Postgres) -> Iterator[World]:
 @contextmanager
 def keystone_world(folder: Path, postgres: Postgres) -> Iterator[World]:
     """Run a Glance and a region behind a Keystone in which everybody has an account."""
+    with _behind_keystone(folder, postgres) as world:
+        yield world
+
+
+@contextmanager
+def limits_world(folder: Path, postgres: Postgres) -> Iterator[World]:
+    """Run the same, with limits that Keystone has for both."""
+    with _behind_keystone(folder, postgres, limits=QUOTAS) as world:
+        yield world
+
+
+@contextmanager
+def _behind_keystone(
+    folder: Path,
+    postgres: Postgres,
+    *,
+    limits: Mapping[str, int] | None = None,
+) -> Iterator[World]:
     with ExitStack() as stack:
         memcached = stack.enter_context(Memcached(folder / "memcached"))
         keystone = Keystone(folder / "keystone", postgres=postgres, memcached=memcached)
         stack.callback(keystone.stop)
         keystone.start(wait=False)
-        glance = _glance(folder / "glance", postgres, keystone=keystone, region="RegionOne")
+        named = {"keystone": keystone, "region": REGION, "limits": limits}
+        glance = _glance(folder / "glance", postgres, **named)
         _start(stack, [glance])
         keystone.wait_ready()
-        region = Region(folder / "region", {"keystone": _validating(keystone)})
+        validating = _validating(keystone, limited=limits is not None)
+        web = {"allowed_hosts": [WEB]} if limits else {}
+        region = Region(folder / "region", {"keystone": validating, "web_download": web})
         _start(stack, [region])
         region.wait_ready().load_definitions(_definitions())
         tokens, known = _accounts(keystone)
@@ -75,7 +110,12 @@ def keystone_world(folder: Path, postgres: Postgres) -> Iterator[World]:
         yield World((first, Peer(region.url, tokens, known)), keystone.url)
 
 
-WORLDS = {OPEN: open_world, KEYSTONE: keystone_world, TWINS: twins_world}
+WORLDS = {
+    OPEN: open_world,
+    KEYSTONE: keystone_world,
+    LIMITS: limits_world,
+    TWINS: twins_world,
+}
 
 
 def _start(stack: ExitStack, services: Iterable[Server]) -> None:
@@ -84,7 +124,9 @@ def _start(stack: ExitStack, services: Iterable[Server]) -> None:
         service.start(wait=False)
 
 
-def _validating(keystone: Keystone) -> dict[str, Any]:
+def _validating(keystone: Keystone, *, limited: bool) -> dict[str, Any]:
+    if limited:
+        return {"auth": unified.account(keystone), "limits_region": REGION}
     account = {
         "auth_url": keystone.url,
         "username": keystone.service_user,
@@ -105,6 +147,7 @@ def _glance(folder: Path, postgres: Postgres, **options: Any) -> Glance:
         "DEFAULT": {"enabled_backends": f"{STORE}:file"},
         "glance_store": {"default_backend": STORE},
         STORE: {"filesystem_store_datadir": str(folder / "store")},
+        "import_filtering_opts": {"allowed_hosts": f"[{WEB}]"} if options.get("limits") else {},
     }
     return Glance(
         folder, name=folder.name, postgres=postgres, config=config, definitions=True, **options

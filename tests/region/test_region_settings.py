@@ -54,6 +54,7 @@ import_methods: []
 web_download: {allowed_schemes: https, disallowed_hosts: [a.example], allowed_ports: [443, 8443]}
 metrics: {port: 9100}
 notifications: {transport_url: "rabbit://guest:secret@bus/"}
+dedup_scope: project
 """
 
 
@@ -73,6 +74,7 @@ def test_without_a_file_it_starts_with_nothing() -> None:
     assert (settings.metrics, settings.notifications) == (None, None)
     assert settings.rules == {"context_is_admin": "@"}
     assert settings.limits.image_size_cap == 2**40
+    assert settings.dedup_scope == "region"
     assert (settings.page, settings.longest_page) == (25, 1000)
 
 
@@ -106,6 +108,7 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.metrics == MetricsSettings(host="127.0.0.1", port=9100)
     assert settings.web_download.allowed_schemes == ("https",)
     assert settings.web_download.allowed_ports == (443, 8443)
+    assert settings.dedup_scope == "project"
 
 
 def test_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
@@ -163,6 +166,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("8443", "84430", "30: web_download.allowed_ports[1]: has to be at most 65535"),
         ("{port: 9100}", "{port: 0}", "31: metrics.port: has to be at least 1"),
         ("{port: 9100}", "{}", "31: metrics.port: missing"),
+        ("scope: project", "scope: me", "33: dedup_scope: has to be 'region' or 'project'"),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )

@@ -87,20 +87,24 @@ class Store:
 
     @contextmanager
     def writing(
-        self, *, cut: Cut = Cut.CONTENT, hashes: Sequence[str] = HASHES
+        self,
+        *,
+        cut: Cut = Cut.CONTENT,
+        hashes: Sequence[str] = HASHES,
+        scope: str | None = None,
     ) -> Iterator[Writer]:
-        """Begin an upload; what is not finished within the context is given up."""
+        """Begin an upload; what is not finished within the context is given up.
+
+        With a `scope`, it shares data with uploads of that scope alone.
+        """
         session = Session(self.sessions)
         try:
             writer = Writer(
-                self.backend,
-                self.blobs,
-                self.heads,
-                session,
-                self.pool,
+                *(self.backend, self.blobs, self.heads, session, self.pool),
                 crowd=self.crowd,
                 cut=cut,
                 hashes=hashes,
+                scope=scope,
             )
         except BaseException:
             session.close()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meltemi.chunks.backends.base import Backend
-from meltemi.chunks.blob import BlobId, Buffer, chunk_id
+from meltemi.chunks.blob import BlobId, Buffer, chunk_id, scope_prefix
 from meltemi.chunks.coding import encode
 from meltemi.chunks.crowd import Crowd
 from meltemi.chunks.cut import Cut, Cutter, Piece
@@ -32,6 +32,9 @@ _AT_ONCE: Final = 16
 """Chunks that one task compresses."""
 
 
+_Naming = Future[list[tuple[BlobId, Buffer]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Put:
     """What a put did: the head, and the bytes that were new in the store."""
@@ -44,7 +47,7 @@ class Writer:
     """One upload: takes in data in order, then gives it a name.
 
     Nothing of it can be seen before `finish` returns; after `close`, nothing of one that was not
-    finished is left for long.
+    finished is left for long. With a `scope`, it shares chunks with uploads of that scope alone.
     """
 
     def __init__(
@@ -58,7 +61,9 @@ class Writer:
         crowd: Crowd,
         cut: Cut,
         hashes: Sequence[str],
+        scope: str | None = None,
     ) -> None:
+        self._prefix = b"" if scope is None else scope_prefix(scope)
         self._backend = backend
         self._blobs = blobs
         self._heads = heads
@@ -68,7 +73,7 @@ class Writer:
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keeper")
         self._keeping: Future[None] | None = None
         self._cut = cut
-        self._cutter = Cutter(cut)
+        self._cutter = Cutter(cut, room=len(self._prefix))
         self._digests = Digests(hashes)
         self._crowd = crowd
         self._packer = Packer(backend, blobs, session.number, crowd, self._rely)
@@ -78,7 +83,7 @@ class Writer:
         self._waiting: list[bytes] = []
         self._held = 0
         self._pieces: list[Piece] = []
-        self._naming: list[Future[list[BlobId]]] = []
+        self._naming: list[_Naming] = []
         self._cut_bytes = 0
         self._forgotten = False
 
@@ -102,7 +107,8 @@ class Writer:
         self._wait()
         hashes = self._digests.finish()
         root = self._tree.finish()
-        self._store_segments()
+        # The last ones may lead to zeros alone, and would be the same in every scope.
+        self._store_segments(anew=bool(self._prefix))
         self._packer.flush()
         head = Head(name, root, self._digests.size, self._cut.label, hashes)
         for pack in self._relied:
@@ -143,7 +149,7 @@ class Writer:
         self._pieces += pieces
         chunks = [piece.data for piece in pieces if piece.data is not None]
         self._cut_bytes += sum(map(len, chunks))
-        self._naming.append(self._pool.submit(_name, chunks))
+        self._naming.append(self._pool.submit(_name, chunks, self._prefix))
         if self._cut_bytes >= self._crowd.share(_BATCH, PIECE) or len(self._pieces) >= _MOST_PIECES:
             self._store()
 
@@ -159,15 +165,15 @@ class Writer:
             keeping, self._keeping = self._keeping, None
             keeping.result()
 
-    def _keep_pieces(self, pieces: Sequence[Piece], naming: Sequence[Future[list[BlobId]]]) -> None:
+    def _keep_pieces(self, pieces: Sequence[Piece], naming: Sequence[_Naming]) -> None:
         """Store pieces, the unknown ones really."""
-        chunks = [piece.data for piece in pieces if piece.data is not None]
-        names = [name for named in naming for name in named.result()]
-        self._keep(dict(zip(names, chunks, strict=True)))
-        named = iter(names)
+        chunks = [named for group in naming for named in group.result()]
+        self._keep(dict(chunks))
+        names = iter([name for name, _ in chunks])
         for piece in pieces:
-            chunk = None if piece.data is None else next(named)
-            self._tree.add(Entry(piece.length, chunk))
+            chunk = None if piece.data is None else next(names)
+            offset = 0 if chunk is None else len(self._prefix)
+            self._tree.add(Entry(piece.length, chunk, offset))
         if self._segments:
             self._store_segments()
 
@@ -178,13 +184,15 @@ class Writer:
     def _keep_segment(self, blob: BlobId, data: bytes) -> None:
         self._segments[blob] = data
 
-    def _store_segments(self) -> None:
+    def _store_segments(self, *, anew: bool = False) -> None:
         segments, self._segments = self._segments, {}
-        self._keep(segments)
+        self._keep(segments, anew=anew)
 
-    def _keep(self, blobs: Mapping[BlobId, Buffer]) -> None:
+    def _keep(self, blobs: Mapping[BlobId, Buffer], *, anew: bool = False) -> None:
+        """Store blobs that are not here; those that the store has already only if `anew`."""
         here = self._packer.here
-        hits = self._blobs.hits(blob for blob in blobs if blob not in here)
+        asked = () if anew else (blob for blob in blobs if blob not in here)
+        hits = self._blobs.hits(asked)
         self._relied.update(hits.values())
         new = [blob for blob in blobs if blob not in hits and blob not in here]
         coded = self._encoded([blobs[blob] for blob in new])
@@ -196,8 +204,10 @@ class Writer:
         return [coded for group in self._pool.map(_encode, groups) for coded in group]
 
 
-def _name(chunks: Sequence[Buffer]) -> list[BlobId]:
-    return [chunk_id(chunk) for chunk in chunks]
+def _name(pieces: Sequence[memoryview], prefix: bytes) -> list[tuple[BlobId, Buffer]]:
+    """Make chunks of pieces and name them."""
+    chunks = [prefix + piece for piece in pieces] if prefix else pieces
+    return [(chunk_id(chunk), chunk) for chunk in chunks]
 
 
 def _encode(blobs: Sequence[Buffer]) -> list[tuple[int, Buffer]]:

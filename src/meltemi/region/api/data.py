@@ -20,6 +20,7 @@ from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.sending import send_file, send_pieces
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
+from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
 BINARY = "application/octet-stream"
@@ -28,6 +29,8 @@ BINARY = "application/octet-stream"
 async def upload(call: Call) -> web.Response:
     """Take in an image's data."""
     length = announced(call.request)
+    project = call.context.project
+    await call.service.quotas.demand(project, SIZE, mebibytes(length or 0))
     _must_be_a_store(call.request)
     record = await call.image("upload_image")
     must_have_formats(record.image)
@@ -36,7 +39,7 @@ async def upload(call: Call) -> web.Response:
             f"Image status transition from {record.image.status} to saving is not allowed"
         )
     with call.service.meter.uploads.track_inprogress():
-        await fill(call.service, record.image, body_of(call.request), length)
+        await fill(call.service, record.image, body_of(call.request), length, project=project)
     return web.Response(status=204)
 
 
@@ -45,6 +48,8 @@ async def stage(call: Call) -> web.Response:
     if "glance-direct" not in call.settings.import_methods:
         raise VanishedError("'glance-direct' method is not available at this site.")
     length = announced(call.request)
+    project = call.context.project
+    await call.service.quotas.demand(project, STAGED, mebibytes(length or 0))
     record = await call.image("modify_image")
     image = record.image
     if image.status != "queued":
@@ -53,7 +58,7 @@ async def stage(call: Call) -> web.Response:
         )
     try:
         with call.service.meter.uploads.track_inprogress():
-            await keep_staged(call.service, image, body_of(call.request), length)
+            await keep_staged(call.service, image, body_of(call.request), length, project=project)
     except GoneError as error:
         raise VanishedError(f"No image found with ID {image.id}") from error
     return web.Response(status=204)
