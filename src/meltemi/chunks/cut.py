@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from pyfastcdc import FastCDC
 
-from meltemi.chunks.blob import LARGEST_CHUNK, Buffer
+from meltemi.chunks.blob import LARGEST_CHUNK
 
 BLOCK: Final = 64 * 2**10
 """Zero runs begin and end at multiples of this, in bytes."""
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
     """A piece of data: its length, and its bytes unless it is a run of zeros."""
 
     length: int
-    data: Buffer | None
+    data: memoryview | None
 
 
 class Cutter:

@@ -1,12 +1,11 @@
 """An image's data: uploaded, downloaded, whole or in part."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing, nullcontext
-from typing import IO
 
 from aiohttp import web
 
+from meltemi.chunks.blob import Buffer
 from meltemi.errors import (
     ConflictError,
     ForbiddenError,
@@ -19,8 +18,8 @@ from meltemi.model.record import Record
 from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
+from meltemi.region.data.sending import send_file, send_pieces
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
-from meltemi.region.observing import note_file
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
@@ -88,7 +87,7 @@ async def download(call: Call) -> web.StreamResponse:
     with copy or nullcontext():
         await response.prepare(call.request)
         if copy:
-            await _send_file(call.request, copy, first, end - first)
+            await send_file(call.request, copy, first, end - first)
             tell_sent(call, image, end - first)
         else:
             await _send_chunks(call, response, record, first, end)
@@ -96,26 +95,23 @@ async def download(call: Call) -> web.StreamResponse:
     return response
 
 
-async def _send_file(request: web.Request, file: IO[bytes], offset: int, count: int) -> None:
-    if (transport := request.transport) is None:
-        raise ConnectionResetError("the client is gone")
-    if count:  # to sendfile, 0 means everything
-        await asyncio.get_running_loop().sendfile(transport, file, offset, count)
-        note_file(request, count)
-
-
 async def _send_chunks(
     call: Call, response: web.StreamResponse, record: Record, first: int, end: int
 ) -> None:
     content, left = record.content or "", end - first
     whole = left == record.image.size
+
+    async def counted(pieces: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+        nonlocal left
+        async for piece in pieces:
+            left -= len(piece)
+            if whole and not left:  # before the client has all: then it may go, and this ends
+                call.service.hot.was_read(content)
+            yield piece
+
     try:
         async with aclosing(call.service.contents.read(content, first, left)) as pieces:
-            async for piece in pieces:
-                left -= len(piece)
-                if whole and not left:  # before the client has all: then it may go, and this ends
-                    call.service.hot.was_read(content)
-                await response.write(piece)
+            await send_pieces(call.request, response, counted(pieces))
     finally:
         if not left:  # whoever has got all of it may be gone by now
             tell_sent(call, record.image, end - first)
