@@ -9,6 +9,7 @@ import pytest
 from meltemi.documents.fields import Entry
 from meltemi.errors import ConfigurationError
 from meltemi.region.settings import (
+    AdoptSettings,
     KeystoneSettings,
     Limits,
     MetricsSettings,
@@ -54,6 +55,7 @@ import_methods: []
 web_download: {allowed_schemes: https, disallowed_hosts: [a.example], allowed_ports: [443, 8443]}
 metrics: {port: 9100}
 notifications: {transport_url: "rabbit://guest:secret@bus/"}
+adopt: {endpoint: "https://glance.example:9292/"}
 """
 
 
@@ -103,6 +105,7 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.import_methods == ()
     assert settings.notifications
     assert settings.notifications.transport_url == "rabbit://guest:secret@bus/"
+    assert settings.adopt == AdoptSettings(endpoint="https://glance.example:9292")
     assert settings.metrics == MetricsSettings(host="127.0.0.1", port=9100)
     assert settings.web_download.allowed_schemes == ("https",)
     assert settings.web_download.allowed_ports == (443, 8443)
@@ -163,6 +166,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("8443", "84430", "30: web_download.allowed_ports[1]: has to be at most 65535"),
         ("{port: 9100}", "{port: 0}", "31: metrics.port: has to be at least 1"),
         ("{port: 9100}", "{}", "31: metrics.port: missing"),
+        ("https://glance", "glance", "33: adopt.endpoint: "),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )
@@ -190,6 +194,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     [
         Settings,
         TlsSettings,
+        AdoptSettings,
         MetricsSettings,
         NotificationSettings,
         KeystoneSettings,

@@ -146,6 +146,15 @@ async def _answered(
         found = await request.app.router.resolve(request.clone(rel_url=elsewhere))
         note_route(request, found)
     request[CALL] = Call(service, context, request, found)
+    if service.front is not None:
+        plain = f"/v2/{rest}" if rest else "/v2"
+        passed = await service.front.answer(request, plain, request[CALL].url)
+        if passed is not None:
+            return passed
+    return await _handled(request, found)
+
+
+async def _handled(request: web.Request, found: web.UrlMappingMatchInfo) -> web.StreamResponse:
     try:
         return await found.handler(request)
     except web.HTTPMethodNotAllowed as error:

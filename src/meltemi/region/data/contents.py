@@ -53,21 +53,21 @@ class Facts:
 
 
 class Contents:
-    """The data of a region's images."""
+    """The data of a region's images; hashes by all of `algorithms` are computed of what comes."""
 
     def __init__(self, store: Store, algorithm: str, holder: str, hot: HotFiles) -> None:
         self._holder = holder
         self._store = store
         self._hot = hot
         self._algorithm = algorithm
+        self.algorithms = frozenset({"md5", algorithm})
         self._readers = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
 
     @asynccontextmanager
     async def receiving(self, image: str) -> AsyncIterator["Incoming"]:
         """Begin to take in an image's data; what is not published is given up."""
-        hashes = tuple({"md5", self._algorithm})
-        context = self._store.writing(hashes=hashes)
+        context = self._store.writing(hashes=tuple(self.algorithms))
         writer = await self.in_thread(context.__enter__)
         name = f"{image}/{self._holder}/{uuid4().hex}"
         incoming = Incoming(self, writer, name, self._algorithm)

@@ -14,11 +14,15 @@ RENEWED_AHEAD: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The own token, the address of the Identity API that takes it, and until when it is good."""
+    """The own token, the address of the Identity API that takes it, and until when it is good.
+
+    `roles` are those that the token gives, in lower case.
+    """
 
     token: str
     url: str
     fresh_until: float
+    roles: frozenset[str] = frozenset()
 
 
 class Account:
@@ -69,4 +73,5 @@ class Account:
             raise IdentityError("Keystone does not offer the Identity API v3; see identity.auth")
         left = access.expires.timestamp() - time.time()
         fresh = left - min(RENEWED_AHEAD, left / 2)
-        return Access(access.auth_token, url.rstrip("/"), time.monotonic() + fresh)
+        roles = frozenset(name.lower() for name in access.role_names)
+        return Access(access.auth_token, url.rstrip("/"), time.monotonic() + fresh, roles)

@@ -1,9 +1,10 @@
 """From settings to an identity."""
 
 import ssl
-from typing import Final
+from typing import Any, Final
 
 from meltemi.errors import ConfigurationError
+from meltemi.region.identity.account import Account
 from meltemi.region.identity.base import Identity
 from meltemi.region.identity.keystone import Keystone
 from meltemi.region.identity.nobody import Nobody
@@ -23,18 +24,28 @@ def open_identity(settings: Settings, policy: Policy) -> Identity:
     keystone = settings.keystone
     if keystone is None:
         return Nobody()
-    from keystoneauth1.session import Session  # noqa: PLC0415 - slow to import
-
-    plugin = load_plugin(keystone.auth_type, keystone.auth)
-    verify = str(keystone.cacert) if keystone.cacert else not keystone.insecure
+    session = _session(keystone)
     return Keystone(
-        Session(plugin, verify=verify, timeout=PATIENCE),
-        uri=keystone.www_authenticate_uri or plugin.auth_url,
+        session,
+        uri=keystone.www_authenticate_uri or session.auth.auth_url,
         is_admin=policy.is_admin,
         tls=tls_of(keystone),
         remember=keystone.token_cache_time.total_seconds(),
         patience=PATIENCE,
     )
+
+
+def open_account(settings: Settings) -> Account | None:
+    """Make the region's own account, for what is asked of other services; None without Keystone."""
+    return Account(_session(settings.keystone)) if settings.keystone else None
+
+
+def _session(keystone: KeystoneSettings) -> Any:
+    from keystoneauth1.session import Session  # noqa: PLC0415 - slow to import
+
+    plugin = load_plugin(keystone.auth_type, keystone.auth)
+    verify = str(keystone.cacert) if keystone.cacert else not keystone.insecure
+    return Session(plugin, verify=verify, timeout=PATIENCE)
 
 
 def tls_of(keystone: KeystoneSettings) -> ssl.SSLContext | bool:
