@@ -107,7 +107,8 @@ async def test_one_follows_as_long_as_it_lives(catalogue: SqlCatalogue) -> None:
 async def test_images_are_taken_over_as_they_are(catalogue: SqlCatalogue) -> None:
     whole = image(**full(), virtual_size=10)
     queued = image(status="queued", size=None, hashes=Hashes())
-    await begun(catalogue, [Known(whole, MEMBERS), Known(queued)])
+    late = image(properties={"os_glance_import_task": "x"})
+    await begun(catalogue, [Known(whole, MEMBERS), Known(queued), Known(late)])
     record = await catalogue.get(whole.id, ADMIN)
     assert (record.image, record.is_remote) == (whole, True)
     assert tuple(await catalogue.members(whole.id)) == MEMBERS
@@ -118,9 +119,10 @@ async def test_images_are_taken_over_as_they_are(catalogue: SqlCatalogue) -> Non
     assert (await catalogue.get(queued.id, ADMIN)).content is None
     known = await catalogue.ledger.known([whole.id, queued.id, "nothing"])
     assert known == {whole.id: Known(whole, MEMBERS), queued.id: Known(queued)}
-    assert await catalogue.ledger.names() == {whole.id, queued.id}
+    assert await catalogue.ledger.names() == {whole.id, queued.id, late.id}
     assert await catalogue.ledger.is_settled(whole.id)
     assert not await catalogue.ledger.is_settled(queued.id)
+    assert not await catalogue.ledger.is_settled(late.id)
     assert not await catalogue.ledger.is_settled("nothing")
     await catalogue.ledger.add(FOLLOWER, [Known(replace(whole, name="late"))])
     assert (await catalogue.get(whole.id, ADMIN)).image == whole

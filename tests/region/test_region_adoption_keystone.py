@@ -11,6 +11,7 @@ from lab.cloud import MEMBER, PROJECT
 from tests.region.adopting import Adopting, data_of, seen
 from tests.support.cli import meltemi
 from tests.support.glance import Place, RefusedError, Service, some_data
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.services
 
@@ -97,6 +98,38 @@ def test_users_act_for_themselves(cloud: Cloud, glance: Service, region: Adoptin
     region.adopt("rollback")
     assert direct.statuses() == {public: "active", made: "active"}
     assert seen(as_admin(cloud, glance)) == before
+
+
+def test_imports_and_definitions_are_the_glances(
+    cloud: Cloud, glance: Service, region: Adopting
+) -> None:
+    region.adopt("start")
+    region.start()
+    member = as_user(cloud, region.place, MEMBER, PROJECT)
+    direct = as_user(cloud, glance, MEMBER, PROJECT)
+    staged = member.put("staged", None)
+    octets = "application/octet-stream"
+    member.request("PUT", f"/v2/images/{staged}/stage", some_data(7), octets)
+    assert member.show(staged)["status"] == "uploading"
+    refused_end = region.adopt("finish", code=3).err
+    assert "1 images are not here" in refused_end
+    assert f"image staged ({staged}): uploading" in refused_end
+    member.call("POST", f"/v2/images/{staged}/import", {"method": {"name": "glance-direct"}})
+    eventually(lambda: bool(member.show(staged)["status"] == "active"))
+    eventually(lambda: "os_glance_import_task" not in member.show(staged))
+    [task] = member.call("GET", f"/v2/images/{staged}/tasks")["tasks"]
+    assert task["image_id"] == staged
+    assert member.data(staged) == some_data(7)
+    space = {"namespace": "of-users", "visibility": "public", "protected": False}
+    as_admin(cloud, region.place).call("POST", "/v2/metadefs/namespaces", space)
+    for place in (member, glance):
+        path = "/v2/metadefs/namespaces/of-users"
+        assert place.call("GET", path)["visibility"] == "public"
+    as_admin(cloud, region.place).call("DELETE", "/v2/metadefs/namespaces/of-users")
+    region.wait_until_filled()
+    assert seen(member) == seen(direct)
+    region.adopt("rollback")
+    assert direct.data(staged) == some_data(7)
 
 
 def test_the_openstack_client_and_the_end(

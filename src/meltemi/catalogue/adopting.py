@@ -43,6 +43,7 @@ from meltemi.errors import ConflictError, StaleRecordError
 from meltemi.model.adoption import Adoption, Missing, Progress, Stage
 from meltemi.model.image import Image, Member
 from meltemi.model.record import REMOTE, Content, Record
+from meltemi.model.task import IMPORT_TASK
 
 _THE_ONE: Final = 1
 _UNDER_WAY: Final = (Stage.READING, Stage.RUNNING, Stage.FINISHING)
@@ -119,8 +120,10 @@ def version(connection: Connection, image: str) -> int | None:
 
 
 def is_settled(connection: Connection, image: str) -> bool:
-    """Say whether an image is there and has its data."""
-    return connection.scalar(select(images.c.id).where(images.c.id == image, _HAS_DATA)) is not None
+    """Say whether an image is there, has its data, and nothing is at work on it."""
+    settled = select(images.c.properties).where(images.c.id == image, _HAS_DATA)
+    properties = connection.scalar(settled)
+    return properties is not None and IMPORT_TASK not in properties
 
 
 def add(connection: Connection, follower: str, found: Sequence[Known]) -> None:

@@ -54,7 +54,7 @@ class SqlLedger:
         return await self._read(partial(adopting.version, image=image))
 
     async def is_settled(self, image: str) -> bool:
-        """Say whether an image is there and has its data."""
+        """Say whether an image is there, has its data, and nothing is at work on it."""
         return await self._read(partial(adopting.is_settled, image=image))
 
     async def add(self, follower: str, found: Sequence[Known]) -> None:
