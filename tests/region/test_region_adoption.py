@@ -126,7 +126,8 @@ def test_from_the_first_look_to_standing_alone(source: Service, region: Adopting
     assert place.data(own) == place.data(copy) == DATA
     assert place.show(ids["plain"])["name"] == "renamed"
     assert not place.has(ids["nameless"])
-    assert region.status()["Stage"] == "finished"
+    status = region.status()
+    assert (status["code"], status["Stage"], status["Images"]) == (0, "finished", None)
 
 
 def work(place: Place, ids: dict[str, str]) -> set[str]:

@@ -28,11 +28,26 @@ def command(config: Path, **options: Any) -> int:
     """
     check_columns(_COLUMNS, options)
     adoption, progress, missing = asyncio.run(_look(config))
-    row = {
+    print_one(_row(adoption, progress), _COLUMNS, options)
+    for image in missing:
+        if image.problem is not None:
+            tell(image)
+    if adoption.stage is Stage.FINISHED:
+        return 0
+    return 3 if progress.failed else int(bool(missing))
+
+
+def _row(adoption: Adoption, progress: Progress) -> dict[str, Any]:
+    """Give what is told; of one that is finished, nothing is counted any more."""
+    row: dict[str, Any] = {
         "Stage": str(adoption.stage),
         "Glance": adoption.endpoint,
         "Started": adoption.started_at,
         "Compared": adoption.compared_at,
+    }
+    if adoption.stage is Stage.FINISHED:
+        return {**dict.fromkeys(_COLUMNS), **row}
+    return row | {
         "Images": progress.images,
         "With data": progress.with_data,
         "Here": progress.here,
@@ -41,13 +56,6 @@ def command(config: Path, **options: Any) -> int:
         "Failed": progress.failed,
         "Without hash": progress.unverifiable,
     }
-    print_one(row, _COLUMNS, options)
-    for image in missing:
-        if image.problem is not None:
-            tell(image)
-    if adoption.stage is Stage.FINISHED:
-        return 0
-    return 3 if progress.failed else int(bool(missing))
 
 
 async def _look(config: Path) -> tuple[Adoption, Progress, Sequence[Missing]]:
