@@ -120,10 +120,14 @@ def test_from_the_first_look_to_standing_alone(source: Service, region: Adopting
     own = place.put("own", DATA)
     place.change(ids["plain"], name="renamed")
     place.delete(ids["nameless"])
+    place.upload(ids["queued"], some_data(34))
+    place.call("PUT", f"/v2/images/{ids['shared']}/members/{'c' * 32}", {"status": "rejected"})
     copy = place.call("POST", f"/v2/images/{ids['plain']}/actions/clone", {"name": "copy"})["id"]
     region.stop()
     region.start()
     assert place.data(own) == place.data(copy) == DATA
+    assert place.data(ids["queued"]) == some_data(34)
+    assert place.members(ids["shared"]) == {OTHER: "accepted", "c" * 32: "rejected"}
     assert place.show(ids["plain"])["name"] == "renamed"
     assert not place.has(ids["nameless"])
     status = region.status()
