@@ -1,13 +1,14 @@
 """Putting data into a store: cut, name, look up, compress, pack, publish."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from meltemi.chunks.backends.base import Backend
 from meltemi.chunks.blob import BlobId, Buffer, chunk_id
 from meltemi.chunks.coding import encode
+from meltemi.chunks.crowd import Crowd
 from meltemi.chunks.cut import Cut, Cutter, Piece
 from meltemi.chunks.digests import Digests
 from meltemi.chunks.head import Head, checked_name
@@ -24,12 +25,11 @@ PIECE: Final = 2**20
 """Bytes that are hashed and cut at once: larger buffers would go back to the system each time."""
 
 _BATCH: Final = 8 * 2**20
-"""Bytes of chunks that are named, looked up and compressed at once."""
+"""Bytes of chunks that are looked up and compressed at once, while more are cut; or fewer."""
 
-_T = TypeVar("_T")
 _MOST_PIECES: Final = 1024
 _AT_ONCE: Final = 16
-"""Chunks that one task names or compresses."""
+"""Chunks that one task compresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Writer:
         session: Session,
         pool: ThreadPoolExecutor,
         *,
+        crowd: Crowd,
         cut: Cut,
         hashes: Sequence[str],
     ) -> None:
@@ -63,16 +64,21 @@ class Writer:
         self._heads = heads
         self._session = session
         self._pool = pool
+        # Not the pool that compresses: who waits for it must not keep it from working.
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+        self._keeping: Future[None] | None = None
         self._cut = cut
         self._cutter = Cutter(cut)
         self._digests = Digests(hashes)
-        self._packer = Packer(backend, blobs, session.number, self._rely)
+        self._crowd = crowd
+        self._packer = Packer(backend, blobs, session.number, crowd, self._rely)
         self._segments: dict[BlobId, bytes] = {}
         self._tree = TreeBuilder(cut, self._keep_segment)
         self._relied: set[str] = set()
         self._waiting: list[bytes] = []
         self._held = 0
         self._pieces: list[Piece] = []
+        self._naming: list[Future[list[BlobId]]] = []
         self._cut_bytes = 0
         self._forgotten = False
 
@@ -93,6 +99,7 @@ class Writer:
         self._take()
         self._gather(self._cutter.finish())
         self._store()
+        self._wait()
         hashes = self._digests.finish()
         root = self._tree.finish()
         self._store_segments()
@@ -120,6 +127,7 @@ class Writer:
 
     def close(self) -> None:
         """Let go of the session; give up what is not finished."""
+        self._keeper.shutdown(wait=True)
         self._packer.close()
         self._digests.close()
         self._session.close(forgotten=self._forgotten)
@@ -133,15 +141,28 @@ class Writer:
 
     def _gather(self, pieces: Sequence[Piece]) -> None:
         self._pieces += pieces
-        self._cut_bytes += sum(piece.length for piece in pieces if piece.data is not None)
-        if self._cut_bytes >= _BATCH or len(self._pieces) >= _MOST_PIECES:
+        chunks = [piece.data for piece in pieces if piece.data is not None]
+        self._cut_bytes += sum(map(len, chunks))
+        self._naming.append(self._pool.submit(_name, chunks))
+        if self._cut_bytes >= self._crowd.share(_BATCH, PIECE) or len(self._pieces) >= _MOST_PIECES:
             self._store()
 
     def _store(self) -> None:
-        """Store the pieces that have been gathered, the unknown ones really."""
+        """Begin to store the pieces that have been gathered, once those before them are."""
         pieces, self._pieces, self._cut_bytes = self._pieces, [], 0
+        naming, self._naming = self._naming, []
+        self._wait()
+        self._keeping = self._keeper.submit(self._keep_pieces, pieces, naming)
+
+    def _wait(self) -> None:
+        if self._keeping is not None:
+            keeping, self._keeping = self._keeping, None
+            keeping.result()
+
+    def _keep_pieces(self, pieces: Sequence[Piece], naming: Sequence[Future[list[BlobId]]]) -> None:
+        """Store pieces, the unknown ones really."""
         chunks = [piece.data for piece in pieces if piece.data is not None]
-        names = self._in_pool(_name, chunks)
+        names = [name for named in naming for name in named.result()]
         self._keep(dict(zip(names, chunks, strict=True)))
         named = iter(names)
         for piece in pieces:
@@ -166,15 +187,13 @@ class Writer:
         hits = self._blobs.hits(blob for blob in blobs if blob not in here)
         self._relied.update(hits.values())
         new = [blob for blob in blobs if blob not in hits and blob not in here]
-        coded = self._in_pool(_encode, [blobs[blob] for blob in new])
+        coded = self._encoded([blobs[blob] for blob in new])
         for blob, (coding, stored) in zip(new, coded, strict=True):
             self._packer.add(blob, coding, stored, len(blobs[blob]))
 
-    def _in_pool(
-        self, work: Callable[[Sequence[Buffer]], list[_T]], items: Sequence[Buffer]
-    ) -> list[_T]:
-        groups = [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]
-        return [result for group in self._pool.map(work, groups) for result in group]
+    def _encoded(self, blobs: Sequence[Buffer]) -> list[tuple[int, Buffer]]:
+        groups = [blobs[i : i + _AT_ONCE] for i in range(0, len(blobs), _AT_ONCE)]
+        return [coded for group in self._pool.map(_encode, groups) for coded in group]
 
 
 def _name(chunks: Sequence[Buffer]) -> list[BlobId]:

@@ -1,9 +1,7 @@
 """An image's data: uploaded, downloaded, whole or in part."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, nullcontext
-from typing import IO
 
 from aiohttp import web
 
@@ -21,8 +19,8 @@ from meltemi.region.adoption.front import Front
 from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
+from meltemi.region.data.sending import send_file, send_pieces
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
-from meltemi.region.observing import note_file
 from meltemi.region.service import Call
 
 BINARY = "application/octet-stream"
@@ -89,21 +87,13 @@ async def download(call: Call) -> web.StreamResponse:
     with copy or nullcontext():
         await response.prepare(call.request)
         if copy:
-            await _send_file(call.request, copy, first, end - first)
+            await send_file(call.request, copy, first, end - first)
             tell_sent(call, image, end - first)
         else:
             pieces = call.service.contents.read(record.content, first, end - first)
             await _send_pieces(call, response, record, end - first, pieces)
     await response.write_eof()
     return response
-
-
-async def _send_file(request: web.Request, file: IO[bytes], offset: int, count: int) -> None:
-    if (transport := request.transport) is None:
-        raise ConnectionResetError("the client is gone")
-    if count:  # to sendfile, 0 means everything
-        await asyncio.get_running_loop().sendfile(transport, file, offset, count)
-        note_file(request, count)
 
 
 async def _send_pieces(
@@ -115,13 +105,18 @@ async def _send_pieces(
 ) -> None:
     left = size
     whole = size == record.image.size and not record.is_remote
+
+    async def counted(pieces: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+        nonlocal left
+        async for piece in pieces:
+            left -= len(piece)
+            if whole and not left:  # before the client has all: then it may go, and this ends
+                call.service.hot.was_read(record.content or "")
+            yield piece
+
     try:
         async with aclosing(pieces):
-            async for piece in pieces:
-                left -= len(piece)
-                if whole and not left:  # before the client has all: then it may go, and this ends
-                    call.service.hot.was_read(record.content or "")
-                await response.write(piece)
+            await send_pieces(call.request, response, counted(pieces))
     finally:
         if not left:  # whoever has got all of it may be gone by now
             tell_sent(call, record.image, size)

@@ -16,11 +16,12 @@ from meltemi.model.image import Image
 from meltemi.model.record import Content, Record
 from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
-from meltemi.region.data.contents import BATCH
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.service import Service
 
 _STAGED: Final = "uploading"
+_BATCH: Final = 2**20
+"""Bytes that go to a thread at once; more would be no faster, and take memory."""
 
 
 def must_have_formats(image: Image) -> None:
@@ -116,7 +117,7 @@ async def _batches(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for piece in data:
         gathered.append(piece)
         size += len(piece)
-        if size >= BATCH:
+        if size >= _BATCH:
             yield b"".join(gathered)
             gathered, size = [], 0
     if gathered:
