@@ -203,11 +203,14 @@ async def test_images_are_held_by_one_who_lives(catalogue: SqlCatalogue) -> None
 
 async def test_an_image_gets_the_data_that_it_was_held_for(catalogue: SqlCatalogue) -> None:
     ledger = catalogue.ledger
-    record = await adopted(catalogue)
+    record = await adopted(catalogue, virtual_size=50)
     one = record.image
     content = await brought(catalogue, record)
     found = await catalogue.get(one.id, ADMIN)
     assert (found.image, found.content) == (one, content.id)
+    copy = await catalogue.clone(one.id, fresh(status="active"))
+    assert (copy.image.size, copy.image.virtual_size) == (5, 50)
+    await catalogue.remove(copy.image.id)
     assert not await catalogue.ledger.claim(one.id, ME)
     assert await catalogue.loose() == []
     await ledger.take(Known(replace(one, size=6)), await ledger.version(one.id))

@@ -14,6 +14,7 @@ from tests.support.cli import meltemi, running
 from tests.support.glance import Place, RefusedError, Service, some_data
 from tests.support.uploads import Upload
 from tests.support.waiting import eventually
+from tests.support.websites import Website
 
 pytestmark = pytest.mark.services
 
@@ -166,6 +167,14 @@ def test_what_users_do_is_in_the_glance(source: Service, region: Adopting) -> No
         place.put("twice", None, id=ids["nameless"])
     with pytest.raises(RefusedError, match="409"):
         place.upload(ids["plain"], DATA)
+    patch = "application/openstack-images-v2.1-json-patch"
+    with pytest.raises(RefusedError, match="413"):
+        place.request("PATCH", f"/v2/images/{ids['plain']}", b"[" + b" " * 2**21 + b"]", patch)
+    with pytest.raises(RefusedError, match="415"):
+        place.request("PATCH", f"/v2/images/{ids['plain']}", b"[]", "text/plain")
+    for path in ("/v2/nothing", f"/v2/images/{ids['plain']}/nothing"):
+        with pytest.raises(RefusedError, match="404"):
+            place.call("GET", path)
     with pytest.raises(RefusedError, match=r"409(?s:.*)cannot be cloned before"):
         place.call("POST", f"/v2/images/{ids['plain']}/actions/clone", {})
     for path in ("/v2/info/import", "/v2/info/stores", "/v2/schemas/image"):
@@ -206,6 +215,18 @@ def test_where_an_image_is_found(source: Service, region: Adopting) -> None:
         image = json.loads(answer.read())["id"]
     assert (answer.status, answer.headers["Location"]) == (201, f"{region.url}/v2/images/{image}")
     assert source.has(image)
+
+
+def test_nothing_is_passed_on_to_anybody_else(region: Adopting) -> None:
+    region.adopt("start")
+    region.start()
+    with Website() as elsewhere:
+        host = elsewhere.url.removeprefix("http://")
+        for target in (f"{elsewhere.url}/v2/info/stores", f"//{host}/v2/info/stores"):
+            region.place.request("GET", target)
+        with pytest.raises(RefusedError):
+            region.place.request("GET", f"@{host}/v2/info/stores")
+        assert elsewhere.asked == []
 
 
 def test_what_changes_in_the_glance_itself(source: Service, region: Adopting) -> None:

@@ -1,6 +1,7 @@
 """What the adoption of a Glance does; each function is part of one transaction."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -194,7 +195,7 @@ def fill(connection: Connection, record: Record, content: Content, holder: str) 
     row = _locked(connection, image)
     if row is None or row.content != record.content or row.fetcher != holder:
         raise ConflictError(f"image {image}: it is not held any more, or is to have other data")
-    remember(connection, content)
+    remember(connection, replace(content, virtual_size=row.virtual_size))
     values = {"content": content.id, "version": row.version + 1}
     connection.execute(update(images).where(images.c.id == image).values(values))
     connection.execute(delete(contents).where(contents.c.id == record.content))

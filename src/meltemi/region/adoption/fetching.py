@@ -120,23 +120,24 @@ class Fetches:
             await self._release(image, error, claimed=claimed)
 
     async def _release(self, image: str, error: Exception, *, claimed: bool) -> None:
-        if not claimed:
-            return
-        try:
-            failed = not isinstance(error, UnavailableError)
-            await self._ledger.release(image, self._holder, str(error), failed=failed)
-        except MeltemiError as again:
-            _log.warning("image %s: it is held until this process ends: %s", image, again)
+        """Hold an image no longer, as soon as the catalogue takes it; who lives is not buried."""
+        failed = not isinstance(error, UnavailableError)
+        while claimed:
+            try:
+                await self._ledger.release(image, self._holder, str(error), failed=failed)
+            except MeltemiError as again:
+                _log.warning("image %s: it is not given back yet: %s", image, again)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
 
     async def _keep(self, record: Record, content: Content) -> None:
         try:
             await self._ledger.fill(record, content, self._holder)
         except ConflictError as error:
+            # Of other errors it is not known whether the image has it by now.
             _log.info("%s", error)
             await self._contents.let_go(content.id)
-        except MeltemiError:
-            await self._contents.let_go(content.id)
-            raise
 
 
 class Fetch:

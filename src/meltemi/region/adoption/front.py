@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -61,7 +61,7 @@ class Front:
         self._ledger = ledger
         self._follower = follower
         self._holder = holder
-        self._passing: set[asyncio.Task[web.Response | None]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
         self._state: Adoption | None = None
         self._until = 0.0
 
@@ -95,6 +95,10 @@ class Front:
 
     async def close(self) -> None:
         """Give up what is on its way, and end all connections."""
+        under_way = list(self._under_way)
+        for work in under_way:
+            work.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
         await self.fetches.close()
         await self._origin.close()
 
@@ -107,14 +111,19 @@ class Front:
         # Once it has come, it is passed on and taken over whether somebody waits for it or not.
         body = await request.read() or None
         passing = asyncio.create_task(self._pass(request, image, body, locate))
-        self._passing.add(passing)
-        passing.add_done_callback(self._passed)
+        self._keep(passing)
         return await asyncio.shield(passing)
 
-    def _passed(self, passing: asyncio.Task[web.Response | None]) -> None:
-        self._passing.discard(passing)
-        if not passing.cancelled():
-            passing.exception()  # else asyncio complains of an error that nobody waited for
+    def _keep(self, work: asyncio.Task[Any]) -> None:
+        """Let something be done to its end, whether somebody waits for it or not."""
+
+        def ended(work: asyncio.Task[Any]) -> None:
+            self._under_way.discard(work)
+            if not work.cancelled():
+                work.exception()  # else asyncio complains of an error that nobody waited for
+
+        self._under_way.add(work)
+        work.add_done_callback(ended)
 
     async def _pass(
         self,
@@ -146,7 +155,18 @@ class Front:
             yield number is not None
         finally:
             if number is not None:
-                await asyncio.shield(self._ledger.end_passing(number))
+                self._keep(asyncio.create_task(self._end(number)))
+
+    async def _end(self, number: str) -> None:
+        """Say that a change has been passed on, as soon as the catalogue takes it."""
+        while True:
+            try:
+                await self._ledger.end_passing(number)
+            except MeltemiError as error:
+                _log.warning("a change that was passed on still counts: %s", error)
+                await asyncio.sleep(_REMEMBERED)
+            else:
+                return
 
     async def _take_over(self, image: str | None) -> None:
         """Take over what was changed; where that fails, the next comparison does it."""
@@ -193,7 +213,8 @@ def _head(request: web.Request) -> tuple[str, dict[str, str]]:
     }
     if request.content_length is not None:
         headers["Content-Length"] = str(request.content_length)
-    return request.raw_path, headers
+    # A request may name a host before its path; it goes nowhere but to the Glance.
+    return "/" + request.rel_url.raw_path_qs.lstrip("/"), headers
 
 
 def _answer(passed: Passed, locate: Callable[[str], str]) -> web.Response:
