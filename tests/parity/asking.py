@@ -12,8 +12,9 @@ DATA = "application/octet-stream"
 PATCH = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH = "application/openstack-images-v2.0-json-patch"
 
-OPEN, KEYSTONE, TWINS = "open", "keystone", "twins"
-"""The worlds: without authentication, behind Keystone, and one of two Glances."""
+OPEN, KEYSTONE, FULL, TWINS = "open", "keystone", "full", "twins"
+"""The worlds: without authentication, behind Keystone, with all that is off by default switched on,
+and one of two Glances."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lab import Glance, Keystone, Memcached, Postgres, Server, venvs
-from tests.parity.asking import KEYSTONE, OPEN, TWINS
+from lab.wsgi import Settings, merge
+from tests.parity.asking import FULL, KEYSTONE, OPEN, TWINS
 from tests.parity.peers import Peer
 from tests.parity.region import Region
+from tests.support.websites import Website
 
 ACCOUNTS = {
     "admin": ("admin", ("admin",)),
@@ -28,6 +30,9 @@ Besides them there are `nobody`, who has no token, and `forged`, whose token is 
 STORE = "chunks"
 """The name that the store has in every service."""
 
+_NO_CACHE = {"hot_images": 0}
+_LOCATIONS = {"show_image_direct_url": True, "show_multiple_locations": True}
+
 
 @dataclass(frozen=True, slots=True)
 class World:
@@ -41,7 +46,7 @@ class World:
 def open_world(folder: Path, postgres: Postgres) -> Iterator[World]:
     """Run a Glance and a region without authentication."""
     with ExitStack() as stack:
-        glance, region = _glance(folder / "glance", postgres), Region(folder / "region")
+        glance, region = _glance(folder / "glance", postgres), Region(folder / "region", _NO_CACHE)
         _start(stack, [glance, region])
         region.wait_ready().load_definitions(_definitions())
         yield World((Peer(glance.wait_ready().url), Peer(region.url)))
@@ -59,23 +64,66 @@ def twins_world(folder: Path, postgres: Postgres) -> Iterator[World]:
 @contextmanager
 def keystone_world(folder: Path, postgres: Postgres) -> Iterator[World]:
     """Run a Glance and a region behind a Keystone in which everybody has an account."""
+    with _behind_keystone(folder, postgres, {}, _NO_CACHE, {}) as world:
+        yield world
+
+
+@contextmanager
+def full_world(folder: Path, postgres: Postgres) -> Iterator[World]:
+    """Run both with what is off by default: a cache, and locations, also on a web site.
+
+    Its URL is `<site>`. As in a region, an image has one location at most.
+    """
+    with Website() as site:
+        site.put("/data", b"data of a web site" * 1000)
+        config: Settings = {
+            "DEFAULT": {
+                "enabled_backends": f"{STORE}:file,web:http",
+                "image_location_quota": 1,
+                "image_cache_dir": folder / "cache",
+                "image_cache_driver": "sqlite",
+                **_LOCATIONS,
+            },
+            "web": {"store_description": "the web"},
+            "import_filtering_opts": {
+                "allowed_hosts": "127.0.0.1",
+                "allowed_ports": site.port,
+            },
+            "paste_deploy": {"flavor": "keystone+cachemanagement"},
+        }
+        web = {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [site.port]}
+        settings = {**_LOCATIONS, "http_store": True, "web_download": web}
+        known = {"site": site.url}
+        with _behind_keystone(folder, postgres, config, settings, known) as world:
+            yield world
+
+
+@contextmanager
+def _behind_keystone(
+    folder: Path,
+    postgres: Postgres,
+    config: Settings,
+    settings: Mapping[str, Any],
+    known: Mapping[str, str],
+) -> Iterator[World]:
     with ExitStack() as stack:
         memcached = stack.enter_context(Memcached(folder / "memcached"))
         keystone = Keystone(folder / "keystone", postgres=postgres, memcached=memcached)
         stack.callback(keystone.stop)
         keystone.start(wait=False)
-        glance = _glance(folder / "glance", postgres, keystone=keystone, region="RegionOne")
+        glance = _glance(folder / "glance", postgres, config, keystone=keystone, region="RegionOne")
         _start(stack, [glance])
         keystone.wait_ready()
-        region = Region(folder / "region", {"keystone": _validating(keystone)})
+        region = Region(folder / "region", {"keystone": _validating(keystone), **settings})
         _start(stack, [region])
         region.wait_ready().load_definitions(_definitions())
-        tokens, known = _accounts(keystone)
+        tokens, projects = _accounts(keystone)
+        known = {**projects, **known}
         first = Peer(glance.wait_ready().url, tokens, known)
         yield World((first, Peer(region.url, tokens, known)), keystone.url)
 
 
-WORLDS = {OPEN: open_world, KEYSTONE: keystone_world, TWINS: twins_world}
+WORLDS = {OPEN: open_world, KEYSTONE: keystone_world, FULL: full_world, TWINS: twins_world}
 
 
 def _start(stack: ExitStack, services: Iterable[Server]) -> None:
@@ -100,14 +148,17 @@ def _definitions() -> Path:
     return venvs.environment("glance") / "etc/glance/metadefs"
 
 
-def _glance(folder: Path, postgres: Postgres, **options: Any) -> Glance:
-    config = {
+def _glance(
+    folder: Path, postgres: Postgres, config: Settings | None = None, **options: Any
+) -> Glance:
+    stores: Settings = {
         "DEFAULT": {"enabled_backends": f"{STORE}:file"},
         "glance_store": {"default_backend": STORE},
         STORE: {"filesystem_store_datadir": str(folder / "store")},
     }
+    chosen = merge(stores, config or {})
     return Glance(
-        folder, name=folder.name, postgres=postgres, config=config, definitions=True, **options
+        folder, name=folder.name, postgres=postgres, config=chosen, definitions=True, **options
     )
 
 

@@ -54,6 +54,9 @@ import_methods: []
 web_download: {allowed_schemes: https, disallowed_hosts: [a.example], allowed_ports: [443, 8443]}
 metrics: {port: 9100}
 notifications: {transport_url: "rabbit://guest:secret@bus/"}
+show_image_direct_url: true
+show_multiple_locations: true
+http_store: true
 """
 
 
@@ -74,6 +77,9 @@ def test_without_a_file_it_starts_with_nothing() -> None:
     assert settings.rules == {"context_is_admin": "@"}
     assert settings.limits.image_size_cap == 2**40
     assert (settings.page, settings.longest_page) == (25, 1000)
+    assert not settings.show_image_direct_url
+    assert not settings.show_multiple_locations
+    assert not settings.http_store
 
 
 def test_a_file_says_everything(tmp_path: Path) -> None:
@@ -106,6 +112,9 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.metrics == MetricsSettings(host="127.0.0.1", port=9100)
     assert settings.web_download.allowed_schemes == ("https",)
     assert settings.web_download.allowed_ports == (443, 8443)
+    assert settings.show_image_direct_url
+    assert settings.show_multiple_locations
+    assert settings.http_store
 
 
 def test_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
