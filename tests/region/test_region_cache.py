@@ -3,6 +3,7 @@
 import http.client
 import json
 import sqlite3
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lab import Region
+from lab import Region, venvs
 from meltemi.region.data.hot_files import HotFiles
 from tests.support.glance import Json, Place, RefusedError, some_data
 from tests.support.waiting import eventually
@@ -224,3 +225,31 @@ def current(place: Place) -> str:
         told: Any = json.loads(line.getresponse().read())
     [found] = [one["id"] for one in told["versions"] if one["status"] == "CURRENT"]
     return str(found)
+
+
+GLANCECLIENT = """
+import json, sys, time
+from glanceclient import Client
+
+url, image = sys.argv[1:]
+client = Client("2", url, token="none")
+client.cache.queue(image)
+while not (cached := client.cache.list()["cached_images"]):
+    time.sleep(0.1)
+client.cache.delete(image)
+deleted = client.cache.list()["cached_images"]
+client.cache.clear("cache")
+client.cache.clear("")
+print(json.dumps([[one["image_id"] for one in cached], deleted]))
+"""
+
+
+@pytest.mark.services
+def test_python_glanceclient(place: Place) -> None:
+    image = place.put("image", DATA)
+    python = str(venvs.environment("glanceclient") / "bin" / "python")
+    done = subprocess.run(
+        [python, "-c", GLANCECLIENT, place.url, image], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[image], []]

@@ -476,7 +476,7 @@ alice.images.add_image_location(other, location, {})
 alice.images.add_image_location(third, web, {})
 print(json.dumps({
     "old": alice.images.get(image).locations,
-    "new": nova.images.get_image_locations(other),
+    "new": list(nova.images.get_image_locations(other)),
 }))
 """
 
