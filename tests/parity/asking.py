@@ -146,6 +146,9 @@ def show(image: str = "image", **rest: Any) -> Request:
     return get(f"/v2/images/<{image}>", **rest)
 
 
+DATA_IN_PART = get("/v2/images/<image>/file", headers={"Range": "bytes=0-"})
+"""What asks for all of an image's data, and leaves no copy in the cache of a Glance."""
+
 RAW = {"disk_format": "raw", "container_format": "bare"}
 
 

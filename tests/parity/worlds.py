@@ -86,8 +86,8 @@ def full_world(folder: Path, postgres: Postgres) -> Iterator[World]:
             },
             "web": {"store_description": "the web"},
             "import_filtering_opts": {
-                "allowed_hosts": "127.0.0.1",
-                "allowed_ports": site.port,
+                "allowed_hosts": "[127.0.0.1]",
+                "allowed_ports": f"[{site.port}]",
             },
             "paste_deploy": {"flavor": "keystone+cachemanagement"},
         }

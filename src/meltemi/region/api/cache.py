@@ -4,11 +4,12 @@ A copy is one of data. An image is in the cache where its data is, with whatever
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
 
-from meltemi.errors import ConflictError, ForbiddenError, RefusedError, VanishedError
+from meltemi.errors import ConflictError, RefusedError, VanishedError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.region.answers import document
@@ -56,8 +57,7 @@ async def discard(call: Call) -> web.Response:
     """Take an image out of the cache and out of the queue."""
     record = await _found(call)
     _demand(call, "cache_delete", record.image)
-    if record.content is not None:
-        await call.service.hot.discard(record.content)
+    await _discard(call, record)
     return web.Response(status=204)
 
 
@@ -99,8 +99,8 @@ async def _old_want(call: Call) -> web.Response:
 
 async def _old_discard(call: Call) -> web.Response:
     _demand(call, "manage_image_cache")
-    if (record := await _found(call)).content is not None:
-        await call.service.hot.discard(record.content)
+    with suppress(VanishedError):
+        await _discard(call, await _found(call))
     return document(None)
 
 
@@ -114,11 +114,13 @@ async def _old_clear_queue(call: Call) -> web.Response:
     return document({"num_deleted": await call.service.hot.forget_wanted()})
 
 
+_IMAGE: Final = "/v2/cache/{image_id:(?!clean$|prune$)[^/]+}"
+
 ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("GET", "/v2/cache", bodiless(state)),
     ("DELETE", "/v2/cache", clear),
-    ("PUT", "/v2/cache/{image_id}", want),
-    ("DELETE", "/v2/cache/{image_id}", discard),
+    ("PUT", _IMAGE, want),
+    ("DELETE", _IMAGE, discard),
     ("GET", "/v2/cache/nodes/{image_id}", bodiless(nodes)),
     ("POST", "/v2/cache/clean", clean),
     ("POST", "/v2/cache/prune", prune),
@@ -138,8 +140,7 @@ OLD_ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
 
 def _demand(call: Call, rule: str, image: Image | None = None) -> None:
     facts = of_image(call.context, image) if image else {}
-    if not call.service.policy.allows(call.context, rule, facts):
-        raise ForbiddenError("")  # Glance says no more than that
+    call.service.policy.demand(call.context, rule, facts)
     if not call.settings.hot_images:
         raise VanishedError("Caching via API is not supported at this site.")
 
@@ -152,6 +153,11 @@ async def _want(call: Call, record: Record) -> None:
     if record.image.status != "active" or record.content is None:
         raise RefusedError("Only images with status active can be targeted for queueing")
     await call.service.hot.want(record.content)
+
+
+async def _discard(call: Call, record: Record) -> None:
+    if record.content is not None:
+        await call.service.hot.discard(record.content)
 
 
 async def _cached(call: Call) -> list[dict[str, Any]]:

@@ -181,7 +181,7 @@ async def _downloadable(call: Call, hashes: Hashes, image: Image) -> Record | No
     return other
 
 
-async def _fill(call: Call, image: Image, location: _Location, source: Record | None) -> Record:
+async def _fill(call: Call, image: Image, location: _Location, other: Record | None) -> Record:
     """Give an image its data, in the background where that takes time.
 
     Data is read, and inspected, where the image says that it is something else than the one which
@@ -189,19 +189,19 @@ async def _fill(call: Call, image: Image, location: _Location, source: Record | 
     """
     service, expected = call.service, location.expected
     given = {"image_id": image.id, "loc_url": location.url, "validation_data": location.data}
-    if source is not None:
-        known = expected.algorithm in (None, source.image.hashes.algorithm)
-        if known and _are_formats_alike(source.image, image):
-            record = await call.catalogue.share(image.id, source.image.id)
+    if other is not None:
+        known = expected.algorithm in (None, other.image.hashes.algorithm)
+        if known and _are_formats_alike(other.image, image):
+            record = await call.catalogue.share(image.id, other.image.id)
             tell_active(service, record)
             done = {"status": "success", "result": {"image_id": image.id}}
             await service.tasks.add(task_of(call, LOCATION_TASK, image.id, given, **done))
             return record
-    origin = service.web.fetch(location.url) if source is None else stored(service.contents, source)
+    origin = service.web.fetch(location.url) if other is None else stored(service.contents, other)
     task = task_of(call, LOCATION_TASK, image.id, given)
-    algorithm = call.settings.hashing_algorithm
-    await begin_import(service, task, "queued", expecting(origin, expected, algorithm))
-    return await call.found()
+    source = expecting(origin, expected, call.settings.hashing_algorithm)
+    _, record = await begin_import(service, task, "queued", source)
+    return record
 
 
 def _are_formats_alike(one: Image, other: Image) -> bool:

@@ -41,20 +41,22 @@ _log: Final = logging.getLogger(__name__)
 _Data = TypeVar("_Data", bytes, Buffer)
 
 
-async def begin_import(service: Service, task: Task, expected: str, source: Source | None) -> Task:
-    """Take in a task and begin to import its image, which has to be in a status; give the task.
+async def begin_import(
+    service: Service, task: Task, expected: str, source: Source | None
+) -> tuple[Task, Record]:
+    """Take in a task and begin to import its image, which has to be in a status; give both.
 
     The image is held and at work on, or neither, also where the request ends in the middle.
     """
     # As in Glance, what gets its data from a location does not show that it is being imported.
     store = None if task.type == LOCATION_TASK else STORE
 
-    async def begin() -> Task:
+    async def begin() -> tuple[Task, Record]:
         added, record = await service.tasks.begin(
             task, expected=(expected,), store=store, holder=service.holder
         )
         service.background.start(_import(service, added, record, source))
-        return added
+        return added, record
 
     return await asyncio.shield(asyncio.create_task(begin()))
 
