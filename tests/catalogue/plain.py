@@ -87,6 +87,20 @@ class Plain:
             return ConflictError
         return self.add(_with(record, self.contents[held.content]))
 
+    def share(self, image: str, source: str) -> Outcome:
+        """Give a queued image the content of another."""
+        if (given := self.images.get(source)) is None:
+            return VanishedError
+        if given.content is None or given.image.status in ("uploading", "importing"):
+            return ConflictError
+        if (held := self.images.get(image)) is None:
+            return VanishedError
+        formats = [(one.image.disk_format, one.image.container_format) for one in (held, given)]
+        if held.image.status != "queued" or formats[0] != formats[1]:
+            return ConflictError
+        active = replace(held, image=replace(held.image, status="active"), version=held.version + 1)
+        return self._keep(_with(active, self.contents[given.content]))
+
     def loose(self) -> list[Content]:
         """Give contents that no image has."""
         held = {record.content for record in self.images.values()}

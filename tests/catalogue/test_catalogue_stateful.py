@@ -149,6 +149,10 @@ class CatalogueMachine(RuleBasedStateMachine):
         record = Record(image)
         self._same(self.real.clone(source, record), self.plain.clone(source, record))
 
+    @rule(source=ids, image=ids)
+    def share(self, source: str, image: str) -> None:
+        self._same(self.real.share(image, source), self.plain.share(image, source))
+
     @rule(content=contents)
     def forget(self, content: Content) -> None:
         self._same(self.real.forget(content.id), self.plain.forget(content.id))

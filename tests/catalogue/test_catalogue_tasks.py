@@ -92,6 +92,23 @@ async def test_pages_of_tasks(catalogue: SqlCatalogue, key: str, *, descends: bo
     assert await catalogue.tasks.page(chosen) == [added[4], added[1]]
 
 
+async def test_a_task_that_names_no_store_shows_none(catalogue: SqlCatalogue) -> None:
+    for content in (data(), None):
+        image = (await catalogue.add(fresh(properties={"k": "v", FAILED: "x"}))).image.id
+        task = a_task(image)
+        _, record = await catalogue.tasks.begin(
+            task, expected=["queued"], store=None, holder=HOLDER
+        )
+        assert record.image.properties == {"k": "v", FAILED: "x", IMPORT_TASK: task.id}
+        if content:
+            await catalogue.tasks.succeed(task.id, holder=HOLDER, content=content)
+        else:
+            await catalogue.tasks.fail(task.id, "no", holder=HOLDER)
+        after = (await catalogue.get(image, ADMIN)).image
+        assert after.status == ("active" if content else "queued")
+        assert after.properties == {"k": "v", FAILED: "x"}
+
+
 async def test_an_import_that_succeeds(catalogue: SqlCatalogue) -> None:
     task = await begun(catalogue)
     image = task.image_id or ""

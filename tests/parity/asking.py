@@ -12,8 +12,9 @@ DATA = "application/octet-stream"
 PATCH = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH = "application/openstack-images-v2.0-json-patch"
 
-OPEN, KEYSTONE, LIMITS, TWINS = "open", "keystone", "limits", "twins"
-"""The worlds: without authentication, behind Keystone, the same with limits, two Glances."""
+OPEN, KEYSTONE, LIMITS, FULL, TWINS = "open", "keystone", "limits", "full", "twins"
+"""The worlds: without authentication, behind Keystone, the same with limits, with all that is off
+by default switched on, and one of two Glances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,9 @@ def show(image: str = "image", **rest: Any) -> Request:
     """Make the request that shows an image."""
     return get(f"/v2/images/<{image}>", **rest)
 
+
+DATA_IN_PART = get("/v2/images/<image>/file", headers={"Range": "bytes=0-"})
+"""What asks for all of an image's data, and leaves no copy in the cache of a Glance."""
 
 RAW = {"disk_format": "raw", "container_format": "bare"}
 

@@ -19,6 +19,8 @@ _UNORDERED = {
 }
 """Lists that Glance gives in whatever order its sets or its database have."""
 
+_SECONDS = {"last_accessed", "last_modified"}
+
 
 @dataclass(frozen=True, slots=True)
 class Normal:
@@ -63,6 +65,8 @@ def _value(value: Any, url: str, key: str = "") -> Any:
         return entries
     if key == "data_dir":
         return "<folder>"
+    if key in _SECONDS and isinstance(value, float):
+        return "<seconds>"
     return _text(value, url) if isinstance(value, str) else value
 
 

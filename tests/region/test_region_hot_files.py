@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def use(files: HotFiles, content: str, size: int) -> None:
     file = files.open(content, size)
     assert file
     with file:
-        files.note_use(file)
+        files.note_use(content, file)
 
 
 def test_what_was_published_is_given(files: HotFiles) -> None:
@@ -157,6 +158,91 @@ def test_a_smaller_bound_holds_from_the_next_start(files: HotFiles, folder: Path
     assert files.names() == ["c"]
     HotFiles(folder, 0).sweep(60)
     assert files.names() == []
+
+
+def test_what_is_told_of_copies(files: HotFiles, folder: Path) -> None:
+    before = time.time()
+    put(files, "image/a", b"data")
+    [made] = files.copies()
+    assert (made.content, made.size, made.hits) == ("image/a", 4, 0)
+    assert before <= made.made <= time.time()
+    another = HotFiles(folder, 1000)
+    for place in (files, another, files):
+        use(place, "image/a", 4)
+    read(files, "image/a", 4)  # as those do who only check
+    [used] = another.copies()
+    assert (used.hits, used.made) == (3, made.made)
+    assert before <= made.read <= used.read <= time.time()
+    files.drop("image/a")
+    assert files.copies() == []
+    assert list((folder / "uses").iterdir()) == []
+    put(files, "image/a", b"data")
+    assert [copy.hits for copy in files.copies()] == [0]
+    (folder / "uses" / "image%2Fa").unlink()  # as with a copy of an earlier release
+    use(files, "image/a", 4)
+    [old] = files.copies()
+    assert (old.hits, old.made) == (0, old.read)
+
+
+def test_a_queue_has_an_order(files: HotFiles, folder: Path) -> None:
+    for number, name in enumerate(("image/b", "c", "a")):
+        assert files.queue(name)
+        path = folder / "queue" / name.replace("/", "%2F")
+        os.utime(path, (number, number))
+    assert files.queue("c")  # again, and it keeps its place
+    assert files.queued() == ["image/b", "c", "a"]
+    assert files.is_queued("c")
+    assert (files.unqueue("c"), files.unqueue("c")) == (True, False)
+    assert not files.is_queued("c")
+    assert put(files, "a", b"data")
+    assert files.queued() == ["image/b"]
+    assert not files.queue("a")
+    assert not put(files, "image/b", bytes(1001))
+    assert files.queued() == []
+
+
+def test_one_that_another_makes_stays_in_the_queue(
+    files: HotFiles, dying: subprocess.Popen[bytes]
+) -> None:
+    assert files.queue("image/a")
+    assert not put(files, "image/a", b"x" * 100)
+    assert files.queued() == ["image/a"]
+    dying.kill()
+    dying.wait()
+    assert put(files, "image/a", b"x" * 100)
+    assert files.queued() == []
+
+
+def test_one_that_is_discarded_while_it_is_made_is_not_published(
+    files: HotFiles, folder: Path
+) -> None:
+    files.queue("a")
+    with files.draft("a", 4) as draft:
+        assert draft
+        HotFiles(folder, 1000).discard("a")
+        draft.write(b"data")
+        files.publish("a", draft)
+    assert (files.copies(), files.queued()) == ([], [])
+    assert put(files, "a", b"data")
+    files.discard("a")
+    assert files.copies() == []
+
+
+def test_too_much_is_pruned(files: HotFiles, folder: Path) -> None:
+    for name, size in (("a", 100), ("b", 200), ("c", 300)):
+        put(files, name, bytes(size))
+    assert files.prune() == []
+    smaller = HotFiles(folder, 350)
+    assert smaller.prune() == [100, 200]
+    assert [copy.content for copy in files.copies()] == ["c"]
+    assert [path.name for path in (folder / "uses").iterdir()] == ["c"]
+
+
+def test_notes_of_uses_go_with_the_copy(files: HotFiles, folder: Path) -> None:
+    put(files, "a", b"data")
+    (folder / "files" / "a").unlink()
+    files.sweep(60)
+    assert list((folder / "uses").iterdir()) == []
 
 
 def test_notes_of_reading_are_forgotten(files: HotFiles, folder: Path) -> None:

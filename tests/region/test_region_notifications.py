@@ -16,6 +16,7 @@ from lab import Glance, Postgres, RabbitMQ, Region
 from meltemi.errors import ConfigurationError
 from meltemi.region.notifying import QUEUED, Payload, Queued, check_bus
 from tests.support.glance import Place, RefusedError, some_data
+from tests.support.websites import Website
 
 DATA = some_data(10, 100_000)
 PRIORITIES = ("info", "error")
@@ -131,6 +132,39 @@ def test_an_upload_that_fails_is_told_as_an_error(tmp_path: Path, bus: RabbitMQ)
         told = heard(bus, "image.delete")
     (failure,) = (payload for priority, _, payload in told if priority == "ERROR")
     assert failure.startswith(f"Failed to upload image data for image {image} due to")
+
+
+@pytest.mark.services
+def test_data_that_is_shared_or_fetched_by_a_location_is_told_of(
+    tmp_path: Path, bus: RabbitMQ
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text('service_api: "@"\n')
+    with Website() as site:
+        settings = {
+            "notifications": {"transport_url": bus.transport_url},
+            "policy_file": str(policy),
+            "http_store": True,
+            "web_download": {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [site.port]},
+        }
+        with Region(tmp_path / "region", settings=settings) as region:
+            place = Place(region.url)
+            fetched, shared = place.put("fetched", None), place.put("shared", None)
+            url = site.put("/data", DATA)
+            place.call("POST", f"/v2/images/{fetched}/locations", {"url": url})
+            place.wait_for(fetched, "active")
+            [own] = place.call("GET", f"/v2/images/{fetched}/locations")
+            place.call("POST", f"/v2/images/{shared}/locations", {"url": own["url"]})
+            assert place.data(shared) == DATA
+            place.delete(shared)
+            told = heard(bus, "image.delete")
+    events = {
+        image: [event for _, event, payload in told if payload.get("id") == image]
+        for image in (fetched, shared)
+    }
+    begun = ["image.create", "image.update", "image.prepare", "image.upload"]
+    assert events[fetched] == [*begun, "image.activate", "image.update"]
+    assert events[shared] == ["image.create", "image.activate", "image.update", "image.delete"]
 
 
 def test_what_the_bus_does_not_take_is_lost_and_nothing_else(

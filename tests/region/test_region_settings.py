@@ -57,6 +57,9 @@ metrics: {port: 9100}
 notifications: {transport_url: "rabbit://guest:secret@bus/"}
 dedup_scope: project
 adopt: {endpoint: "https://glance.example:9292/"}
+show_image_direct_url: true
+show_multiple_locations: true
+http_store: true
 """
 
 
@@ -78,6 +81,9 @@ def test_without_a_file_it_starts_with_nothing() -> None:
     assert settings.limits.image_size_cap == 2**40
     assert settings.dedup_scope == "region"
     assert (settings.page, settings.longest_page) == (25, 1000)
+    assert not settings.show_image_direct_url
+    assert not settings.show_multiple_locations
+    assert not settings.http_store
 
 
 def test_a_file_says_everything(tmp_path: Path) -> None:
@@ -112,6 +118,9 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.web_download.allowed_schemes == ("https",)
     assert settings.web_download.allowed_ports == (443, 8443)
     assert settings.dedup_scope == "project"
+    assert settings.show_image_direct_url
+    assert settings.show_multiple_locations
+    assert settings.http_store
 
 
 def test_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ class Place:
         self, method: str, path: str, body: bytes | Path | None = None, media_type: str = ""
     ) -> bytes:
         """Send one request; raise RefusedError where the answer is an error."""
-        headers = {"X-Auth-Token": self._token} if self._token else {}
+        headers = self._headers()
         if media_type:
             headers["Content-Type"] = media_type
         with closing(self._connection()) as connection, ExitStack() as files:
@@ -182,6 +182,9 @@ class Place:
         if response.status >= http.client.BAD_REQUEST:
             raise RefusedError(response.status, answer.decode(errors="replace"))
         return answer
+
+    def _headers(self) -> dict[str, str]:
+        return {"X-Auth-Token": self._token} if self._token else {}
 
     def _connection(self) -> http.client.HTTPConnection:
         where = urlsplit(self.url)

@@ -31,6 +31,9 @@ class Website:
                 site.asked.append((self.path, dict(self.headers.items())))
                 site.answer(self, site.pages.get(self.path, Page(status=404)))
 
+            def do_HEAD(self) -> None:
+                site.begin(self, site.pages.get(self.path, Page(status=404)))
+
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
@@ -44,13 +47,17 @@ class Website:
         self.pages[path] = Page(data, **more)  # type: ignore[arg-type]
         return self.url + path
 
-    def answer(self, handler: BaseHTTPRequestHandler, page: Page) -> None:
-        """Send a page."""
+    def begin(self, handler: BaseHTTPRequestHandler, page: Page) -> None:
+        """Send what comes before a page."""
         handler.send_response(page.status)
         for name, value in {"Content-Length": str(len(page.data)), **page.headers}.items():
             if value:
                 handler.send_header(name, value)
         handler.end_headers()
+
+    def answer(self, handler: BaseHTTPRequestHandler, page: Page) -> None:
+        """Send a page."""
+        self.begin(handler, page)
         half = len(page.data) // 2
         try:
             handler.wfile.write(page.data[:half])

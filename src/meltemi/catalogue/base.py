@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from meltemi.model.image import Member
+from meltemi.model.image import Hashes, Member
 from meltemi.model.listing import Listing, Viewer
 from meltemi.model.record import Content, Record
 
@@ -85,6 +85,22 @@ class Catalogue(Protocol):
 
         ConflictError where the other has no data, or the new id is or ever was in use.
         """
+
+    async def share(self, image: str, source: str) -> Record:
+        """Let a queued image be active, with the content of another, its sizes and hashes.
+
+        ConflictError where it is not queued, or somebody is at work on it; where the other has no
+        data; and where their formats differ, since the data was inspected as what the other is.
+        """
+
+    async def alike(self, hashes: Hashes, viewer: Viewer, after: str = "") -> Sequence[Record]:
+        """Give the images that the viewer may see whose data has a hash, ordered by id.
+
+        There may be more; those come `after` the id of the last one.
+        """
+
+    async def having(self, contents: Sequence[str]) -> Mapping[str, str]:
+        """Give the ids of all images that have these contents as their data, each with its own."""
 
     async def beat(self, holder: str) -> Mapping[str, int]:
         """Let a holder's heart beat, for the first time or once more; give all hearts' counts."""

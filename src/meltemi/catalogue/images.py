@@ -5,7 +5,18 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    exists,
+    insert,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue.schema import contents, ids, images
@@ -26,6 +37,9 @@ NO_DATA: Final = dict.fromkeys(
 STAGED: Final = "uploading"
 UNFINISHED: Final = (STAGED, "importing")
 """Statuses of images whose content, if there is one, is not to be seen yet."""
+
+AT_ONCE: Final = 500
+"""How many images or contents are asked for at once."""
 
 COLUMNS: Final = tuple(column for column in images.c if column is not images.c.holder)
 
@@ -164,15 +178,47 @@ def remove(connection: Connection, image: str) -> Content | None:
 
 def clone(connection: Connection, image: str, record: Record) -> Record:
     """Take in an image that has the content of another."""
-    found = state(connection, image)
-    source = found.content
-    if source is None or found.status in UNFINISHED:
-        raise ConflictError(f"image {image}: it has no data that could be cloned")
-    content = _lock(connection, source)
-    # Only now is it sure that nobody lets go of the data.
-    if content is None or state(connection, image).content != source:
-        raise vanished(image)
+    content = _lock_content_of(connection, image)
     return _insert(connection, record.image, _metadata(record.image) | values_of(content))
+
+
+def share(connection: Connection, image: str, source: str) -> Record:
+    """Give a queued image the content of another one of the same formats."""
+    content = _lock_content_of(connection, source)
+    formats = (images.c.disk_format, images.c.container_format)
+    found = connection.execute(select(*formats).where(images.c.id == source)).one()
+    fits = and_(*(column == value for column, value in zip(formats, found, strict=True)))
+    free = (images.c.status == "queued") & images.c.holder.is_(None)
+    row = update_row(connection, image, free & fits, {"status": "active", **values_of(content)})
+    if row is None:
+        status = state(connection, image).status
+        raise ConflictError(
+            f"image {image}: it is {status}, and can get the data of another image only where it "
+            "is queued and has that one's formats"
+        )
+    return to_record(row)
+
+
+def alike(
+    connection: Connection, hashes: Hashes, seen: ColumnElement[bool], after: str
+) -> list[Record]:
+    """Give images with data of a hash, of which a condition is true."""
+    wanted = (images.c.os_hash_value == hashes.value) & (images.c.os_hash_algo == hashes.algorithm)
+    filled = images.c.content.is_not(None) & images.c.status.not_in(UNFINISHED)
+    statement = select(*COLUMNS).where(wanted, filled, images.c.id > after, seen)
+    rows = connection.execute(statement.order_by(images.c.id).limit(AT_ONCE))
+    return [to_record(row) for row in rows]
+
+
+def having(connection: Connection, names: Sequence[str]) -> dict[str, str]:
+    """Give the images that have some contents, each with its content."""
+    found: dict[str, str] = {}
+    for first in range(0, len(names), AT_ONCE):
+        wanted = images.c.content.in_(names[first : first + AT_ONCE])
+        filled = images.c.status.not_in(UNFINISHED)
+        rows = connection.execute(select(images.c.id, images.c.content).where(wanted, filled))
+        found.update((row.id, row.content) for row in rows)
+    return found
 
 
 def loose(connection: Connection, limit: int) -> list[Content]:
@@ -291,6 +337,19 @@ def remember(connection: Connection, content: Content) -> None:
         connection.execute(insert(contents).values({"id": content.id} | _data(content)))
     except IntegrityError as error:
         raise ConflictError(f"content {content.id}: it is there already") from error
+
+
+def _lock_content_of(connection: Connection, image: str) -> Content:
+    """Give the content of an image that has data, as `_lock` does."""
+    found = state(connection, image)
+    name = found.content
+    if name is None or found.status in UNFINISHED:
+        raise ConflictError(f"image {image}: it has no data that could be shared")
+    content = _lock(connection, name)
+    # Only now is it sure that nobody lets go of the data.
+    if content is None or state(connection, image).content != name:
+        raise vanished(image)
+    return content
 
 
 def _lock(connection: Connection, content: str) -> Content | None:

@@ -28,7 +28,7 @@ def begin(
     expected: Sequence[str],
     *,
     task: str,
-    store: str,
+    store: str | None,
     holder: str,
 ) -> Record:
     """Let an image be imported that nobody is at work on."""

@@ -8,7 +8,7 @@ from meltemi.catalogue.adopting_sql import SqlLedger
 from meltemi.catalogue.database import Database
 from meltemi.catalogue.definitions_sql import SqlDefinitions
 from meltemi.catalogue.tasks_sql import SqlTasks
-from meltemi.model.image import Member
+from meltemi.model.image import Hashes, Member
 from meltemi.model.listing import Listing, Viewer
 from meltemi.model.record import Content, Record
 
@@ -95,6 +95,19 @@ class SqlCatalogue:
     async def clone(self, image: str, record: Record) -> Record:
         """Take in a new image that has the content of another."""
         return await self._database.write(partial(images.clone, image=image, record=record))
+
+    async def share(self, image: str, source: str) -> Record:
+        """Give a queued image the content of another."""
+        return await self._database.write(partial(images.share, image=image, source=source))
+
+    async def alike(self, hashes: Hashes, viewer: Viewer, after: str = "") -> Sequence[Record]:
+        """Give images whose data has a hash."""
+        work = partial(images.alike, hashes=hashes, seen=listing.seen(viewer), after=after)
+        return await self._database.read(work)
+
+    async def having(self, contents: Sequence[str]) -> Mapping[str, str]:
+        """Give the images that have these contents."""
+        return await self._database.read(partial(images.having, names=contents))
 
     async def loose(self, limit: int = 1000) -> Sequence[Content]:
         """Give contents that no image has any more."""

@@ -64,7 +64,7 @@ def add(connection: Connection, task: Task, holder: str | None = None) -> Task:
 
 
 def begin(
-    connection: Connection, task: Task, expected: Sequence[str], store: str, holder: str
+    connection: Connection, task: Task, expected: Sequence[str], store: str | None, holder: str
 ) -> tuple[Task, Record]:
     """Take in a pending task, and let it import its image."""
     image = task.image_id or ""

@@ -23,12 +23,13 @@ class Tasks(Protocol):
         """
 
     async def begin(
-        self, task: Task, *, expected: Sequence[str], store: str, holder: str
+        self, task: Task, *, expected: Sequence[str], store: str | None, holder: str
     ) -> tuple[Task, Record]:
         """Take in a pending task, and hold the image that it imports, which is `importing` now.
 
-        Give the task with its times. The image shows the task and the store. Nothing is done, and
-        ConflictError raised, where its status is none of those expected, or somebody holds it.
+        Give the task with its times. The image shows the task, and the store if one is given.
+        Nothing is done, and ConflictError raised, where its status is none of those expected, or
+        somebody holds it.
         """
 
     async def advance(self, task: str, *, holder: str, message: str = "") -> None:

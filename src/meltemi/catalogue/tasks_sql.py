@@ -21,7 +21,7 @@ class SqlTasks:
         return await self._database.write(partial(tasks.add, task=task))
 
     async def begin(
-        self, task: Task, *, expected: Sequence[str], store: str, holder: str
+        self, task: Task, *, expected: Sequence[str], store: str | None, holder: str
     ) -> tuple[Task, Record]:
         """Take in a task, and let it import its image."""
         work = partial(tasks.begin, task=task, expected=expected, store=store, holder=holder)

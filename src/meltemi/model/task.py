@@ -66,9 +66,10 @@ class Carried:
     properties: Mapping[str, str]
 
 
-def begun(properties: Mapping[str, str], task: str, store: str) -> dict[str, str]:
-    """Show on an image that a task imports it into a store."""
-    return {**properties, IMPORT_TASK: task, IMPORTING: store, FAILED: ""}
+def begun(properties: Mapping[str, str], task: str, store: str | None) -> dict[str, str]:
+    """Show on an image that a task gives it its data, and imports it into a store, if it does."""
+    stores = {} if store is None else {IMPORTING: store, FAILED: ""}
+    return {**properties, IMPORT_TASK: task, **stores}
 
 
 def ended(properties: Mapping[str, str]) -> dict[str, str]:
@@ -78,7 +79,8 @@ def ended(properties: Mapping[str, str]) -> dict[str, str]:
 
 
 def failed(properties: Mapping[str, str]) -> dict[str, str]:
-    """Show on an image that its import has failed; do nothing where there was none."""
+    """Show on an image that its task has failed; do nothing where there was none."""
     if IMPORT_TASK not in properties:
         return dict(properties)
-    return {**ended(properties), FAILED: properties.get(IMPORTING, "")}
+    rest = ended(properties)
+    return {**rest, FAILED: properties[IMPORTING]} if properties.get(IMPORTING) else rest

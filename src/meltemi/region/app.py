@@ -12,10 +12,12 @@ from meltemi.region.adoption.front import Front
 from meltemi.region.answers import document, of_error, refusal
 from meltemi.region.api import (
     actions,
+    cache,
     data,
     descriptions,
     images,
     imports,
+    locations,
     members,
     metadefs,
     stores,
@@ -24,7 +26,7 @@ from meltemi.region.api import (
     usage,
 )
 from meltemi.region.api.bodies import Answer, bodiless
-from meltemi.region.api.versions import MINOR_VERSIONS, versions
+from meltemi.region.api.versions import may_stand_for_v2, versions
 from meltemi.region.inflight import InFlight
 from meltemi.region.observing import (
     PROBES,
@@ -61,6 +63,8 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("PUT", f"{_IMAGE}/stage", data.stage),
     ("POST", f"{_IMAGE}/import", imports.begin),
     ("GET", f"{_IMAGE}/tasks", bodiless(tasks.of_image)),
+    ("GET", f"{_IMAGE}/locations", locations.listing),
+    ("POST", f"{_IMAGE}/locations", locations.add),
     ("PUT", f"{_IMAGE}/tags/{{tag}}", bodiless(tags.add)),
     ("DELETE", f"{_IMAGE}/tags/{{tag}}", bodiless(tags.remove)),
     ("GET", f"{_IMAGE}/members", bodiless(members.listing)),
@@ -80,6 +84,7 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("GET", "/v2/info/stores/detail", bodiless(stores.detail)),
     ("DELETE", "/v2/stores/{store}/{image_id}", bodiless(stores.remove)),
     ("GET", "/v2/info/usage", usage.show),
+    *cache.ROUTES,
     *descriptions.ROUTES,
     *metadefs.ROUTES,
 )
@@ -113,10 +118,11 @@ def application(service: Service, in_flight: InFlight) -> web.Application:
         states = {part: "away" if is_away else "ok" for part, is_away in away.items()}
         return document(states, 503 if any(away.values()) else 200)
 
+    settings = service.settings
     around = [counting, observing(service.meter), answering]
     app = web.Application(middlewares=around, client_max_size=LARGEST_BODY)
     app.on_response_prepare.append(_identified)
-    for method, path, handler in ROUTES:
+    for method, path, handler in (*ROUTES, *(cache.OLD_ROUTES if settings.hot_images else ())):
         app.router.add_route(method, path, _handling(handler))
     app.router.add_get("/healthcheck", _healthy)
     app.router.add_get("/readyz", ready)
@@ -133,7 +139,7 @@ async def _answered(
     first, _, rest = path[1:].partition("/")
     if first == "versions":
         return versions(service, request)
-    if first != "v2" and first not in MINOR_VERSIONS:
+    if first != "v2" and not may_stand_for_v2(service.settings, first):
         return versions(service, request, status=300)
     service.policy.refresh()
     context = await service.identity.authenticate(request.headers)

@@ -136,6 +136,9 @@ class Settings(Entry):
         *("glance-direct", "web-download", "copy-image"),
     )
     web_download: WebDownload = WebDownload()
+    show_image_direct_url: bool = False
+    show_multiple_locations: bool = False
+    http_store: bool = False
 
     @field_validator("page")
     @classmethod

@@ -67,7 +67,6 @@ def conversations() -> Iterator[Conversation]:
     for one in _imports():
         yield replace(one, world=KEYSTONE, user=one.user if one.world == KEYSTONE else "alice")
     yield talk("import/open", create(RAW), _STAGED, post(_IMPORT, _DIRECT))
-    yield from _locations()
 
 
 def _imports() -> Iterator[Conversation]:
@@ -123,26 +122,3 @@ def _imports() -> Iterator[Conversation]:
         world="keystone",
         user="admin",
     )
-
-
-def _locations() -> Iterator[Conversation]:
-    path = "/v2/images/<image>/locations"
-    bodies: dict[str, Any] = {
-        "file": {"url": "file:///etc/passwd"},
-        "http": {"url": "http://127.0.0.1/x"},
-        "none": {},
-        "number": {"url": 5},
-        "extra": {"url": "http://example.org/x", "more": 1},
-        "data": {"url": "file:///x", "validation_data": {"os_hash_algo": "md5"}},
-        "bad-data": {"url": "file:///x", "validation_data": {"rubbish": 1}},
-        "unknown-store": {"url": "swift://x"},
-    }
-    for label, body in bodies.items():
-        yield talk(f"locations/{label}", create(RAW), post(path, body), get(path), show())
-        for user in ("alice", "admin", "nova", "amy", "bob"):
-            name = f"locations/{label}-as-{user}"
-            made = create(RAW, user="alice")
-            yield talk(
-                name, made, post(path, body, user=user), get(path, user=user), world="keystone"
-            )
-    yield talk("locations/active", active(), post(path, bodies["http"]))

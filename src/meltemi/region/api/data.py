@@ -14,6 +14,7 @@ from meltemi.errors import (
     RefusedError,
     VanishedError,
 )
+from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.region.adoption.front import Front
 from meltemi.region.api.news import tell_sent
@@ -142,11 +143,16 @@ async def _send_through(
 async def downloadable(call: Call) -> Record:
     """Give the image that the path names, if who asks may have its data."""
     record = await call.image("download_image")
-    if record.image.status == "deactivated" and not call.context.is_admin:
+    if is_withheld(call, record.image):
         raise ForbiddenError(
             "The requested image has been deactivated. Image data download is forbidden."
         )
     return record
+
+
+def is_withheld(call: Call, image: Image) -> bool:
+    """Say whether an image's data is not given to who asks, because it is deactivated."""
+    return image.status == "deactivated" and not call.context.is_admin
 
 
 def announced(request: web.Request) -> int | None:

@@ -1,6 +1,6 @@
 """What changes do to an image; pure, with the API's rules about single attributes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -10,7 +10,6 @@ from meltemi.region.api.patch import Change, must_be_free
 
 _LONGEST_NAME: Final = 255
 _LARGEST_NUMBER: Final = 2**31 - 1
-_ON_LOCATIONS: Final = {"add": "add", "remove": "remove", "replace": "update"}
 FORMATS: Final = ("disk_format", "container_format")
 """What an image's data is; fixed from when it is to get some, since it is inspected by that."""
 ATTRIBUTES: Final = frozenset(
@@ -52,10 +51,13 @@ def drafted(identifier: str, body: Mapping[str, Any], owner: str | None, now: st
     return image
 
 
-def edited(image: Image, changes: Sequence[Change]) -> Image:
-    """Apply changes in their order."""
+def edited(
+    image: Image, changes: Sequence[Change], locate: Callable[[Image, Change], Image]
+) -> Image:
+    """Apply changes in their order; `locate` applies those of locations."""
     for change in changes:
-        image = _applied(image, change)
+        on_locations = change.attribute == "locations"
+        image = locate(image, change) if on_locations else _applied(image, change)
     _must_be_a_size(image)
     return image
 
@@ -81,11 +83,6 @@ def _limited(kind: str, count: int, before: int, limit: int) -> None:
 
 def _applied(image: Image, change: Change) -> Image:
     name = change.attribute
-    if name == "locations":
-        raise ForbiddenError(
-            f"It's not allowed to {_ON_LOCATIONS[change.operation]} locations if locations are "
-            "invisible."
-        )
     if change.operation == "remove":
         return _removed(image, name)
     known = name in ATTRIBUTES or name in image.properties

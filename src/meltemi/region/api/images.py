@@ -1,6 +1,8 @@
 """Images: made, listed, shown, changed, deleted."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -20,6 +22,7 @@ from meltemi.model.listing import Viewer
 from meltemi.model.record import Record
 from meltemi.region.answers import document
 from meltemi.region.api.editing import drafted, edited, must_be_within
+from meltemi.region.api.locations import located, prepare_filling
 from meltemi.region.api.news import tell, tell_deleted
 from meltemi.region.api.patch import MEDIA_TYPES, Change, parse_changes
 from meltemi.region.api.query import parse_listing
@@ -108,9 +111,16 @@ async def update(call: Call) -> web.Response:
             headers={"Accept-Patch": expected},
         )
     changes = parse_changes(await call.json(), media_type, call.service.image_checker)
-    record = await call.change(lambda image: _changed(call, image, changes))
+
+    def edit(image: Image) -> Image:
+        return _changed(call, image, changes)
+
+    filling = await prepare_filling(call, edit, changes)
+    record = await call.change(edit)
     if changes:
         tell(call.service, "image.update", record)
+    if filling is not None:
+        record = await filling()
     return document(shown(call, record))
 
 
@@ -132,13 +142,15 @@ def _changed(call: Call, image: Image, changes: list[Change]) -> Image:
     if not changes:
         call.demand("get_image", image)
     for change in changes:
+        if change.attribute == "locations":
+            continue  # that is for `located` to say
         if change.attribute == "owner" and not call.context.is_admin:
             raise ForbiddenError("Owner can't be updated by non admin.")
         if change.attribute == "visibility" and change.operation != "remove":
             facts = {**of_image(call.context, image), "visibility": change.value}
             call.service.policy.demand_visibility(call.context, facts)
         call.demand("modify_image", image)
-    result = edited(image, changes)
+    result = replace(edited(image, changes, partial(located, call)), status=image.status)
     call.must_be_allowed(image.properties, result.properties)
     _within_limits(call, result, image)
     return result

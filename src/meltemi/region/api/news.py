@@ -37,6 +37,11 @@ def tell_begun(service: Service, record: Record) -> None:
 def tell_filled(service: Service, record: Record) -> None:
     """Tell that an image has its data."""
     service.notifier.tell("image.upload", {**_of_image(record.image), **_IMPORTING})
+    tell_active(service, record)
+
+
+def tell_active(service: Service, record: Record) -> None:
+    """Tell that an image's data can be had."""
     tell(service, "image.activate", record)
     tell(service, "image.update", record)
 

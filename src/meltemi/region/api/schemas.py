@@ -50,6 +50,46 @@ _VALIDATION: Final[Schema] = {
 }
 
 
+LOCATION: Final[Schema] = {
+    "name": "location",
+    "properties": {
+        "add_location": {
+            "description": "Values of location url, do_secure_hash and validation_data for new add "
+            "location API",
+            "type": "object",
+            "properties": {
+                "url": {
+                    "type": "string",
+                    "readOnly": True,
+                    "description": "The URL of the new location to be added in the image.",
+                },
+                "validation_data": {
+                    "description": "Hashes that the data must have.",
+                    "type": "object",
+                    "writeOnly": True,
+                    "additionalProperties": False,
+                    "properties": {
+                        "os_hash_algo": {
+                            "type": "string",
+                            "maxLength": 64,
+                            "enum": ["sha1", "sha256", "sha512", "md5"],
+                        },
+                        "os_hash_value": {"type": "string", "maxLength": 128},
+                    },
+                    "dependentRequired": {
+                        "os_hash_value": ["os_hash_algo"],
+                        "os_hash_algo": ["os_hash_value"],
+                    },
+                },
+            },
+            "required": ["url"],
+        },
+    },
+    "additionalProperties": {"type": "string"},
+}
+"""What is sent to give an image a location, as `add_location`."""
+
+
 def image_properties(
     disk_formats: Sequence[str], container_formats: Sequence[str]
 ) -> dict[str, Schema]:

@@ -131,7 +131,8 @@ async def _import(call: Call, given: Mapping[str, Any]) -> Task:
         return await call.service.tasks.add(failed)
     task = task_of(call, "import", record.image.id, given)
     source = call.service.web.fetch(given["import_from"])
-    return await begin_import(call.service, task, "queued", source)
+    added, _ = await begin_import(call.service, task, "queued", source)
+    return added
 
 
 async def _made(call: Call, given: Mapping[str, Any]) -> Record:

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from meltemi.model.location import location_of
 from meltemi.model.record import Record
 from meltemi.model.wire import image_to_wire
 from meltemi.region.service import Call
@@ -28,11 +29,26 @@ def shown(call: Call, record: Record) -> dict[str, Any]:
         "file": f"{path}/file",
         "schema": "/v2/schemas/image",
     }
-    # Where data lies that is not given to anybody else, only administrators are told.
-    readable = image.status == "active" or (image.has_data and call.context.is_admin)
-    if record.content is not None and readable:
+    lies = locations(call, record)
+    if lies:
         body["stores"] = STORE
+    if call.settings.show_multiple_locations:
+        body["locations"] = lies
+    if lies and call.settings.show_image_direct_url:
+        body["direct_url"] = lies[0]["url"]
     return body
+
+
+def locations(call: Call, record: Record) -> list[dict[str, Any]]:
+    """Give where an image's data lies: one place, or none.
+
+    Of data that is not given to anybody else, only administrators are told.
+    """
+    image = record.image
+    told = image.status == "active" or (image.has_data and call.context.is_admin)
+    if record.content is None or not told:
+        return []
+    return [{"url": location_of(STORE, image.hashes), "metadata": {"store": STORE}}]
 
 
 def to_the_second(time: str | None) -> str | None:

@@ -127,7 +127,7 @@ class Contents:
         """Forget data that no image has; the collector frees what nothing else needs."""
 
         def remove() -> None:
-            self._hot.drop(content)
+            self._hot.discard(content)
             try:
                 self._store.remove(content)
             except VanishedError:

@@ -4,6 +4,8 @@ files/    whole copies, synced; the time of change says that they were verified 
           to since, the time of access when one was read last
 drafts/   copies that are being made, each locked by who makes it
 reads/    empty files: when an image was last read whole
+uses/     for each copy when it was made, and one byte more for each time that it was read
+queue/    empty files, the oldest first: of what copies are wanted
 """
 
 import fcntl
@@ -12,6 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote, unquote
@@ -23,6 +26,20 @@ _SPARE: Final = 10
 """One part in so many of the disk is left free for what is not a copy."""
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of a content: bytes, how often it was read, and when it was made and last read.
+
+    Times are in seconds since 1970.
+    """
+
+    content: str
+    size: int
+    hits: int
+    made: float
+    read: float
+
+
 class HotFiles:
     """The folder and its bound in bytes."""
 
@@ -31,8 +48,10 @@ class HotFiles:
         self._files = folder / "files"
         self._drafts = folder / "drafts"
         self._reads = folder / "reads"
+        self._uses = folder / "uses"
+        self._queue = folder / "queue"
         self._bound = bound
-        for place in (self._files, self._drafts, self._reads):
+        for place in (self._files, self._drafts, self._reads, self._uses, self._queue):
             place.mkdir(parents=True, exist_ok=True)
 
     def open(self, content: str, size: int) -> IO[bytes] | None:
@@ -50,17 +69,66 @@ class HotFiles:
             return None
         return file
 
-    def note_use(self, file: IO[bytes]) -> None:
+    def note_use(self, content: str, file: IO[bytes]) -> None:
         """Note that a copy is being read now."""
         os.utime(file.fileno(), (time.time(), _VERIFIED))
+        with suppress(FileNotFoundError):  # it may be thrown out at this moment
+            uses = os.open(self._uses / _name(content), os.O_WRONLY | os.O_APPEND)
+            try:
+                os.write(uses, b".")  # appended as a whole, whoever else does the same
+            finally:
+                os.close(uses)
 
-    def drop(self, content: str) -> None:
-        """Throw a copy out; who is reading it may go on."""
-        (self._files / _name(content)).unlink(missing_ok=True)
+    def drop(self, content: str) -> bool:
+        """Throw a copy out, and say whether there was one; who is reading it may go on."""
+        (self._uses / _name(content)).unlink(missing_ok=True)
+        return _remove(self._files / _name(content))
+
+    def discard(self, content: str) -> None:
+        """Throw a copy out, also one that is being made or wanted."""
+        self.unqueue(content)
+        _remove(self._drafts / _name(content))
+        self.drop(content)
 
     def names(self) -> list[str]:
         """Name the contents of which there are copies."""
         return [unquote(path.name) for path in self._files.iterdir()]
+
+    def copies(self) -> list[Copy]:
+        """Tell of every copy."""
+        return [self._copy(path, found) for path, found in _in(self._files)]
+
+    def _copy(self, path: Path, found: os.stat_result) -> Copy:
+        made, hits = found.st_atime, 0
+        # Without its file, it was made before uses were counted, or is being thrown out.
+        with suppress(FileNotFoundError, ValueError):
+            text, _, uses = (self._uses / path.name).read_bytes().partition(b"\n")
+            made, hits = float(text), len(uses)
+        return Copy(unquote(path.name), found.st_size, hits, made, found.st_atime)
+
+    def queue(self, content: str) -> bool:
+        """Note that a copy is wanted, unless there is one; say whether it has to be made."""
+        if (self._files / _name(content)).exists():
+            return False
+        with suppress(FileExistsError):  # its place in the queue is that of the first who asked
+            (self._queue / _name(content)).touch(exist_ok=False)
+        return True
+
+    def queued(self) -> list[str]:
+        """Name the contents of which copies are wanted, in the order in which they were asked for.
+
+        One of which a copy is being made is among them.
+        """
+        found = sorted((found.st_mtime_ns, path.name) for path, found in _in(self._queue))
+        return [unquote(name) for _, name in found]
+
+    def is_queued(self, content: str) -> bool:
+        """Say whether a copy is wanted."""
+        return (self._queue / _name(content)).exists()
+
+    def unqueue(self, content: str) -> bool:
+        """Strike a content out of the queue, and say whether it was there."""
+        return _remove(self._queue / _name(content))
 
     def note_read(self, content: str) -> float | None:
         """Note that an image was read whole; give how long ago, in seconds, it was before, if ever.
@@ -80,7 +148,8 @@ class HotFiles:
     def draft(self, content: str, size: int) -> Iterator[IO[bytes] | None]:
         """Give an empty file for a copy of so many bytes; what is not published is given up.
 
-        Give None where another makes this copy or has made it, and where there is no room.
+        Give None where another makes this copy. Where one has made it, or there is no room, give
+        None as well, and take it out of the queue.
         """
         path = self._drafts / _name(content)
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", 0) as file:
@@ -88,17 +157,25 @@ class HotFiles:
                 yield None
                 return
             try:
-                there = (self._files / path.name).exists()
-                yield file if not there and self._has_room(file, size) else None
+                if (self._files / path.name).exists() or not self._has_room(file, size):
+                    self.unqueue(content)
+                    yield None
+                else:
+                    yield file
             finally:
                 if _is(path, file):
                     path.unlink()
 
     def publish(self, content: str, draft: IO[bytes]) -> None:
-        """Make a draft that was filled and verified a copy, durably."""
+        """Make a draft that was filled and verified a copy, durably; not one that was discarded."""
+        path = self._drafts / _name(content)
         os.fsync(draft.fileno())
         os.utime(draft.fileno(), (time.time(), _VERIFIED))
-        (self._drafts / _name(content)).rename(self._files / _name(content))
+        if not _is(path, draft):
+            return
+        path.rename(self._files / path.name)
+        (self._uses / path.name).write_text(f"{time.time()}\n")
+        self.unqueue(content)
         folder = os.open(self._files, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -115,8 +192,15 @@ class HotFiles:
             with suppress(FileNotFoundError):
                 if time.time() - path.stat().st_mtime > forget:
                     path.unlink()
+        for path in self._uses.iterdir():
+            if not (self._files / path.name).exists():
+                _remove(path)
+        self.prune()
+
+    def prune(self) -> list[int]:
+        """Throw out what is too much; give the bytes of each copy thrown out."""
         with self._counting():
-            self._shrink(self._bound)
+            return self._shrink(self._bound) or []
 
     @contextmanager
     def turn(self, interval: float) -> Iterator[bool]:
@@ -137,27 +221,29 @@ class HotFiles:
             file.truncate(0)
             if size > self._bound or disk.free - size < disk.total // _SPARE:
                 return False
-            if not self._shrink(self._bound - size):
+            if self._shrink(self._bound - size) is None:
                 return False
             file.truncate(size)
             return True
 
-    def _shrink(self, most: int) -> bool:
+    def _shrink(self, most: int) -> list[int] | None:
         """Throw copies out, those first that were not read for longest, down to so many bytes.
 
-        Where that cannot be, nothing is thrown out in vain.
+        Give the bytes of each. Where that cannot be, nothing is thrown out in vain: None.
         """
         drafts = sum(found.st_size for _, found in _in(self._drafts))
         if drafts > most:
-            return False
+            return None
         copies = sorted((found.st_atime, found.st_size, path) for path, found in _in(self._files))
         taken = drafts + sum(size for _, size, _ in copies)
+        thrown = []
         for _, size, path in copies:
             if taken <= most:
                 break
-            path.unlink(missing_ok=True)
+            if self.drop(unquote(path.name)):
+                thrown.append(size)
             taken -= size
-        return True
+        return thrown
 
     @contextmanager
     def _counting(self) -> Iterator[None]:
@@ -169,6 +255,15 @@ class HotFiles:
 
 def _name(content: str) -> str:
     return quote(content, safe="")
+
+
+def _remove(path: Path) -> bool:
+    """Remove a file, and say whether it was there."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -1,7 +1,5 @@
 """Images of another region of the same cloud, fetched with the user's own token."""
 
-import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -10,19 +8,16 @@ from typing import Any, Final
 
 import aiohttp
 
-from meltemi.errors import CorruptionError, InterruptedTransfer, RefusedError
+from meltemi.errors import InterruptedTransfer, RefusedError
 from meltemi.model.image import Hashes
 from meltemi.model.task import Carried
 from meltemi.region.context import Context
 from meltemi.region.identity.base import Identity
-from meltemi.region.imports.source import Fetched
+from meltemi.region.imports.source import Fetched, verified
 
 CARRIED: Final = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
 """How the names of properties begin that come along with an image."""
 
-_ALGORITHMS: Final = frozenset(
-    name for name in hashlib.algorithms_guaranteed if not name.startswith("shake_")
-)
 _RESERVED: Final = "os_glance"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=24 * 3600, sock_connect=30, sock_read=60)
 
@@ -60,28 +55,10 @@ class Elsewhere:
                     length, hashes, carried = _read(image, await _body(url, answer))
                 async with session.get(f"{url}/file", allow_redirects=False) as answer:
                     _must_be_ok(url, answer)
-                    data = self._verified(image, _pieces(url, answer), hashes)
+                    data = verified(_pieces(url, answer), hashes, self._algorithm)
                     yield Fetched(data, length, hashes, carried)
             except (TimeoutError, aiohttp.ClientError) as error:
                 raise InterruptedTransfer(f"{url}: {error}") from error
-
-    async def _verified(
-        self, image: str, data: AsyncIterator[bytes], hashes: Hashes
-    ) -> AsyncIterator[bytes]:
-        """Hash with an algorithm that nobody else does."""
-        known = hashes.algorithm in _ALGORITHMS
-        if hashes.value is None or hashes.algorithm == self._algorithm or not known:
-            async for piece in data:
-                yield piece
-            return
-        digest = hashlib.new(str(hashes.algorithm))
-        async for piece in data:
-            await asyncio.to_thread(digest.update, piece)
-            yield piece
-        if digest.hexdigest() != hashes.value:
-            raise CorruptionError(
-                f"image {image}: its data does not have the {hashes.algorithm} recorded for it"
-            )
 
 
 def _must_be_ok(url: str, answer: aiohttp.ClientResponse) -> None:

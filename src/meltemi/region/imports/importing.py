@@ -25,12 +25,15 @@ from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.data.uploading import take
-from meltemi.region.imports.source import Source
+from meltemi.region.imports.source import Source, contradicts
 from meltemi.region.quotas import SIZE, STAGED, UPLOADING, mebibytes
 from meltemi.region.service import Service
 
 STEP_SECONDS: Final = 5.0
 """How often an import tells how far it is, and learns whether its image is still there."""
+
+LOCATION_TASK: Final = "location_import"
+"""The type of tasks that give an image its data from a location."""
 
 _INTERNAL: Final = "Task failed due to Internal Error"
 """What users are told of failures that are not theirs."""
@@ -40,18 +43,22 @@ _log: Final = logging.getLogger(__name__)
 _Data = TypeVar("_Data", bytes, Buffer)
 
 
-async def begin_import(service: Service, task: Task, expected: str, source: Source | None) -> Task:
-    """Take in a task and begin to import its image, which has to be in a status; give the task.
+async def begin_import(
+    service: Service, task: Task, expected: str, source: Source | None
+) -> tuple[Task, Record]:
+    """Take in a task and begin to import its image, which has to be in a status; give both.
 
     The image is held and at work on, or neither, also where the request ends in the middle.
     """
+    # As in Glance, what gets its data from a location does not show that it is being imported.
+    store = None if task.type == LOCATION_TASK else STORE
 
-    async def begin() -> Task:
+    async def begin() -> tuple[Task, Record]:
         added, record = await service.tasks.begin(
-            task, expected=(expected,), store=STORE, holder=service.holder
+            task, expected=(expected,), store=store, holder=service.holder
         )
         service.background.start(_import(service, added, record, source))
-        return added
+        return added, record
 
     return await asyncio.shield(asyncio.create_task(begin()))
 
@@ -125,7 +132,7 @@ async def _bring(service: Service, task: Task, image: Image, source: Source) -> 
         data = _watched(service, task, fetched.data)
         content = await take(service, image, data, fetched.length)
     try:
-        if content.hashes.agree(fetched.hashes) is False:
+        if contradicts(content.hashes, fetched.hashes):
             raise CorruptionError(f"image {image.id}: what came does not have the hash it should")
         return await service.tasks.succeed(
             task.id, holder=service.holder, content=content, carried=carried

@@ -1,11 +1,17 @@
 """What an import gets from where it imports."""
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Final
 
+from meltemi.errors import CorruptionError
 from meltemi.model.image import Hashes
+from meltemi.model.record import Record
 from meltemi.model.task import Carried
+from meltemi.region.data.contents import Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +29,50 @@ class Fetched:
 
 Source = AbstractAsyncContextManager[Fetched]
 """Connects when it is entered, and lets go when it is left."""
+
+_ALGORITHMS: Final = frozenset(
+    name for name in hashlib.algorithms_guaranteed if not name.startswith("shake_")
+)
+
+
+async def verified(
+    data: AsyncIterator[bytes], hashes: Hashes, computed: str
+) -> AsyncIterator[bytes]:
+    """Pass data on, hashed by the algorithm of `hashes`, unless that is `computed` anyway.
+
+    Raise CorruptionError at its end where it does not have that hash.
+    """
+    known = hashes.algorithm in _ALGORITHMS
+    if hashes.value is None or hashes.algorithm == computed or not known:
+        async for piece in data:
+            yield piece
+        return
+    digest = hashlib.new(str(hashes.algorithm), usedforsecurity=False)
+    async for piece in data:
+        await asyncio.to_thread(digest.update, piece)
+        yield piece
+    if digest.hexdigest() != hashes.value:
+        raise CorruptionError(f"The data does not have the {hashes.algorithm} recorded for it")
+
+
+def contradicts(found: Hashes, expected: Hashes) -> bool:
+    """Say whether data has another hash than is expected, as far as that one was computed."""
+    same = found.algorithm == expected.algorithm
+    return expected.checksum not in (None, found.checksum) or (
+        same and expected.value not in (None, found.value)
+    )
+
+
+@asynccontextmanager
+async def expecting(source: Source, hashes: Hashes, computed: str) -> AsyncIterator[Fetched]:
+    """Make what comes from a source be held against hashes; `computed` is done of it anyway."""
+    async with source as fetched:
+        data = verified(fetched.data, hashes, computed)
+        yield replace(fetched, data=data, hashes=hashes)
+
+
+@asynccontextmanager
+async def stored(contents: Contents, record: Record) -> AsyncIterator[Fetched]:
+    """Read the data that an image of the region has."""
+    async with aclosing(contents.read(record.content or "")) as pieces:
+        yield Fetched((bytes(piece) async for piece in pieces), record.image.size)
