@@ -21,6 +21,7 @@ pytestmark = pytest.mark.services
 
 REGION = "RegionOne"
 MIB = 2**20
+PATCH = "application/openstack-images-v2.1-json-patch"
 LIMITS = {
     "image_count_total": 10,
     "image_count_uploading": 5,
@@ -72,6 +73,7 @@ def places(
     settings = {
         "keystone": {"auth": unified.account(keystone), "limits_region": REGION},
         "web_download": {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [site.port]},
+        "show_multiple_locations": True,
     }
     glance = Glance(
         tmp_path_factory.mktemp("glance"), keystone=keystone, region=REGION, limits=LIMITS
@@ -164,6 +166,36 @@ def test_a_clone_counts(person: Person) -> None:
     clone()
     person.place.put("third", None)
     assert "image_count_total is over limit of 3 due to current usage 3" in refused(clone)
+
+
+def test_data_that_is_shared_by_its_location_counts(person: Person) -> None:
+    person.grant(image_size_total=3)
+    image = person.place.put("image", some_data(4, 2 * MIB))
+    [location] = person.place.show(image)["locations"]
+    other = person.place.put("other", None)
+    value = {"url": location["url"], "metadata": {}}
+    change = [{"op": "add", "path": "/locations/-", "value": value}]
+
+    def share() -> None:
+        body = json.dumps(change).encode()
+        person.place.request("PATCH", f"/v2/images/{other}", body, PATCH)
+
+    assert "image_size_total is over limit of 3 due to current usage 2 and delta 2" in refused(
+        share
+    )
+    assert person.place.show(other)["status"] == "queued"
+    person.grant(image_size_total=4)
+    eventually(lambda: _done(share))
+    assert person.usage()["image_size_total"] == (4, 4)
+
+
+def _done(ask: Callable[[], object]) -> bool:
+    """Say whether something is let through by now: limits are remembered for some seconds."""
+    try:
+        ask()
+    except RefusedError:
+        return False
+    return True
 
 
 def test_one_project_does_not_learn_what_another_has(keystone: Keystone, place: Place) -> None:

@@ -28,6 +28,7 @@ from meltemi.region.api.wire import STORE, locations
 from meltemi.region.data.uploading import must_have_formats
 from meltemi.region.imports.importing import LOCATION_TASK, begin_import
 from meltemi.region.imports.source import contradicts, expecting, stored
+from meltemi.region.quotas import SIZE, mebibytes
 from meltemi.region.service import Call
 
 _MOST: Final = 1
@@ -150,6 +151,8 @@ async def _source(call: Call, image: Image, location: _Location, filtered: str) 
         raise RefusedError(_INVALID)
     if contradicts(found.image.hashes, location.expected):
         raise ConflictError("validation_data: the data at this location has another hash")
+    size = mebibytes(found.image.size or 0)
+    await call.service.quotas.demand(call.context.project, SIZE, size)
     return found
 
 
