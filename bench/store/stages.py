@@ -71,7 +71,8 @@ class Put:
                 with of("sha512"):
                     sha512.update(data)
                 with of("cut"):
-                    pieces += cutter.feed(data)
+                    cutter.hold(data)
+                    pieces += cutter.cut()
                 if len(pieces) >= _BATCH:
                     self._keep(pieces)
                     pieces = []

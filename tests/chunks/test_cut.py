@@ -19,7 +19,8 @@ def cut(data: bytes, rule: Cut = Cut.CONTENT, *, at: tuple[int, ...] = ()) -> li
     cutter = Cutter(rule)
     found = []
     for begin, end in pairwise([0, *at, len(data)]):
-        found += cutter.feed(data[begin:end])
+        assert cutter.hold(data[begin:end]) == data[begin:end]
+        found += cutter.cut()
     return found + cutter.finish()
 
 

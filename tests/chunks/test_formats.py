@@ -106,7 +106,8 @@ def test_a_manifest_of_no_data() -> None:
 
 def test_a_manifest_of_real_data() -> None:
     cutter = Cutter(Cut.CONTENT)
-    pieces = cutter.feed(holey(7)) + cutter.finish()
+    cutter.hold(holey(7))
+    pieces = cutter.finish()
     entries = [
         Entry(piece.length, None if piece.data is None else chunk_id(piece.data))
         for piece in pieces

@@ -49,16 +49,23 @@ class Cutter:
         self._held = b""
         self._zeros = 0
 
-    def feed(self, data: bytes) -> list[Piece]:
-        """Take in more data; give the pieces that are certain by now."""
-        return list(self._pieces(data, last=False))
+    def hold(self, *data: bytes) -> memoryview:
+        """Take in more data; give it in one piece."""
+        before = len(self._held)
+        alone = len(data) == 1 and not before
+        self._held = data[0] if alone else b"".join((self._held, *data))
+        return memoryview(self._held)[before:]
+
+    def cut(self) -> list[Piece]:
+        """Give the pieces that are certain by now."""
+        return list(self._pieces(last=False))
 
     def finish(self) -> list[Piece]:
         """Give what is left."""
-        return list(self._pieces(b"", last=True))
+        return list(self._pieces(last=True))
 
-    def _pieces(self, data: bytes, *, last: bool) -> Iterator[Piece]:
-        held = self._held + data if self._held else data
+    def _pieces(self, *, last: bool) -> Iterator[Piece]:
+        held = self._held
         view = memoryview(held)
         size = len(held)
         given = 0

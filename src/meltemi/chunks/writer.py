@@ -90,10 +90,10 @@ class Writer:
         self._cut_bytes = 0
         self._forgotten = False
 
-    def write(self, data: bytes) -> None:
+    def write(self, *data: bytes) -> None:
         """Take in more data, in pieces of any size."""
-        self._waiting.append(data)
-        self._held += len(data)
+        self._waiting += data
+        self._held += sum(map(len, data))
         if self._held >= PIECE:
             self._take()
 
@@ -142,11 +142,10 @@ class Writer:
         self._session.close(forgotten=self._forgotten)
 
     def _take(self) -> None:
-        data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
-        self._waiting, self._held = [], 0
+        waiting, self._waiting, self._held = self._waiting, [], 0
         self._session.check()
-        self._digests.update(data)
-        self._gather(self._cutter.feed(data))
+        self._digests.update(self._cutter.hold(*waiting))
+        self._gather(self._cutter.cut())
 
     def _gather(self, pieces: Sequence[Piece]) -> None:
         # Not the pieces: what is to become a chunk of a scope is copied, and need not stay.

@@ -29,7 +29,10 @@ _T = TypeVar("_T")
 _log: Final = logging.getLogger(__name__)
 
 BATCH: Final = 4 * 2**20
-"""Bytes that go to a thread, or come from one, at once."""
+"""Bytes that come from a thread at once."""
+
+_ENOUGH: Final = 2**20
+"""Bytes that go to a thread at once; more would be no faster, and take memory."""
 
 _READ_AHEAD: Final = 32 * 2**20
 """Bytes that the batches of all who read may take in a process, as far as `_LEAST` lets them."""
@@ -171,17 +174,22 @@ class Incoming:
         self._name = name
         self._algorithm = algorithm
         self._writing: asyncio.Future[None] | None = None
+        self._gathered: list[bytes] = []
+        self._size = 0
 
     async def write(self, data: bytes) -> None:
         """Take in more data, in order, one call after another; it is stored while more comes.
 
-        What went wrong with it is told by the next call, or by `finish`.
+        What went wrong with it is told by a later call, or by `finish`.
         """
-        await self._written()
-        self._writing = self._contents.begin(lambda: self._writer.write(data))
+        self._gathered.append(data)
+        self._size += len(data)
+        if self._size >= _ENOUGH:
+            await self._pass_on()
 
     async def finish(self) -> Content:
         """Publish what came, under a name that nothing else has."""
+        await self._pass_on()
         await self._written()
         with _worded():
             put = await self._contents.in_thread(lambda: self._writer.finish(self._name))
@@ -193,6 +201,11 @@ class Incoming:
         """Wait until nothing is being stored, whatever becomes of it."""
         if self._writing is not None:
             await _ended(self._writing)
+
+    async def _pass_on(self) -> None:
+        gathered, self._gathered, self._size = self._gathered, [], 0
+        await self._written()
+        self._writing = self._contents.begin(lambda: self._writer.write(*gathered))
 
     async def _written(self) -> None:
         if self._writing is not None:

@@ -21,8 +21,6 @@ from meltemi.region.quotas import UPLOADING
 from meltemi.region.service import Service
 
 _STAGED: Final = "uploading"
-_BATCH: Final = 2**20
-"""Bytes that go to a thread at once; more would be no faster, and take memory."""
 
 
 def must_have_formats(image: Image) -> None:
@@ -120,29 +118,16 @@ async def take(
     largest = service.settings.limits.image_size_cap
     size = 0
     async with service.contents.receiving(image) as incoming:
-        async for batch in _batches(data):
-            size += len(batch)
+        async for piece in data:
+            size += len(piece)
             if size > largest:
                 raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
-            inspection.look(batch)
-            await incoming.write(batch)
+            inspection.look(piece)
+            await incoming.write(piece)
         if length is not None and size != length:
             raise RefusedError(f"Image {image.id}: {size} bytes came, {length} were announced")
         virtual_size = inspection.finish()
         return replace(await incoming.finish(), virtual_size=virtual_size)
-
-
-async def _batches(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    gathered: list[bytes] = []
-    size = 0
-    async for piece in data:
-        gathered.append(piece)
-        size += len(piece)
-        if size >= _BATCH:
-            yield b"".join(gathered)
-            gathered, size = [], 0
-    if gathered:
-        yield b"".join(gathered)
 
 
 async def _give_back(
