@@ -30,7 +30,7 @@ from meltemi.region.wiring import close_service, open_service
 _log: Final = logging.getLogger(__name__)
 
 _BACKLOG: Final = 1024
-_READ_BUFFER: Final = 2**20
+_READ_BUFFER: Final = 2**18
 _PAUSE: Final = 1.0
 """Seconds between the deaths of workers and new ones, so that a defect does not spin."""
 
