@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from uuid import uuid4
 
 from meltemi.catalogue.base import Catalogue
@@ -104,6 +106,13 @@ def prepare(settings: Settings) -> None:
     settings.data.mkdir(parents=True, exist_ok=True)
     if settings.store is None:
         (settings.data / "store").mkdir(exist_ok=True)
+    # In a process of its own: no worker may be forked from one that has spoken with an object store,
+    # whose client keeps threads, and dies without them.
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as apart:
+        apart.submit(_make_store, settings).result()
+
+
+def _make_store(settings: Settings) -> None:
     try:
         _open_store(settings, create=True).close()
     except ConflictError:
