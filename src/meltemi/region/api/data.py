@@ -81,12 +81,13 @@ async def download(call: Call) -> web.StreamResponse:
         response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{image.size}"
     copy = call.service.hot.open(record.content, image.size)
     with copy or nullcontext():
-        await response.prepare(call.request)
         if copy:
+            await response.prepare(call.request)
             await _send_file(call.request, copy, first, end - first)
             tell_sent(call, image, end - first)
         else:
             await _send_chunks(call, response, record, first, end)
+    await response.prepare(call.request)  # where there was nothing to send
     await response.write_eof()
     return response
 
@@ -107,10 +108,14 @@ async def _send_chunks(
     try:
         async with aclosing(call.service.contents.read(content, first, left)) as pieces:
             async for piece in pieces:
+                # Only now that there is something to send: a store that is away is a 503 before.
+                await response.prepare(call.request)
                 left -= len(piece)
                 if whole and not left:  # before the client has all: then it may go, and this ends
                     call.service.hot.was_read(content)
                 await response.write(piece)
+    except VanishedError as error:
+        raise VanishedError(f"No image found with ID {record.image.id}") from error
     finally:
         if not left:  # whoever has got all of it may be gone by now
             tell_sent(call, record.image, end - first)

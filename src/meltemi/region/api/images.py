@@ -1,5 +1,6 @@
 """Images: made, listed, shown, changed, deleted."""
 
+import logging
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from meltemi.errors import (
     MediaTypeError,
     MeltemiError,
     RefusedError,
+    StoreError,
     VanishedError,
 )
 from meltemi.model.image import Image
@@ -26,6 +28,8 @@ from meltemi.region.api.query import parse_listing
 from meltemi.region.api.wire import STORE, shown
 from meltemi.region.service import Call
 from meltemi.region.targets import of_image, of_project
+
+_log: Final = logging.getLogger(__name__)
 
 _UNSETTABLE: Final = ("direct_url", "self", "file", "schema", "stores")
 
@@ -122,7 +126,10 @@ async def delete(call: Call) -> web.Response:
     content = await call.catalogue.remove(record.image.id)
     tell_deleted(call, record)
     if content is not None:
-        await call.service.contents.let_go(content.id)
+        try:
+            await call.service.contents.let_go(content.id)
+        except StoreError as error:  # the janitor does it once the store is back
+            _log.warning("data %s: it is not let go yet: %s", content.id, error)
     return web.Response(status=204)
 
 

@@ -20,7 +20,14 @@ from uuid import uuid4
 from meltemi.chunks.blob import Buffer
 from meltemi.chunks.store import Store
 from meltemi.chunks.writer import PIECE, Writer
-from meltemi.errors import QuotaError, VanishedError
+from meltemi.errors import (
+    AuthenticationError,
+    QuotaError,
+    StoreError,
+    UnreachableError,
+    UsageError,
+    VanishedError,
+)
 from meltemi.model.image import Hashes
 from meltemi.model.record import Content
 from meltemi.region.data.hot_files import HotFiles
@@ -138,7 +145,7 @@ class Contents:
         return await self.in_thread(find)
 
     async def check(self) -> None:
-        """Raise StoreError, or what its backend raises, where the store is away."""
+        """Raise StoreError where the store is away."""
         await self.in_thread(self._store.check)
 
     async def close(self) -> None:
@@ -152,7 +159,15 @@ class Contents:
 
     def begin(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         """Begin something that blocks."""
-        return asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+        def do() -> _T:
+            try:
+                return work()
+            except (AuthenticationError, UnreachableError, UsageError) as error:
+                # Whoever asks for an image has nothing to do with how the store is reached.
+                raise StoreError(str(error)) from error
+
+        return asyncio.get_running_loop().run_in_executor(self._threads, do)
 
 
 class Incoming:
