@@ -4,11 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.tasks_base import Tasks
-from meltemi.errors import MeltemiError
+from meltemi.errors import ConflictError, MeltemiError, VanishedError
+from meltemi.model.record import Content
 from meltemi.region.data.contents import Contents
 from meltemi.region.metering import Meter
 
@@ -20,6 +23,15 @@ PATIENCE_SECONDS: Final = 30.0
 _AT_ONCE: Final = 500
 
 _log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """An image that this process holds in a status, and is to give back; what data it may have."""
+
+    image: str
+    status: str
+    content: Content | None = None
 
 
 class Janitor:
@@ -39,6 +51,7 @@ class Janitor:
         self._holder = holder
         self._meter = meter
         self._seen: dict[str, tuple[int, float]] = {}
+        self._debts: dict[str, Debt] = {}
         self._tidied = False
 
     async def run(self) -> None:
@@ -50,9 +63,28 @@ class Janitor:
                 _log.warning("tidying up: %s", error)
             await asyncio.sleep(BEAT_SECONDS)
 
+    async def give_back(self, debt: Debt) -> None:
+        """Queue an image again, with a later beat where the database does not take it now.
+
+        Data that it did not get is let go; whether it did may not have been known until now.
+        """
+        try:
+            await self._pay(debt)
+        except MeltemiError as error:
+            _log.warning("image %s: it is not given back yet: %s", debt.image, error)
+            self._debts[debt.image] = debt
+
+    def excuse(self, image: str) -> None:
+        """Say that this process holds an image anew: so it was given back."""
+        self._debts.pop(image, None)
+
     async def work(self) -> None:
         """Do once whatever is to be done."""
-        hearts = await self._catalogue.beat(self._holder)
+        hearts = await self._beat()
+        for debt in list(self._debts.values()):
+            await self._pay(debt)
+            if self._debts.get(debt.image) is debt:
+                del self._debts[debt.image]
         for holder in self._silent(hearts):
             for image in await self._catalogue.bury(holder):
                 _log.warning("image %s: whoever brought its data is dead; it is queued", image)
@@ -65,6 +97,22 @@ class Janitor:
         for content in await self._catalogue.loose():
             await self._contents.let_go(content.id)
             await self._catalogue.forget(content.id)
+
+    async def _beat(self) -> Mapping[str, int]:
+        try:
+            return await self._catalogue.beat(self._holder)
+        except MeltemiError:
+            self._seen.clear()  # nobody's heart could beat, and the dead are dead a little later
+            raise
+
+    async def _pay(self, debt: Debt) -> None:
+        with suppress(VanishedError, ConflictError):
+            await self._catalogue.move(
+                debt.image, expected=(debt.status,), status="queued", holder=self._holder
+            )
+        # Asked only now, since a transaction whose end was not heard of may have lasted until now.
+        if debt.content and not await self._catalogue.known([debt.content.id]):
+            await self._contents.let_go(debt.content.id)
 
     def _silent(self, hearts: Mapping[str, int]) -> Sequence[str]:
         now = time.monotonic()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from meltemi.errors import (
+    CatalogueError,
     ConflictError,
     GoneError,
     QuotaError,
@@ -18,6 +19,7 @@ from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
 from meltemi.region.data.contents import BATCH
 from meltemi.region.data.inspection import Inspection
+from meltemi.region.data.janitor import Debt
 from meltemi.region.service import Service
 
 _STAGED: Final = "uploading"
@@ -57,8 +59,10 @@ async def _receive(
         service.catalogue.hold(image, expected=("queued",), status=status, holder=holder)
     )
     staged = status == _STAGED
+    content: Content | None = None
     try:
         record = await asyncio.shield(holding)
+        service.janitor.excuse(image)
         if staged:
             # As staged, data has no format yet, and is not inspected.
             taken, then = replace(record.image, container_format=None), _STAGED
@@ -71,7 +75,6 @@ async def _receive(
                 image, expected=(status,), status=then, content=content, holder=holder
             )
         except (VanishedError, ConflictError) as error:
-            await service.contents.let_go(content.id)
             raise GoneError(
                 f"Image {image} could not be found after upload. The image may have been "
                 "deleted during the upload, cleaning up the chunks uploaded."
@@ -79,7 +82,7 @@ async def _receive(
     except BaseException as error:
         if isinstance(error, Exception) and not staged:
             tell_failed(service, image, error)
-        await asyncio.shield(_give_back(service, image, status, holding))
+        await asyncio.shield(_give_back(service, Debt(image, status, content), holding))
         raise
     if not staged:
         tell_filled(service, record)
@@ -123,16 +126,8 @@ async def _batches(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield b"".join(gathered)
 
 
-async def _give_back(
-    service: Service, image: str, status: str, holding: asyncio.Future[Record]
-) -> None:
-    """Queue an image again, if it is held: a request may end before it is known whether it is."""
+async def _give_back(service: Service, debt: Debt, holding: asyncio.Future[Record]) -> None:
+    """Give an image back, if it may be held: a request may end before it is known whether it is."""
     await asyncio.wait([holding])
-    if holding.exception():
-        return
-    try:
-        await service.catalogue.move(
-            image, expected=(status,), status="queued", holder=service.holder
-        )
-    except (VanishedError, ConflictError):
-        return
+    if holding.exception() is None or isinstance(holding.exception(), CatalogueError):
+        await service.janitor.give_back(debt)
