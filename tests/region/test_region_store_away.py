@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from lab import Postgres, Radosgw, Region
+from lab import LabError, Postgres, Radosgw, Region
 from meltemi.catalogue.migrations import upgrade
 from tests.support.glance import Place, RefusedError, some_data
 from tests.support.ledger import Crowd, Ledger
@@ -141,7 +141,12 @@ def test_a_folder_that_vanishes(tmp_path: Path) -> None:
         ledger.delete(place, deleted)
         assert not store.exists()
         assert "the store is not there" in server.log.read_text()
+        server.stop()
+        with pytest.raises(LabError, match=r"is its disk mounted\?"):
+            server.start()
+        assert not store.exists()
         elsewhere.rename(store)
+        server.start()
         ledger.see(place)
         ledger.upload(place, queued, LARGE)
         ledger.see(place)
