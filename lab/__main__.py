@@ -44,7 +44,7 @@ def _prepare(*, with_images: bool) -> None:
     program("memcached", "memcached")
     for name in ("radosgw", "ceph-mon", "ceph-osd"):
         program(name, name)
-    for name in ("glance", "glance-old", "keystone", "client", "glanceclient"):
+    for name in ("glance", "glance-old", "keystone", "client", "glanceclient", "nova-cinder"):
         print(venvs.environment(name))
     if with_images:
         print(images.grub_iso())

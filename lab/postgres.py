@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -21,13 +22,17 @@ USER = "lab"
 
 
 class Postgres(Server):
-    """A PostgreSQL server that trusts everyone on loopback and syncs nothing."""
+    """A PostgreSQL server that trusts everyone on loopback and syncs nothing to disk.
+
+    With `durable` it may be killed: what it acknowledged is there when it is started again.
+    """
 
     # The fast shutdown: it does not wait for clients to leave.
     stop_signal = signal.SIGINT
 
-    def __init__(self) -> None:
+    def __init__(self, *, durable: bool = False) -> None:
         """Initialise a cluster in a temporary folder; nothing runs yet."""
+        self._durable = durable
         self._bin = program("initdb", "postgresql").parent
         if os.geteuid() == 0:
             self.run_as = _account()
@@ -54,7 +59,8 @@ class Postgres(Server):
             "max_connections": "400",
             "port": str(self.port),
             "shared_buffers": "64MB",
-            "synchronous_commit": "off",
+            # The kernel keeps what a killed process wrote: nothing has to reach the disk.
+            "synchronous_commit": "on" if self._durable else "off",
             "unix_socket_directories": "",
         }
         options = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
@@ -66,6 +72,17 @@ class Postgres(Server):
             self._run("pg_isready", "--quiet", "--dbname", f"{self.url}/postgres")
             return True
         return False
+
+    def kill(self) -> None:
+        """End it at once with all its processes, which are groups of their own."""
+        theirs = _children(self.pid) if self.running else []
+        super().kill()
+        for process in theirs:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        # A new one does not start while they still have the memory that they share.
+        while any(Path(f"/proc/{process}/exe").exists() for process in theirs):
+            time.sleep(0.01)
 
     def remove(self) -> None:
         """Stop the server and delete its data."""
@@ -151,6 +168,11 @@ class Postgres(Server):
         if done.returncode:
             raise LabError(f"{tool} failed: {done.stderr or done.stdout}")
         return done.stdout.strip()
+
+
+def _children(process: int) -> list[int]:
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def _account() -> str:

@@ -163,11 +163,17 @@ class Radosgw:
             *("--monmap", monmap, "--keyring", "/dev/null"),
         )
         self.monitor.start()
-        uuid = str(uuid4())
-        self._run("ceph", *settings, "--connect-timeout", "30", "osd", "new", uuid, "0")
+        uuid, deadline = str(uuid4()), time.monotonic() + 120
+        new = ("ceph", *settings, "--connect-timeout", "30", "osd", "new", uuid, "0")
+        while True:
+            try:
+                self._run(*new)
+                break
+            except LabError:  # a monitor that listens may not know its commands yet
+                if time.monotonic() > deadline:
+                    raise
         self._run(*self.storage.command()[:3], "-i", "0", "--mkfs", "--osd-uuid", uuid)
         self.gateway.start(wait=False)
-        deadline = time.monotonic() + 120
         while not self.gateway.ready() and time.monotonic() < deadline:
             # It ends if it comes before the monitor's first map.
             self.storage.start()

@@ -21,27 +21,32 @@ def fingerprint(name: str) -> str:
 
 def environment(name: str) -> Path:
     """Return the virtual environment of that name, built at its first use."""
-    path = folder("venvs") / f"{name}-{fingerprint(name)}"
+    return built(f"{name}-{fingerprint(name)}", REQUIREMENTS / f"{name}.txt")
+
+
+def built(name: str, locked: Path, package: Path | None = None) -> Path:
+    """Return a virtual environment with what a lock file names, and a package that needs it."""
+    path = folder("venvs") / name
     marker = path / "complete"
     if not marker.exists():
         with lock(f"venv-{name}"):
             if not marker.exists():
-                _build(name, path)
+                _build(path, locked, package)
                 marker.touch()
     return path
 
 
-def _build(name: str, path: Path) -> None:
+def _build(path: Path, locked: Path, package: Path | None) -> None:
     # Scripts carry the folder's name, so it is built in place; what an
     # interrupted build left has no marker and is thrown away here.
     shutil.rmtree(path, ignore_errors=True)
     _uv("venv", "--quiet", "--python", _interpreter(), str(path))
-    _uv(
-        *("pip", "install", "--quiet", "--require-hashes", "--compile-bytecode"),
-        *("--python", str(path / "bin" / "python")),
-        *("--build-constraints", str(REQUIREMENTS / "build.txt")),
-        *("-r", str(REQUIREMENTS / f"{name}.txt")),
-    )
+    install = ("pip", "install", "--quiet", "--compile-bytecode")
+    into = ("--python", str(path / "bin" / "python"))
+    build = ("--build-constraints", str(REQUIREMENTS / "build.txt"))
+    _uv(*install, *into, *build, "--require-hashes", "-r", str(locked))
+    if package is not None:
+        _uv(*install, *into, "--no-deps", "--no-build-isolation", str(package))
 
 
 def _interpreter() -> str:

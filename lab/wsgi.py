@@ -29,6 +29,8 @@ class WsgiServer(Server):
             # The default of 4 seconds would cut off a client that pauses, or waits for its turn.
             "socket-timeout": 300,
             "listen": 100,
+            # What has come of a body in chunks is kept; beyond the default of 1 MiB it is refused.
+            "chunked-input-limit": 64 * 2**20,
             # It closes after each answer, and clients that keep connections must know.
             "add-header": "Connection: close",
         }

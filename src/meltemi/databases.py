@@ -13,8 +13,14 @@ from meltemi.errors import MeltemiError, QuotaError, RefusedError, UsageError
 _BUSY_SECONDS: Final = 120
 """How long a writer waits for another one of the same SQLite file, or for a lock's holder."""
 
-_CONNECT_SECONDS: Final = 10
-"""How long PostgreSQL may take to answer at all."""
+_PATIENCE: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+"""How long PostgreSQL's host may be silent, in libpq's words: seconds, and milliseconds."""
 
 FORMS: Final = "give sqlite:////path/to/file or postgresql://user@host/database"
 
@@ -23,14 +29,24 @@ class Database:
     """Transactions on one database.
 
     `holds` says what is in it, as in "an index"; `error` is what is raised where it fails, with
-    what the database said; where it does not take what it is given, that is a RefusedError. A URL
+    what the database said; `full` where its disk is full. Where it does not take what it is given,
+    that is a RefusedError. A URL
     that cannot be used is a UsageError. `pool` says in SQLAlchemy's words how many connections
     are kept.
     """
 
-    def __init__(self, url: str, *, holds: str, error: type[MeltemiError], **pool: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        holds: str,
+        error: type[MeltemiError],
+        full: type[MeltemiError] = QuotaError,
+        **pool: int,
+    ) -> None:
         self._noun = holds.rpartition(" ")[2]
         self._error = error
+        self._full = full
         try:
             parsed = _check(make_url(url), holds)
             self.is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -41,6 +57,8 @@ class Database:
         self.label = parsed.render_as_string(hide_password=True)
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
+        else:
+            event.listen(self._engine, "connect", _prepare_postgresql)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -59,12 +77,7 @@ class Database:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif lock is not None:
-                # Who stops in the middle, or whose host is gone, must not stop all others for good.
-                connection.exec_driver_sql(
-                    f"SET LOCAL lock_timeout = '{_BUSY_SECONDS}s'; "
-                    f"SET LOCAL idle_in_transaction_session_timeout = '{_BUSY_SECONDS // 2}s'; "
-                    f"SELECT pg_advisory_xact_lock({lock})"
-                )
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
             try:
                 yield connection
             except BaseException:
@@ -87,7 +100,7 @@ class Database:
         except DBAPIError as error:
             told = str(error.orig).strip().split("\n", maxsplit=1)[0]
             if _is_full(error.orig):
-                raise QuotaError(
+                raise self._full(
                     f"{self.label}: the {self._noun}: its disk is full ({told}): make room there"
                 ) from error
             kind = RefusedError if isinstance(error, DataError) else self._error
@@ -116,8 +129,15 @@ def _check(url: URL, holds: str) -> URL:
 def _settings(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _BUSY_SECONDS}}
-    patience = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_SECONDS}
+    patience = {name: number for name, number in _PATIENCE.items() if name not in url.query}
     return {"connect_args": patience, "isolation_level": "READ COMMITTED"}
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """Let nobody wait for ever for one who stopped, or whose host is gone, in a transaction."""
+    connection.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{_BUSY_SECONDS // 2}s'")
+    connection.commit()
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -27,7 +27,7 @@
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
     ├── GuardError                 7    409   more deletions than allowed
     ├── ArchiveError               8    422   an archive that is damaged or not to be trusted
-    ├── StoreError                 9    500   a chunk store, its backend or its index failed
+    ├── StoreError                 9    503   a chunk store, its backend or its index failed
     │   ├── MissingError           9    500   an object that should be there is not
     │   ├── DamageError            9    500   what is stored is not what was stored
     │   └── SessionLostError       9    503   a put was taken for dead, and must be made again
@@ -291,20 +291,23 @@ class StoreError(MeltemiError):
     """A chunk store cannot be used: its backend or its index failed."""
 
     exit_code = 9
+    http_status = 503
 
 
 class MissingError(StoreError):
     """An object that should be there is not."""
 
+    http_status = 500
+
 
 class DamageError(StoreError):
     """What is stored is not what was stored; it is never served."""
 
+    http_status = 500
+
 
 class SessionLostError(StoreError):
     """A put was taken for dead, or lost what it relied on; made again, it may succeed."""
-
-    http_status = 503
 
 
 class CatalogueError(MeltemiError):

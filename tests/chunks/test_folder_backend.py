@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
@@ -30,8 +30,14 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir()}
 
 
+def prepared(folder: Path) -> FolderBackend:
+    """Give a backend on a folder in which a store has been begun."""
+    (folder / "tmp").mkdir(parents=True)
+    return FolderBackend(folder)
+
+
 class TestFolder(BackendConformance):
-    """A folder that is not there yet."""
+    """A folder in which a store has been begun."""
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
@@ -39,7 +45,7 @@ class TestFolder(BackendConformance):
 
     @pytest.fixture
     def backend(self, folder: Path) -> FolderBackend:
-        return FolderBackend(folder)
+        return prepared(folder)
 
     @pytest.fixture
     def everything(self, folder: Path) -> Everything:
@@ -55,7 +61,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def backend(folder: Path) -> FolderBackend:
     """Give an empty backend."""
-    return FolderBackend(folder)
+    return prepared(folder)
 
 
 def one_line(error: BaseException, *words: str) -> None:
@@ -82,7 +88,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_told_and_keeps_what_it_has(small: Path) -> None:
-    backend = FolderBackend(small / "store")
+    backend = prepared(small / "store")
     data = noise(1, MIB)
     backend.write(named(1), data)
     before = files(small)
@@ -100,7 +106,7 @@ def test_a_full_disk_is_told_and_keeps_what_it_has(small: Path) -> None:
 
 def test_a_disk_without_room_for_another_file_is_told(small: Path) -> None:
     subprocess.run(["mount", "-o", "remount,nr_inodes=12", str(small)], check=True)
-    backend = FolderBackend(small / "store")
+    backend = prepared(small / "store")
     written: list[str] = []
 
     def write_many() -> None:
@@ -390,7 +396,7 @@ def test_a_folder_that_may_not_be_read_is_told_of() -> None:
     with tempfile.TemporaryDirectory(prefix="meltemi-shut-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        backend = FolderBackend(folder)
+        backend = prepared(folder)
         backend.write("packs/01/a", b"x")
         backend.write("packs/02/b", b"x")
         (folder / "tmp" / "draft").touch()
@@ -407,7 +413,6 @@ def test_a_folder_that_may_not_be_read_is_told_of() -> None:
 
 
 def test_a_file_in_place_of_a_folder_is_told(backend: FolderBackend, folder: Path) -> None:
-    folder.mkdir()
     (folder / "packs").write_text("in the way")
     with pytest.raises(StoreError) as failure:
         backend.write(named(1), b"x")
@@ -417,9 +422,39 @@ def test_a_file_in_place_of_a_folder_is_told(backend: FolderBackend, folder: Pat
     assert files(folder) == {"packs"}
 
 
-def test_a_folder_that_went_away_is_told(backend: FolderBackend, folder: Path) -> None:
-    with pytest.raises(MissingError):
-        backend.read(named(1), 0, 1)
-    assert list(backend.names("packs")) == []
-    assert backend.tidy() == 0
+DOINGS: tuple[Callable[[FolderBackend], object], ...] = (
+    lambda backend: backend.write(named(2), b"x"),
+    lambda backend: backend.read(named(1), 0, 1),
+    lambda backend: backend.size(named(1)),
+    lambda backend: list(backend.names("packs")),
+    lambda backend: backend.delete(named(1)),
+    lambda backend: backend.tidy(),
+)
+
+
+def test_a_folder_that_went_away_is_told_and_not_made_anew(
+    backend: FolderBackend, folder: Path
+) -> None:
+    """What is not there for a moment, as a disk that is not mounted, is not taken for empty."""
+    backend.write(named(1), b"x")
+    folder.rename(folder.with_name("elsewhere"))
+    for doing in DOINGS:
+        with pytest.raises(StoreError, match="the store is not there") as failure:
+            doing(backend)
+        assert not isinstance(failure.value, MissingError)
+        one_line(failure.value, str(folder))
     assert not folder.exists()
+    folder.with_name("elsewhere").rename(folder)
+    assert backend.read(named(1), 0, 9) == b"x"
+    backend.write(named(2), b"x")
+    assert files(folder) == {named(1), named(2)}
+
+
+def test_nothing_is_written_where_the_disk_of_a_store_was_mounted(tmp_path: Path) -> None:
+    backend = FolderBackend(tmp_path)
+    with pytest.raises(StoreError, match="is its disk mounted"):
+        backend.write(named(1), b"x")
+    assert list(tmp_path.iterdir()) == []
+    backend.write("store.json", b"x")
+    backend.write(named(1), b"x")
+    assert files(tmp_path) == {"store.json", named(1)}

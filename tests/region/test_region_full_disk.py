@@ -53,7 +53,7 @@ def test_a_store_that_is_full(region: Region, disk: Path) -> None:
     for _ in range(2):
         with pytest.raises(RefusedError) as told:
             place.upload(queued, LARGE)
-        assert told.value.status == 413
+        assert told.value.status == 503
         assert "Image storage media is full: There is not enough disk space" in str(told.value)
         assert str(disk) not in str(told.value)
         assert place.show(queued)["status"] == "queued"
@@ -68,12 +68,28 @@ def test_a_full_disk_that_gets_room_again(region: Region, disk: Path) -> None:
     place = Place(region.url)
     queued = place.put("image", None)
     fill(disk / "filler")
-    with pytest.raises(RefusedError, match="413"):
+    with pytest.raises(RefusedError, match="503"):
         place.upload(queued, SMALL)
     assert place.show(queued)["status"] == "queued"
     (disk / "filler").unlink()
     place.upload(queued, SMALL)
     assert place.data(queued) == SMALL
+
+
+def test_a_catalogue_whose_disk_is_full(tmp_path: Path, disk: Path) -> None:
+    settings = {"workers": 2, "database": f"sqlite:///{disk / 'catalogue.sqlite'}"}
+    with Region(tmp_path / "region", settings=settings) as server:
+        place = Place(server.url)
+        made = [place.put("before", SMALL)]
+        fill(disk / "filler")
+        told = put_until_refused(place, made)
+        assert told.status == 503
+        assert "catalogue" not in str(told)
+        assert place.data(made[0]) == SMALL
+        (disk / "filler").unlink()
+        made.append(place.put("after", SMALL))
+        assert {one["id"] for one in place.images()} >= set(made)
+        assert place.data(made[-1]) == SMALL
 
 
 def test_copies_of_hot_images_leave_a_full_disk_alone(tmp_path: Path, disk: Path) -> None:
@@ -88,6 +104,15 @@ def test_copies_of_hot_images_leave_a_full_disk_alone(tmp_path: Path, disk: Path
             assert place.data(image) == data
         server.stop()  # so that whatever was begun has ended
         assert list((disk / "hot" / "files").iterdir()) == []
+
+
+def put_until_refused(place: Place, made: list[str]) -> RefusedError:
+    """Make images, note which were, and give the first refusal."""
+    while True:
+        try:
+            made.append(place.put("one more", None))
+        except RefusedError as error:
+            return error
 
 
 def fill(path: Path) -> None:

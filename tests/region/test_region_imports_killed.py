@@ -1,8 +1,10 @@
 """Regions that are killed, or told to stop, while they import."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -70,6 +72,30 @@ def test_a_region_killed_while_it_stages_and_imports(server: Region, site: Websi
     for image in (fetched, half, whole):
         eventually(lambda image=image: task(place, image)["status"] == "success")  # type: ignore[misc]
         assert place.data(image) == DATA
+
+
+def test_a_worker_killed_while_several_import(tmp_path: Path, site: Website) -> None:
+    rules = {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [site.port]}
+    chance, images = Random(7), []
+    with Region(tmp_path / "region", settings={"workers": 2, "web_download": rules}) as server:
+        place = Place(server.url)
+        for turn in range(6):
+            gate = threading.Event()
+            urls = [site.put(f"/{turn}", DATA, gate=gate), site.put("/at-once", DATA)]
+            for url in urls * 2:
+                images.append(place.put("image", None))
+                begin(place, images[-1], url)
+            time.sleep(chance.uniform(0, 0.2))
+            server.kill_a_worker(turn % 2)
+            gate.set()
+            eventually(lambda: len(server.workers) == 2)
+        eventually(lambda: "importing" not in place.statuses().values())
+        ended = [task(place, image)["status"] for image in images]
+        assert set(ended) <= {"success", "failure"}
+        for image, status in zip(images, ended, strict=True):
+            done = status == "success"
+            assert place.show(image)["status"] == ("active" if done else "queued")
+            assert place.data(image) == (DATA if done else b"")
 
 
 def test_told_to_stop_it_finishes_what_it_imports(server: Region, site: Website) -> None:

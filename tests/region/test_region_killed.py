@@ -2,10 +2,12 @@
 
 import os
 import signal
-import subprocess
+import time
+from random import Random
 
 from lab import Region
 from tests.support.glance import Place, RefusedError, some_data
+from tests.support.ledger import Crowd, Ledger
 from tests.support.uploads import Upload
 from tests.support.waiting import eventually
 
@@ -19,7 +21,7 @@ def test_a_worker_killed_while_an_image_is_filled(region: Region) -> None:
     with Upload(place, queued, len(DATA)) as upload:
         upload.send(DATA[: 2**20])
         place.wait_for(queued, "saving")
-        for worker in _workers(region):
+        for worker in region.workers:
             os.kill(worker, signal.SIGKILL)
         assert upload.status() is None
     eventually(lambda: place.show(queued)["status"] == "queued")
@@ -45,6 +47,22 @@ def test_a_server_killed_while_images_are_filled(region: Region) -> None:
         assert place.data(one) == DATA
 
 
+def test_servers_and_single_workers_killed_at_any_moment(region: Region) -> None:
+    place, ledger, chance = Place(region.url), Ledger(), Random(5)
+    with Crowd(ledger, [place] * 4) as crowd:
+        for turn in range(16):
+            crowd.waits_for(1, "upload")
+            time.sleep(chance.uniform(0, 0.3))
+            if turn % 2:
+                region.kill()
+                region.start()
+            else:
+                region.kill_a_worker(chance.randrange(2))
+        crowd.waits_for(4, "upload")
+    assert crowd.refusals.keys() <= {409}
+    ledger.see(place)
+
+
 def test_told_to_stop_it_finishes_what_is_in_flight(region: Region) -> None:
     place = Place(region.url)
     queued = place.put("queued", None)
@@ -58,11 +76,6 @@ def test_told_to_stop_it_finishes_what_is_in_flight(region: Region) -> None:
     eventually(lambda: not region.running)
     region.start()
     assert place.data(queued) == DATA
-
-
-def _workers(region: Region) -> list[int]:
-    found = subprocess.run(["pgrep", "-P", str(region.pid)], capture_output=True, check=True)
-    return [int(line) for line in found.stdout.split()]
 
 
 def _answers(place: Place) -> bool:

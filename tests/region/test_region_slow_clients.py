@@ -1,4 +1,4 @@
-"""Hundreds who download at once and hardly read: they take little memory and no turns."""
+"""Hundreds who are slow, at once: they take little memory and no turns."""
 
 import asyncio
 import subprocess
@@ -9,6 +9,7 @@ import pytest
 
 from lab import Region
 from tests.support.glance import Place, some_data
+from tests.support.waiting import eventually
 
 CLIENTS = 300
 DATA = some_data(41, 24 * 2**20)
@@ -43,6 +44,43 @@ async def crowd(place: Place, image: str) -> None:
     last = clients.pop()
     assert await last[0].readexactly(len(DATA)) == DATA
     for _, writer in (*clients, last):
+        writer.close()
+
+
+def test_hundreds_who_hardly_send(region: Region) -> None:
+    place = Place(region.url)
+    images = [place.put("slow", None) for _ in range(CLIENTS)]
+    before = memory(region.pid)
+    asyncio.run(sent_slowly(place, images))
+    assert peak(region.pid) - before < MOST
+    for number, image in enumerate(images):
+        assert place.data(image) == own_data(number)
+
+
+def own_data(number: int) -> bytes:
+    """Give what one of them sends: some of it is what all of them send."""
+    return DATA[:100_000] + some_data(1000 + number, 100_000)
+
+
+async def sent_slowly(place: Place, images: list[str]) -> None:
+    clients = []
+    for number, image in enumerate(images):
+        reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+        data = own_data(number)
+        writer.write(
+            f"PUT /v2/images/{image}/file HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n"
+            "Content-Type: application/octet-stream\r\n\r\n".encode()
+            + data[:-1]
+        )
+        clients.append((reader, writer, data))
+    await asyncio.to_thread(eventually, lambda: set(place.statuses().values()) == {"saving"})
+    # All are being taken in, and none sends on: somebody else is served nevertheless.
+    other = await asyncio.to_thread(place.put, "other", b"data")
+    assert await asyncio.to_thread(place.data, other) == b"data"
+    for _, writer, data in clients:
+        writer.write(data[-1:])
+    for reader, writer, _ in clients:
+        assert b"204 No Content" in await reader.readuntil(b"\r\n\r\n")
         writer.close()
 
 

@@ -8,6 +8,7 @@ import http.client
 import json
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,11 @@ class Place:
 
     def __str__(self) -> str:
         return self.url
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Give what every request says of its sender."""
+        return {"X-Auth-Token": self._token} if self._token else {}
 
     def seen_by(self, token: str) -> "Place":
         """Give the same service to somebody else."""

@@ -15,6 +15,8 @@ class Upload:
     ) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=300)
         self._connection.putrequest("PUT", f"/v2/images/{image}/{to}")
+        for name, value in place.headers.items():
+            self._connection.putheader(name, value)
         self._connection.putheader("Content-Type", "application/octet-stream")
         self._connection.putheader("Content-Length", str(length))
         if token:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from meltemi.catalogue.adopting_base import Known
 from meltemi.catalogue.images import (
     COLUMNS,
+    enlist,
     now,
     remember,
     row_of,
@@ -169,6 +170,7 @@ def drop(connection: Connection, image: str, version: int) -> None:
 def claim(connection: Connection, image: str, holder: str) -> bool:
     """Hold an image, if nobody else does who lives."""
     remote = exists().where(images.c.id == adopted.c.image, _IS_REMOTE)
+    enlist(connection, holder)
     free = or_(_is_free(adopted.c.holder), adopted.c.holder == holder)
     mine = update(adopted).where(adopted.c.image == image, free, remote)
     return bool(connection.execute(mine.values(holder=holder)).rowcount)

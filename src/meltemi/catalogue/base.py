@@ -51,8 +51,8 @@ class Catalogue(Protocol):
     ) -> Record:
         """Change an image's status, on condition that it is one of those expected, for a holder.
 
-        From now on the holder, a process whose heart beats, is at work on the image. Raise
-        ConflictError where the status is another.
+        From now on the holder is at work on the image, and counts among those whose hearts beat.
+        Raise ConflictError where the status is another.
         """
 
     async def move(

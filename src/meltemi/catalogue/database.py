@@ -25,7 +25,12 @@ class Database(databases.Database):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            url, holds="a catalogue", error=CatalogueError, pool_size=_THREADS, max_overflow=0
+            url,
+            holds="a catalogue",
+            error=CatalogueError,
+            full=CatalogueError,
+            pool_size=_THREADS,
+            max_overflow=0,
         )
         self._threads = ThreadPoolExecutor(
             1 if self.is_sqlite else _THREADS, thread_name_prefix="catalogue"

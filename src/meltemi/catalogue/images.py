@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from meltemi.catalogue.schema import contents, ids, images
+from meltemi.catalogue.schema import contents, holders, ids, images
 from meltemi.errors import (
     ConflictError,
     ForbiddenError,
@@ -122,7 +122,18 @@ def hold(
     connection: Connection, image: str, expected: Sequence[str], status: str, holder: str
 ) -> Record:
     """Change an image's status where it is one of those expected, for a holder at work on it."""
+    enlist(connection, holder)
     return _moved(connection, image, expected, {"status": status, "holder": holder})
+
+
+def enlist(connection: Connection, holder: str) -> None:
+    """See that a holder counts among those who live: one that was buried may be back.
+
+    Whoever buries it now does so after this transaction, and finds what it holds.
+    """
+    known = select(holders.c.id).where(holders.c.id == holder)
+    if connection.scalar(known.with_for_update(read=True, key_share=True)) is None:
+        connection.execute(insert(holders).values(id=holder, beats=0))
 
 
 def move(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, update
 from meltemi.catalogue.images import (
     NO_DATA,
     check_text,
+    enlist,
     remember,
     state,
     to_content,
@@ -32,6 +33,7 @@ def begin(
     holder: str,
 ) -> Record:
     """Let an image be imported that nobody is at work on."""
+    enlist(connection, holder)
     found = state(connection, image, lock=True)
     free = images.c.status.in_(expected) & images.c.holder.is_(None)
     shown = begun(found.properties, task, store)

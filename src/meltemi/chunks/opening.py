@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from meltemi.chunks.backends.base import Backend
+from meltemi.chunks.backends.base import FACTS, Backend
 from meltemi.chunks.backends.folder import FolderBackend
 from meltemi.chunks.index.database import Database
 from meltemi.chunks.store import Store
@@ -47,7 +47,7 @@ def _prepare(folder: Path) -> None:
         raise UsageError(f"{folder}: it is no folder") from error
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made or read: {error.strerror}") from error
-    strangers = names if "store.json" not in names else set()
+    strangers = names if FACTS not in names else set()
     strangers -= {"lost+found", "tmp", "index.sqlite", "index.sqlite-shm", "index.sqlite-wal"}
     if strangers:
         raise UsageError(f"{folder}: it is not empty: name a new folder, or an empty one")

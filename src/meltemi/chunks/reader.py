@@ -86,11 +86,19 @@ class Reader:
     def batches(self, offset: int, length: int, most: Callable[[], int]) -> Generator[list[Buffer]]:
         """Give a range of the data in batches of about `most` bytes, asked anew for each.
 
+        Of zeros, which take next to none, there may be more in one.
         A batch is fetched when it is asked for, by who asks: no memory and no thread is taken
         between. Raise DamageError before the first batch that cannot be had as it was stored.
         """
         for window in self._windows(offset, min(self.size, offset + length), most):
-            yield list(self._pieces(window, self._fetch(window)))
+            batch: list[Buffer] = []
+            for piece in self._pieces(window, self._fetch(window)):
+                batch.append(piece)
+                if len(batch) >= _MOST_ENTRIES:  # a run of zeros may be as long as the image
+                    yield batch
+                    batch = []
+            if batch:
+                yield batch
 
     def _fetch(self, window: list[Entry]) -> dict[BlobId, Buffer]:
         wanted = [entry.chunk for entry in window if entry.chunk is not None]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 from uuid import uuid4
 
-from meltemi.chunks.backends.base import Backend
+from meltemi.chunks.backends.base import FACTS, Backend
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.crowd import Crowd
 from meltemi.chunks.cut import Cut
@@ -23,7 +23,6 @@ from meltemi.chunks.writer import Writer
 from meltemi.errors import ConflictError, DamageError, StoreError, UsageError, VanishedError
 
 FORMAT: Final = 1
-_FACTS: Final = "store.json"
 _THREADS: Final = 4
 
 HASHES: Final = ("md5", "sha512")
@@ -46,14 +45,14 @@ class Store:
     @classmethod
     def create(cls, backend: Backend, database: Callable[[], Database]) -> "Store":
         """Make a store where there is none."""
-        if backend.size(_FACTS) is not None:
+        if backend.size(FACTS) is not None:
             raise ConflictError(f"{backend.label}: there is a chunk store already")
         index = database()
         try:
             _must_be_of(index, None, backend)
             identity = uuid4().hex
             facts = {"format": FORMAT, "id": identity}
-            backend.write(_FACTS, json.dumps(facts).encode() + b"\n")
+            backend.write(FACTS, json.dumps(facts).encode() + b"\n")
             index.bind(identity)
         except BaseException:
             index.close()
@@ -151,18 +150,18 @@ class Store:
 
 def _identity(backend: Backend) -> str:
     """Read who a store is; raise UsageError where there is none."""
-    size = backend.size(_FACTS)
+    size = backend.size(FACTS)
     if size is None:
         raise UsageError(f"{backend.label}: there is no chunk store: make one (meltemi store init)")
-    line = backend.read(_FACTS, 0, size)
+    line = backend.read(FACTS, 0, size)
     if len(line) < size:
-        raise StoreError(f"{backend.label}: {_FACTS}: only {len(line)} of {size} bytes came")
+        raise StoreError(f"{backend.label}: {FACTS}: only {len(line)} of {size} bytes came")
     try:
         facts = json.loads(line)
         known, identity = facts["format"], str(facts["id"])
     except (ValueError, KeyError, TypeError) as error:
         raise DamageError(
-            f"{backend.label}: {_FACTS} is damaged; restore it from a backup: "
+            f"{backend.label}: {FACTS} is damaged; restore it from a backup: "
             f'a line with {{"format": {FORMAT}, "id": …}}'
         ) from error
     if known != FORMAT:

@@ -150,9 +150,13 @@ class Writer:
     def _gather(self, pieces: Sequence[Piece]) -> None:
         # Not the pieces: what is to become a chunk of a scope is copied, and need not stay.
         self._stretches += [(piece.length, piece.data is not None) for piece in pieces]
-        chunks = [piece.data for piece in pieces if piece.data is not None]
-        self._cut_bytes += sum(map(len, chunks))
-        self._naming.append(self._pool.submit(_name, chunks, self._prefix))
+        chunks: list[Buffer] = [piece.data for piece in pieces if piece.data is not None]
+        if chunks:
+            size = sum(map(len, chunks))
+            if size < PIECE // 2:  # views would keep all of what they were cut from
+                chunks = [bytes(chunk) for chunk in chunks]
+            self._cut_bytes += size
+            self._naming.append(self._pool.submit(_name, chunks, self._prefix))
         is_crowded = self._cut_bytes >= self._crowd.share(_BATCH, PIECE)
         if is_crowded or len(self._stretches) >= _MOST_PIECES:
             self._store()
@@ -209,7 +213,7 @@ class Writer:
         return [coded for group in self._pool.map(_encode, groups) for coded in group]
 
 
-def _name(pieces: Sequence[memoryview], prefix: bytes) -> list[tuple[BlobId, Buffer]]:
+def _name(pieces: Sequence[Buffer], prefix: bytes) -> list[tuple[BlobId, Buffer]]:
     """Make chunks of pieces and name them."""
     chunks = [prefix + piece for piece in pieces] if prefix else pieces
     return [(chunk_id(chunk), chunk) for chunk in chunks]

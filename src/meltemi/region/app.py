@@ -113,6 +113,10 @@ def application(service: Service, in_flight: InFlight) -> web.Application:
             cut_short(request)
             return refusal(request, 500)
 
+    async def closing(_: web.Request, response: web.StreamResponse) -> None:
+        if in_flight.is_ending:
+            response.force_close()
+
     async def ready(_: web.Request) -> web.Response:
         away = await service.readiness.look()
         states = {part: "away" if is_away else "ok" for part, is_away in away.items()}
@@ -122,6 +126,7 @@ def application(service: Service, in_flight: InFlight) -> web.Application:
     around = [counting, observing(service.meter), answering]
     app = web.Application(middlewares=around, client_max_size=LARGEST_BODY)
     app.on_response_prepare.append(_identified)
+    app.on_response_prepare.append(closing)
     for method, path, handler in (*ROUTES, *(cache.OLD_ROUTES if settings.hot_images else ())):
         app.router.add_route(method, path, _handling(handler))
     app.router.add_get("/healthcheck", _healthy)

@@ -12,6 +12,7 @@ class InFlight:
         self._count = 0
         self._none = asyncio.Event()
         self._none.set()
+        self.is_ending = False
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
@@ -26,7 +27,11 @@ class InFlight:
                 self._none.set()
 
     async def landed(self, timeout: float) -> bool:  # noqa: ASYNC109 - it is what the operator set
-        """Wait until nothing is in flight, for so many seconds; say whether it came to that."""
+        """Wait until nothing is in flight, for so many seconds; say whether it came to that.
+
+        From now on it is ending: what is answered still is the last on its connection.
+        """
+        self.is_ending = True
         try:
             async with asyncio.timeout(timeout):
                 await self._none.wait()

@@ -2,6 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
 from uuid import uuid4
 
 from meltemi.catalogue.adopting_base import Ledger
@@ -9,8 +12,9 @@ from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.sql import open_catalogue
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
-from meltemi.errors import ConfigurationError, ConflictError
+from meltemi.errors import ConfigurationError, UsageError
 from meltemi.model.adoption import Adoption, Stage
+from meltemi.model.listing import Listing, Viewer
 from meltemi.region.adoption.fetching import Fetches
 from meltemi.region.adoption.filling import Filler
 from meltemi.region.adoption.following import Follower
@@ -162,12 +166,33 @@ def prepare(settings: Settings) -> None:
     if settings.notifications:
         check_bus(settings.notifications.transport_url)
     settings.data.mkdir(parents=True, exist_ok=True)
-    if settings.store is None:
-        (settings.data / "store").mkdir(exist_ok=True)
+    # In a process of its own: no worker may be forked from one that has spoken with an object
+    # store, whose client keeps threads, and dies without them.
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as apart:
+        apart.submit(_find_store, settings).result()
+
+
+def _find_store(settings: Settings) -> None:
+    """Make the store where there is none; not where images have their data in one that is gone."""
     try:
+        _open_store(settings).close()
+    except UsageError as error:
+        if asyncio.run(_has_images(settings.database_url)):
+            raise UsageError(
+                f"{error}; the catalogue has images, whose data is in a store: is its disk mounted?"
+            ) from error
         _open_store(settings, create=True).close()
-    except ConflictError:
-        return  # it is there
+
+
+async def _has_images(url: str) -> bool:
+    catalogue = await open_catalogue(url)
+    try:
+        listing = Listing(Viewer(None, is_admin=True), visibility="all", limit=1)
+        return any(
+            [await catalogue.page(replace(listing, hidden=hidden)) for hidden in (False, True)]
+        )
+    finally:
+        await catalogue.close()
 
 
 def _open_store(settings: Settings, *, create: bool = False) -> Store:

@@ -111,6 +111,7 @@ class Unreliable:
 @pytest.fixture(params=["folder", pytest.param("bucket", marks=pytest.mark.services)])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Unreliable:
     """Give a backend that does not fail yet."""
+    (tmp_path / "store").mkdir()
     real: Backend = FolderBackend(tmp_path / "store")
     if request.param == "bucket":
         real = ObjectBackend(f"s3://{request.getfixturevalue('bucket')}/store")

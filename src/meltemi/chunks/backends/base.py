@@ -1,9 +1,12 @@
 """What a chunk store needs of the place where its objects lie."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from meltemi.chunks.blob import Buffer
+
+FACTS: Final = "store.json"
+"""The first object of a store; where it is not, there is no store."""
 
 
 class Backend(Protocol):

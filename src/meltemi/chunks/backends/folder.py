@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from meltemi.chunks.backends.base import FACTS
 from meltemi.chunks.blob import Buffer
 from meltemi.errors import DamageError, MeltemiError, MissingError, QuotaError, StoreError
 
@@ -17,7 +18,11 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class FolderBackend:
-    """Keeps objects below a folder; keeps the protocol of `Backend`."""
+    """Keeps objects below a folder; keeps the protocol of `Backend`.
+
+    The folder is never made here: where it is gone, as while its disk is not mounted, a new one
+    would take in what is then lost to the store.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,7 +36,10 @@ class FolderBackend:
         """Write a file under a temporary name, sync it, rename it, sync its folder."""
         final = self._folder / name
         with self._telling(f"writing {name}"):
-            self._make(self._folder / _DRAFTS)
+            drafts = self._folder / _DRAFTS
+            if not drafts.is_dir():  # without it nothing is written: it is enough to look here
+                self._must_be_there(None if name == FACTS else FACTS)
+            self._make(drafts)
             self._make(final.parent)
             draft, file = self._begin()
             try:
@@ -63,24 +71,31 @@ class FolderBackend:
             try:
                 return (self._folder / name).stat().st_size
             except FileNotFoundError:
+                self._must_be_there()
                 return None
 
     def names(self, folder: str) -> Iterator[tuple[str, int]]:
         """Walk through a folder."""
         with self._telling(f"listing {folder}"):
+            self._must_be_there()
             yield from _files(self._folder / folder, folder)
 
     def delete(self, name: str) -> None:
         """Delete a file, and see that it stays deleted."""
         path = self._folder / name
-        with self._telling(f"deleting {name}"), suppress(FileNotFoundError):
-            path.unlink()
+        with self._telling(f"deleting {name}"):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                self._must_be_there()
+                return
             _sync_folder(path.parent)
 
     def tidy(self) -> int:
         """Delete the drafts that nobody is writing any more; give how many there were."""
         count = 0
         with self._telling("tidying up"):
+            self._must_be_there()
             for path in (self._folder / _DRAFTS).glob("*"):
                 # To lock a file of NFS it must be open for writing.
                 with suppress(FileNotFoundError, BlockingIOError), path.open("r+b", 0) as file:
@@ -108,19 +123,25 @@ class FolderBackend:
             # It was tidied away before it was locked.
             os.close(file)
 
+    def _must_be_there(self, name: str | None = None) -> None:
+        """Raise StoreError where the folder is gone, or an object that every store has."""
+        if not (self._folder / (name or "")).exists():
+            raise StoreError(f"{self.label}: the store is not there; is its disk mounted?")
+
     def _make(self, folder: Path) -> None:
-        if folder.is_dir():
+        """Make a folder, and those that it is in; the store's own has to be there."""
+        if folder == self._folder or folder.is_dir():
             return
-        folder.mkdir(parents=True, exist_ok=True)
-        while folder != self._folder:
-            folder = folder.parent
-            _sync_folder(folder)
+        self._make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
     @contextmanager
     def _telling(self, doing: str) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError as error:
+            self._must_be_there()
             raise MissingError(f"{self.label}: {doing}: it is not there") from error
         except OSError as error:
             kind: type[MeltemiError] = QuotaError if error.errno in _FULL else StoreError

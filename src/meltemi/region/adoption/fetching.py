@@ -44,6 +44,10 @@ _ALGORITHMS: Final = frozenset(
 _log: Final = logging.getLogger(__name__)
 
 
+_AT_ONCE: Final = 16
+"""Images that come to one process at the same time, however many are asked for; others wait."""
+
+
 class Fetches:
     """The images that are on their way to one process; of each there is one stream at most.
 
@@ -60,6 +64,7 @@ class Fetches:
         self._holder = holder
         self._folder = folder
         self._under_way: dict[str, tuple[Fetch, asyncio.Task[None]]] = {}
+        self._turns = asyncio.Semaphore(_AT_ONCE)
 
     @contextmanager
     def joined(self, record: Record) -> Iterator["Fetch"]:
@@ -94,7 +99,8 @@ class Fetches:
     async def _bring(self, fetch: "Fetch", *, claimed: bool) -> None:
         with fetch.kept():
             try:
-                await self._try(fetch, claimed=claimed)
+                async with self._turns:
+                    await self._try(fetch, claimed=claimed)
             finally:
                 del self._under_way[fetch.record.content or ""]
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from meltemi.catalogue.adopting_base import Ledger
-from meltemi.errors import ConflictError, MeltemiError, UnavailableError
+from meltemi.errors import ConflictError, MeltemiError, UnavailableError, VanishedError
 from meltemi.model.adoption import Adoption, Stage
 from meltemi.region.adoption.fetching import Fetches
 from meltemi.region.adoption.filling import Filler
@@ -77,6 +77,7 @@ class Front:
         if state is not None and state.stage is Stage.FINISHED:
             return None
         _must_be_served(state)
+        _must_be_plain(path)
         found = _IMAGE.fullmatch(path)
         rest = (found["rest"] or "") if found else ""
         if request.method == "GET" and (found or path == "/v2/images") and rest != "/tasks":
@@ -190,6 +191,15 @@ class Front:
             if self._state is not None and self._state.stage is Stage.FINISHED:
                 self._until = float("inf")
         return self._state
+
+
+def _must_be_plain(path: str) -> None:
+    """Raise VanishedError for a path that servers read otherwise than it is written.
+
+    The Glance's may take `/v2/./images` for `/v2/images`, and would give what is answered here.
+    """
+    if not {"", ".", ".."}.isdisjoint(path.removesuffix("/").split("/")[1:]):
+        raise VanishedError("The resource could not be found.")
 
 
 def _must_be_served(state: Adoption | None) -> None:

@@ -41,6 +41,9 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=6
 _PATIENT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=600)
 """For requests of users: a Glance may be busy with data long after it has come."""
 
+_LARGEST_ANSWER: Final = 32 * 2**20
+"""Bytes of an answer that is passed on; no data of images is."""
+
 _ABSENT: Final = frozenset({502, 503, 504})
 """What proxies say where the service behind them is away."""
 
@@ -151,7 +154,15 @@ class Origin:
                 skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             )
             async with asked as answer:
-                return Passed(answer.status, answer.headers, await answer.read())
+                body = bytearray()
+                async for piece in answer.content.iter_any():
+                    body += piece
+                    if len(body) > _LARGEST_ANSWER:
+                        raise UnavailableError(
+                            f"{self._url}{path}: its answer is too large to be passed on",
+                            told="The answer is too large to be passed on.",
+                        )
+                return Passed(answer.status, answer.headers, bytes(body))
 
     async def close(self) -> None:
         """End all connections."""

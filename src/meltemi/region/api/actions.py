@@ -12,7 +12,7 @@ from meltemi.model.record import Record
 from meltemi.region.answers import document
 from meltemi.region.api.data import downloadable
 from meltemi.region.api.editing import FORMATS, drafted
-from meltemi.region.api.images import now_in_utc
+from meltemi.region.api.images import must_have_room, now_in_utc
 from meltemi.region.api.news import tell
 from meltemi.region.api.patch import RESERVED_PREFIX
 from meltemi.region.api.wire import shown
@@ -42,6 +42,9 @@ async def clone(call: Call) -> web.Response:
         raise ForbiddenError("A clone has the formats of the image whose data it has.")
     image = drafted(wanted.get("id") or str(uuid4()), wanted, call.context.project, now_in_utc())
     call.service.policy.demand_new_image(call.context, wanted)
+    # What an operator protects stays on the clone; on top of it comes what its owner may set.
+    call.must_be_allowed(record.image.properties, image.properties)
+    must_have_room(call, image, None)
     await call.service.quotas.demand(call.context.project, COUNT, 1)
     size = mebibytes(record.image.size or 0)
     await call.service.quotas.demand(call.context.project, SIZE, size)

@@ -8,6 +8,7 @@ from aiohttp import web
 from meltemi.chunks.blob import Buffer
 from meltemi.errors import (
     ConflictError,
+    DamageError,
     ForbiddenError,
     GoneError,
     MediaTypeError,
@@ -91,9 +92,13 @@ async def download(call: Call) -> web.StreamResponse:
         return response
     copy = call.service.hot.open(record.content, image.size)
     with copy or nullcontext():
-        await response.prepare(call.request)
         if copy:
-            await send_file(call.request, copy, first, end - first)
+            await response.prepare(call.request)
+            try:
+                await send_file(call.request, copy, first, end - first)
+            except DamageError:
+                call.service.hot.is_damaged(record.content)
+                raise
             tell_sent(call, image, end - first)
         else:
             pieces = call.service.contents.read(record.content, first, end - first)
@@ -122,7 +127,9 @@ async def _send_pieces(
 
     try:
         async with aclosing(pieces):
-            await send_pieces(call.request, response, counted(pieces))
+            await send_pieces(call.request, response, counted(pieces), size)
+    except VanishedError as error:
+        raise VanishedError(f"No image found with ID {record.image.id}") from error
     finally:
         if not left:  # whoever has got all of it may be gone by now
             tell_sent(call, record.image, size)
@@ -135,7 +142,6 @@ async def _send_through(
     first, end = part
     with front.fetches.joined(record) as fetch:
         await fetch.begun(first)
-        await response.prepare(call.request)
         await _send_pieces(call, response, record, end - first, fetch.read(first, end))
     await response.write_eof()
 

@@ -1,5 +1,6 @@
 """Images: made, listed, shown, changed, deleted."""
 
+import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,6 +16,7 @@ from meltemi.errors import (
     MediaTypeError,
     MeltemiError,
     RefusedError,
+    StoreError,
     VanishedError,
 )
 from meltemi.model.image import Image
@@ -30,6 +32,8 @@ from meltemi.region.api.wire import STORE, shown
 from meltemi.region.quotas import COUNT
 from meltemi.region.service import Call
 from meltemi.region.targets import of_image, of_project
+
+_log: Final = logging.getLogger(__name__)
 
 _UNSETTABLE: Final = ("direct_url", "self", "file", "schema", "stores")
 
@@ -48,7 +52,7 @@ async def create(call: Call) -> web.Response:
     call.service.policy.demand_new_image(call.context, body)
     await call.service.quotas.demand(call.context.project, COUNT, 1)
     call.must_be_allowed({}, image.properties)
-    _within_limits(call, image, None)
+    must_have_room(call, image, None)
     try:
         record = await call.catalogue.add(Record(image))
     except ConflictError as error:
@@ -134,7 +138,10 @@ async def delete(call: Call) -> web.Response:
     content = await call.catalogue.remove(record.image.id)
     tell_deleted(call, record)
     if content is not None:
-        await call.service.contents.let_go(content.id)
+        try:
+            await call.service.contents.let_go(content.id)
+        except StoreError as error:  # the janitor does it once the store is back
+            _log.warning("data %s: it is not let go yet: %s", content.id, error)
     return web.Response(status=204)
 
 
@@ -152,11 +159,12 @@ def _changed(call: Call, image: Image, changes: list[Change]) -> Image:
         call.demand("modify_image", image)
     result = replace(edited(image, changes, partial(located, call)), status=image.status)
     call.must_be_allowed(image.properties, result.properties)
-    _within_limits(call, result, image)
+    must_have_room(call, result, image)
     return result
 
 
-def _within_limits(call: Call, image: Image, before: Image | None) -> None:
+def must_have_room(call: Call, image: Image, before: Image | None) -> None:
+    """Raise QuotaError where an image has more properties or tags than it may, and than before."""
     limits = call.settings.limits
     must_be_within(
         image, before, properties=limits.image_property_quota, tags=limits.image_tag_quota

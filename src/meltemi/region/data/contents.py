@@ -20,7 +20,15 @@ from uuid import uuid4
 from meltemi.chunks.blob import Buffer
 from meltemi.chunks.store import Store
 from meltemi.chunks.writer import PIECE, Writer
-from meltemi.errors import QuotaError, VanishedError
+from meltemi.errors import (
+    AuthenticationError,
+    QuotaError,
+    StoreError,
+    UnavailableError,
+    UnreachableError,
+    UsageError,
+    VanishedError,
+)
 from meltemi.model.image import Hashes, Image
 from meltemi.model.record import Content
 from meltemi.region.data.hot_files import HotFiles
@@ -41,6 +49,10 @@ _LEAST: Final = 256 * 2**10
 
 _NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
 """What uploads are called: the image's id, who brought it, and a random number."""
+
+_FULL: Final = (
+    "Image storage media is full: There is not enough disk space on the image storage media."
+)
 
 _THREADS: Final = 64
 """Uploads and downloads that move at the same moment; others take turns."""
@@ -148,7 +160,7 @@ class Contents:
         return await self.in_thread(find)
 
     async def check(self) -> None:
-        """Raise StoreError, or what its backend raises, where the store is away."""
+        """Raise StoreError where the store is away."""
         await self.in_thread(self._store.check)
 
     async def close(self) -> None:
@@ -162,7 +174,15 @@ class Contents:
 
     def begin(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         """Begin something that blocks."""
-        return asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+        def do() -> _T:
+            try:
+                return work()
+            except (AuthenticationError, UnreachableError, UsageError) as error:
+                # Whoever asks for an image has nothing to do with how the store is reached.
+                raise StoreError(str(error)) from error
+
+        return asyncio.get_running_loop().run_in_executor(self._threads, do)
 
 
 class Incoming:
@@ -219,11 +239,7 @@ def _worded() -> Iterator[None]:
     try:
         yield
     except QuotaError as error:
-        _log.error("%s", error)
-        raise QuotaError(
-            "Image storage media is full: There is not enough disk space on the image storage "
-            "media."
-        ) from error
+        raise UnavailableError(str(error), told=_FULL) from error
 
 
 async def _ended(work: asyncio.Future[Any]) -> None:

@@ -97,6 +97,11 @@ class HotImages:
         """Throw out copies that there is no room for; give the bytes of each."""
         return await self._contents.in_thread(self._files.prune)
 
+    def is_damaged(self, content: str) -> None:
+        """Throw out a copy that could not be read to its end; the data is in chunks as well."""
+        _log.error("hot image %s: its copy cannot be read; thrown out", content)
+        self._files.drop(content)
+
     async def run(self) -> None:
         """Check the copies and make those that are wanted, again and again, until cancelled."""
         while True:
@@ -170,8 +175,12 @@ class HotImages:
             return True  # thrown out meanwhile
         hashed = hashlib.new(facts.algorithm, usedforsecurity=False)
         with file:
-            while piece := await self._contents.in_thread(lambda: file.read(BATCH)):
-                await self._contents.in_thread(partial(hashed.update, piece))
+            try:
+                while piece := await self._contents.in_thread(lambda: file.read(BATCH)):
+                    await self._contents.in_thread(partial(hashed.update, piece))
+            except OSError as error:
+                _log.error("hot image %s: its copy cannot be read: %s", content, error)
+                return False
         if hashed.hexdigest() != facts.hash:
             _log.error("hot image %s: its copy is damaged; thrown out", content)
             return False

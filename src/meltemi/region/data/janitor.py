@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.tasks_base import Tasks
-from meltemi.errors import MeltemiError
+from meltemi.errors import ConflictError, MeltemiError, VanishedError
+from meltemi.model.record import Content
 from meltemi.region.data.contents import Contents
 from meltemi.region.metering import Meter
 
@@ -20,6 +23,15 @@ PATIENCE_SECONDS: Final = 30.0
 _AT_ONCE: Final = 500
 
 _log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """An image that this process holds in a status, and is to give back; what data it may have."""
+
+    image: str
+    status: str
+    content: Content | None = None
 
 
 class Janitor:
@@ -39,24 +51,48 @@ class Janitor:
         self._holder = holder
         self._meter = meter
         self._seen: dict[str, tuple[int, float]] = {}
+        self._looked = 0.0
+        self._dead: set[str] = set()
+        self._debts: dict[str, Debt] = {}
         self._tidied = False
 
     async def run(self) -> None:
         """Work until cancelled; what fails is tried again with the next beat."""
-        while True:
-            try:
-                await self.work()
-            except MeltemiError as error:
-                _log.warning("tidying up: %s", error)
-            await asyncio.sleep(BEAT_SECONDS)
+        async with asyncio.TaskGroup() as tasks:
+            # Apart: a heart must not stand still while there is much to tidy up.
+            tasks.create_task(_again(self._beat))
+            tasks.create_task(_again(self._tidy))
+
+    async def give_back(self, debt: Debt) -> None:
+        """Queue an image again, with a later beat where the database does not take it now.
+
+        Data that it did not get is let go; whether it did may not have been known until now.
+        """
+        try:
+            await self._pay(debt)
+        except MeltemiError as error:
+            _log.warning("image %s: it is not given back yet: %s", debt.image, error)
+            self._debts[debt.image] = debt
+
+    def excuse(self, image: str) -> None:
+        """Say that this process holds an image anew: so it was given back."""
+        self._debts.pop(image, None)
 
     async def work(self) -> None:
         """Do once whatever is to be done."""
-        hearts = await self._catalogue.beat(self._holder)
-        for holder in self._silent(hearts):
+        await self._beat()
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        for debt in list(self._debts.values()):
+            await self._pay(debt)
+            if self._debts.get(debt.image) is debt:
+                del self._debts[debt.image]
+        for holder in sorted(self._dead):
             for image in await self._catalogue.bury(holder):
                 _log.warning("image %s: whoever brought its data is dead; it is queued", image)
                 self._meter.queued_again.inc()
+            self._dead.discard(holder)
             self._tidied = False
         if not self._tidied:
             await self._drop_left_over()
@@ -66,8 +102,29 @@ class Janitor:
             await self._contents.let_go(content.id)
             await self._catalogue.forget(content.id)
 
+    async def _beat(self) -> None:
+        try:
+            hearts = await self._catalogue.beat(self._holder)
+        except MeltemiError:
+            self._seen.clear()  # nobody's heart could beat, and the dead are dead a little later
+            raise
+        self._dead.update(self._silent(hearts))
+        self._dead &= hearts.keys()
+
+    async def _pay(self, debt: Debt) -> None:
+        with suppress(VanishedError, ConflictError):
+            await self._catalogue.move(
+                debt.image, expected=(debt.status,), status="queued", holder=self._holder
+            )
+        # Asked only now, since a transaction whose end was not heard of may have lasted until now.
+        if debt.content and not await self._catalogue.known([debt.content.id]):
+            await self._contents.let_go(debt.content.id)
+
     def _silent(self, hearts: Mapping[str, int]) -> Sequence[str]:
         now = time.monotonic()
+        if now - self._looked > 3 * BEAT_SECONDS:
+            self._seen.clear()  # what was not looked at may have beaten all the while
+        self._looked = now
         seen = {holder: self._seen.get(holder, (-1, now)) for holder in hearts}
         self._seen = {
             holder: seen[holder] if seen[holder][0] == beats else (beats, now)
@@ -95,3 +152,13 @@ class Janitor:
                 if name not in known:
                     _log.info("data %s: its image never got it; let go", name)
                     await self._contents.let_go(name)
+
+
+async def _again(step: Callable[[], Awaitable[None]]) -> None:
+    """Do something with every beat."""
+    while True:
+        try:
+            await step()
+        except MeltemiError as error:
+            _log.warning("tidying up: %s", error)
+        await asyncio.sleep(BEAT_SECONDS)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from meltemi.errors import (
+    CatalogueError,
     ConflictError,
     GoneError,
     QuotaError,
@@ -17,6 +18,7 @@ from meltemi.model.record import Content, Record
 from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
 from meltemi.region.data.inspection import Inspection
+from meltemi.region.data.janitor import Debt
 from meltemi.region.quotas import UPLOADING
 from meltemi.region.service import Service
 
@@ -74,8 +76,10 @@ async def _receive(
         service.catalogue.hold(image, expected=("queued",), status=status, holder=holder)
     )
     staged, begun = status == _STAGED, False
+    content: Content | None = None
     try:
         record = await asyncio.shield(holding)
+        service.janitor.excuse(image)
         # Now that it counts as well: of several at once, none slips through.
         await service.quotas.demand(project, UPLOADING)
         if staged:
@@ -91,7 +95,6 @@ async def _receive(
                 image, expected=(status,), status=then, content=content, holder=holder
             )
         except (VanishedError, ConflictError) as error:
-            await service.contents.let_go(content.id)
             raise GoneError(
                 f"Image {image} could not be found after upload. The image may have been "
                 "deleted during the upload, cleaning up the chunks uploaded."
@@ -99,7 +102,7 @@ async def _receive(
     except BaseException as error:
         if begun and isinstance(error, Exception):
             tell_failed(service, image, error)
-        await asyncio.shield(_give_back(service, image, status, holding))
+        await asyncio.shield(_give_back(service, Debt(image, status, content), holding))
         raise
     if not staged:
         tell_filled(service, record)
@@ -122,6 +125,8 @@ async def take(
             size += len(piece)
             if size > largest:
                 raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
+            if length is not None and size > length:
+                raise RefusedError(f"Image {image.id}: more than the {length} bytes announced came")
             inspection.look(piece)
             await incoming.write(piece)
         if length is not None and size != length:
@@ -130,16 +135,8 @@ async def take(
         return replace(await incoming.finish(), virtual_size=virtual_size)
 
 
-async def _give_back(
-    service: Service, image: str, status: str, holding: asyncio.Future[Record]
-) -> None:
-    """Queue an image again, if it is held: a request may end before it is known whether it is."""
+async def _give_back(service: Service, debt: Debt, holding: asyncio.Future[Record]) -> None:
+    """Give an image back, if it may be held: a request may end before it is known whether it is."""
     await asyncio.wait([holding])
-    if holding.exception():
-        return
-    try:
-        await service.catalogue.move(
-            image, expected=(status,), status="queued", holder=service.holder
-        )
-    except (VanishedError, ConflictError):
-        return
+    if holding.exception() is None or isinstance(holding.exception(), CatalogueError):
+        await service.janitor.give_back(debt)

@@ -16,11 +16,12 @@ from meltemi.errors import (
     MeltemiError,
     QuotaError,
     StoreError,
+    UnavailableError,
     VanishedError,
 )
 from meltemi.model.image import Image
-from meltemi.model.record import Record
-from meltemi.model.task import Task
+from meltemi.model.record import Content, Record
+from meltemi.model.task import Carried, Task
 from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.inspection import Inspection
@@ -54,9 +55,14 @@ async def begin_import(
     store = None if task.type == LOCATION_TASK else STORE
 
     async def begin() -> tuple[Task, Record]:
-        added, record = await service.tasks.begin(
-            task, expected=(expected,), store=store, holder=service.holder
-        )
+        try:
+            added, record = await service.tasks.begin(
+                task, expected=(expected,), store=store, holder=service.holder
+            )
+        except CatalogueError:
+            # It may have begun all the same, with nobody at work on it.
+            service.background.start(_give_up(service, task, _INTERNAL, None))
+            raise
         service.background.start(_import(service, added, record, source))
         return added, record
 
@@ -69,6 +75,7 @@ async def _import(service: Service, task: Task, record: Record, source: Source |
     It ends with an active image or with a queued one, and a task that tells why. Cancelled, it
     leaves both as they are, for `Catalogue.bury`.
     """
+    content: Content | None = None
     try:
         await service.tasks.advance(task.id, holder=service.holder)
         await _must_be_within_quotas(service, task, record.image, source)
@@ -77,12 +84,18 @@ async def _import(service: Service, task: Task, record: Record, source: Source |
             if source is None:
                 done = await _adopt(service, task, record)
             else:
-                done = await _bring(service, task, record.image, source)
+                content, carried = await _bring(service, task, record.image, source)
+                done = await service.tasks.succeed(
+                    task.id, holder=service.holder, content=content, carried=carried
+                )
     except VanishedError:
         message = "Image has been deleted, aborting import."
     except (StoreError, CatalogueError, IdentityError) as error:
         _log.error("image %s: its import failed: %s", record.image.id, error)
         message = _INTERNAL
+    except UnavailableError as error:
+        _log.error("image %s: its import failed: %s", record.image.id, error)
+        message = error.told
     except MeltemiError as error:
         message = str(error)
     except Exception:  # noqa: BLE001 - whatever a defect is, the image is given back
@@ -92,7 +105,7 @@ async def _import(service: Service, task: Task, record: Record, source: Source |
         tell_filled(service, done)
         return
     tell_failed(service, record.image.id, message)
-    await _give_up(service, task, message)
+    await _give_up(service, task, message, content)
 
 
 async def _must_be_within_quotas(
@@ -120,7 +133,9 @@ async def _adopt(service: Service, task: Task, record: Record) -> Record:
     return await service.tasks.succeed(task.id, holder=service.holder, virtual_size=virtual_size)
 
 
-async def _bring(service: Service, task: Task, image: Image, source: Source) -> Record:
+async def _bring(
+    service: Service, task: Task, image: Image, source: Source
+) -> tuple[Content, Carried | None]:
     async with source as fetched:
         carried = fetched.carried
         if carried is not None:
@@ -131,15 +146,10 @@ async def _bring(service: Service, task: Task, image: Image, source: Source) -> 
             raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
         data = _watched(service, task, fetched.data)
         content = await take(service, image, data, fetched.length)
-    try:
-        if contradicts(content.hashes, fetched.hashes):
-            raise CorruptionError(f"image {image.id}: what came does not have the hash it should")
-        return await service.tasks.succeed(
-            task.id, holder=service.holder, content=content, carried=carried
-        )
-    except MeltemiError:
+    if contradicts(content.hashes, fetched.hashes):
         await service.contents.let_go(content.id)
-        raise
+        raise CorruptionError(f"image {image.id}: what came does not have the hash it should")
+    return content, carried
 
 
 async def _watched(
@@ -157,12 +167,17 @@ async def _watched(
         yield piece
 
 
-async def _give_up(service: Service, task: Task, message: str) -> None:
-    """Give the image back, as soon as the catalogue takes it; who lives is not buried."""
+async def _give_up(service: Service, task: Task, message: str, content: Content | None) -> None:
+    """Give the image back, as soon as the catalogue takes it; who lives is not buried.
+
+    Data that it did not get is let go; where the database was away, it may have got it.
+    """
     while True:
         try:
             with suppress(ConflictError, VanishedError):
                 await service.tasks.fail(task.id, message, holder=service.holder)
+            if content and not await service.catalogue.known([content.id]):
+                await service.contents.let_go(content.id)
         except MeltemiError as error:
             _log.warning("image %s: it is not given back yet: %s", task.image_id, error)
             await asyncio.sleep(STEP_SECONDS)
