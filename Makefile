@@ -13,7 +13,7 @@ SOURCES := src lab bench tests
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-demo: $(STAMP) ## Start two real Glance services, replicate a real image, compare before and after
+demo: $(STAMP) ## Start two regions, replicate a real image, compare before and after
 	@$(BIN)/python -m lab.demo
 
 test: lint ## Run everything: linters, types, and all tests against real services

@@ -1,4 +1,4 @@
-"""Measure: `python -m bench [--quick] [replicator|store [CASE …]]`."""
+"""Measure: `python -m bench [--quick] [replicator|store|region [CASE …]]`."""
 
 import argparse
 import signal
@@ -7,18 +7,19 @@ from collections.abc import Sequence
 
 from bench import pages
 from bench.figures import Figure, Result, Suite, machine
+from bench.region.suite import REGION
 from bench.replicator.suite import REPLICATOR
 from bench.store.suite import STORE
 from lab.errors import Unavailable
 
-_SUITES = {"replicator": REPLICATOR, "store": STORE}
+_SUITES = {"replicator": REPLICATOR, "store": STORE, "region": REGION}
 
 
 def main() -> None:
-    """Run the cases and print their figures; write them down where all were run in full."""
+    """Run the cases and print their figures; write them down where they were run in full."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the harness")
-    parser.add_argument("suite", nargs="?", choices=_SUITES, help="default: both")
+    parser.add_argument("suite", nargs="?", choices=_SUITES, help="default: all")
     parser.add_argument("cases", nargs="*", help="default: all")
     options = parser.parse_intermixed_args()
     # Gigabytes would stay behind where nothing is cleaned up.
@@ -31,12 +32,10 @@ def main() -> None:
 
 
 def _run(suite: Suite, names: Sequence[str], *, quick: bool) -> None:
-    """Run cases; write down what they gave as they end, unless it is not the whole."""
-    results: list[Result] = []
-    skipped: dict[str, str] = {}
-    whole = not quick and set(names) == set(suite.names)
+    """Run cases; write down what each gave as it ends, unless it is only to try the harness."""
     with suite.open(quick) as cases:
         for name in names:
+            results: list[Result] = []
             try:
                 for result in cases[name]():
                     told = pages.line(result) if isinstance(result, Figure) else pages.lines(result)
@@ -44,10 +43,10 @@ def _run(suite: Suite, names: Sequence[str], *, quick: bool) -> None:
                     results.append(result)
             except Unavailable as error:
                 print(f"SKIPPED {name}: {error}", file=sys.stderr, flush=True)
-                skipped[f"not measured: {name}"] = str(error)
-            if whole:
-                facts = {**machine(), **suite.facts(), "command": "make bench", **skipped}
-                pages.write(suite.page, facts, results)
+            else:
+                if not quick:
+                    facts = {**machine(), **suite.facts()}
+                    pages.write(suite.page, suite.names, name, facts, results)
 
 
 if __name__ == "__main__":

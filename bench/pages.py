@@ -1,9 +1,10 @@
 """Writing figures into their page of the documentation, beside them as JSON."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bench.figures import Figure, Result, Table
 
@@ -29,24 +30,45 @@ def lines(table: Table) -> str:
     return "\n".join([table.title, *told])
 
 
-def write(page: str, facts: Mapping[str, str], results: Sequence[Result]) -> None:
-    """Put results between the marks of their page."""
-    body = {
+def write(
+    page: str, names: Sequence[str], case: str, facts: Mapping[str, str], results: Sequence[Result]
+) -> None:
+    """Put what a case gave between the marks of its page, in place of what it gave before.
+
+    `names` are those of all cases, in their order.
+    """
+    kept = _DOCS / f"{page}.json"
+    cases = json.loads(kept.read_text()) if kept.exists() else {}
+    cases[case] = {
         "facts": facts,
         "figures": [asdict(result) for result in results if isinstance(result, Figure)],
         "tables": [asdict(result) for result in results if isinstance(result, Table)],
     }
-    (_DOCS / f"{page}.json").write_text(json.dumps(body, indent=1) + "\n")
+    cases = {name: cases[name] for name in names if name in cases}
+    kept.write_text(json.dumps(cases, indent=1) + "\n")
     path = _DOCS / f"{page}.md"
     head, _, rest = path.read_text().partition(_BEGIN)
     _, _, tail = rest.partition(_END)
-    told = "\n".join(f"- {key}: {value}" for key, value in facts.items())
-    parts = [_BEGIN, f"{told}\n", _figures(results)]
-    parts += [_table(result) for result in results if isinstance(result, Table)]
-    path.write_text(head + "\n".join([*parts, _END]) + tail)
+    path.write_text(head + "\n".join([_BEGIN, *_told(cases), _END]) + tail)
 
 
-def _figures(results: Sequence[Result]) -> str:
+def _told(cases: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Give the lines of a page: what the cases have in common, then what each gave."""
+    every = [case["facts"].items() for case in cases.values()]
+    common = dict(set.intersection(*map(set, every)))
+    yield from (f"- {key}: {value}" for key, value in sorted(common.items()))
+    for name, case in cases.items():
+        own = {key: value for key, value in case["facts"].items() if key not in common}
+        yield f"\n### {name}\n"
+        if own:
+            yield "; ".join(f"{key}: {value}" for key, value in own.items()) + "\n"
+        if case["figures"]:
+            yield _figures([Figure(**figure) for figure in case["figures"]])
+        for table in case["tables"]:
+            yield _table(Table(**table))
+
+
+def _figures(figures: Sequence[Figure]) -> str:
     rows = [
         [
             figure.name,
@@ -54,15 +76,14 @@ def _figures(results: Sequence[Result]) -> str:
             f"**{_number(figure.measured)} {figure.unit}**" + ("" if figure.met else " (missed)"),
             _runs(figure),
         ]
-        for figure in results
-        if isinstance(figure, Figure)
+        for figure in figures
     ]
     return _rows(["figure", "wanted", "median", "runs, smallest to largest"], rows)
 
 
 def _table(table: Table) -> str:
     about = f"{table.about}\n\n" if table.about else ""
-    return f"\n### {table.title}\n\n{about}{_rows(table.columns, table.rows)}"
+    return f"\n#### {table.title}\n\n{about}{_rows(table.columns, table.rows)}"
 
 
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Show the main job: two real Glance services, a real image, the comparison before and after."""
+"""Show the main job: two regions, a real image, the comparison before and after."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab import images
 from lab.errors import LabError
-from lab.glance import Glance
+from lab.region import Region
 
 _IMAGE = {
     "name": "grub-rescue",
@@ -31,19 +31,17 @@ def main() -> None:
 
 
 def _show() -> None:
-    _say("Preparing two Glance services and a bootable image (a minute or two the first time)")
+    _say("Starting two regions: `meltemi serve`, each in a folder of its own")
     with (
         tempfile.TemporaryDirectory(prefix="meltemi-demo-") as folder,
         contextlib.ExitStack() as up,
     ):
-        glances = [Glance(Path(folder) / name, name=name) for name in ("athens", "crete")]
-        for glance in glances:
-            up.enter_context(glance.start(wait=False))
-        for glance in glances:
-            glance.wait_ready()
-        athens, crete = (glance.url.removeprefix("http://") for glance in glances)
+        regions = [Region(Path(folder) / name, name=name) for name in ("athens", "crete")]
+        for region in regions:
+            up.enter_context(region)
+        athens, crete = (region.url.removeprefix("http://") for region in regions)
         _say(f"Athens is {athens}, Crete is {crete}; uploading GRUB's rescue CD to Athens")
-        _upload(glances[0].url, images.grub_iso())
+        _upload(regions[0].url, images.grub_iso())
         _meltemi("compare", athens, crete)
         _meltemi("livecopy", athens, crete)
         _meltemi("compare", athens, crete)

@@ -25,9 +25,10 @@ class Region(Server):
         """Write the configuration; nothing runs yet."""
         super().__init__(name, folder, port=port)
         self.config = folder / "meltemi-region.yaml"
-        chosen = {"version": 1, "port": self.port, "data": str(folder / "data"), **(settings or {})}
-        self.config.write_text(yaml.safe_dump(chosen, sort_keys=False))
-        if "tls" in chosen:
+        given = {"version": 1, "port": self.port, "data": str(folder / "data")}
+        self.settings = {**given, **(settings or {})}
+        self.config.write_text(yaml.safe_dump(self.settings, sort_keys=False))
+        if "tls" in self.settings:
             self.url = self.url.replace("http:", "https:")
         self.environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
 

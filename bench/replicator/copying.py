@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from bench.children import meltemi
 from bench.figures import MIB, Figure, Result, at_least, for_reference, ratio, seconds
+from bench.files import random_file
 from bench.replicator import peers
 from bench.replicator.scale import Scale
-from bench.replicator.services import Services, random_file
+from bench.replicator.services import Services
 
 
 def one_large(services: Services, scale: Scale) -> Iterator[Result]:

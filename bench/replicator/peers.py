@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import yaml
 
-from bench.replicator.services import create
+from bench.curl import create
 from lab import venvs
 
 

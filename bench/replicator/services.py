@@ -1,10 +1,8 @@
 """The Glance services that are measured, and the images in them."""
 
 import asyncio
-import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.curl import uploaded
 from lab import Glance, Postgres
 
 PARALLEL = 8
@@ -42,10 +41,7 @@ class Services:
 
     def upload(self, name: str, file: Path, title: str) -> str:
         """Upload one file as a raw image; give its id."""
-        image_id = create(self.url(name), title)
-        put = ["curl", "-sSf", "-T", str(file), "-H", "Content-Type: application/octet-stream"]
-        subprocess.run([*put, f"{self.url(name)}/v2/images/{image_id}/file"], check=True)
-        return image_id
+        return uploaded(self.url(name), file, title)
 
     def fill(self, name: str, count: int, size: int, **attributes: object) -> None:
         """Upload many images of random data, several at once."""
@@ -66,26 +62,6 @@ def services(*names: str) -> Iterator[Services]:
         for glance in glances.values():
             glance.wait_ready()
         yield Services(folder, postgres, glances)
-
-
-def create(url: str, title: str) -> str:
-    """Register an image with curl, as the peers do; give its id."""
-    body = json.dumps(
-        {"name": title, "disk_format": "raw", "container_format": "bare", "visibility": "private"}
-    )
-    post = ["curl", "-sSf", "-X", "POST", "-H", "Content-Type: application/json", "-d", body]
-    done = subprocess.run([*post, f"{url}/v2/images"], check=True, capture_output=True)
-    return str(json.loads(done.stdout)["id"])
-
-
-def random_file(path: Path, size: int) -> Path:
-    """Write random bytes that no safety check takes for a boot sector."""
-    with path.open("wb") as file:
-        for start in range(0, size, 2**20):
-            block = bytearray(os.urandom(min(2**20, size - start)))
-            block[510:512] = b"\0\0"
-            file.write(block)
-    return path
 
 
 async def _fill(url: str, count: int, size: int, attributes: dict[str, object]) -> None:

@@ -7,9 +7,10 @@ from contextlib import ExitStack
 from statistics import median
 
 from bench.figures import MB, Figure, Result, at_most, ratio
+from bench.files import random_file
 from bench.replicator.capped import capped
 from bench.replicator.scale import Scale
-from bench.replicator.services import Services, random_file
+from bench.replicator.services import Services
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress
 from meltemi.model.plan import Action

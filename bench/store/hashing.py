@@ -7,7 +7,8 @@ from pathlib import Path
 from threading import Thread
 
 from bench.figures import MIB, Result, at_least, for_reference, ratio, seconds
-from bench.store.scale import Bench, pieces, warm
+from bench.files import pieces, random_file
+from bench.store.scale import Bench
 from meltemi.chunks.opening import open_store
 
 
@@ -15,11 +16,7 @@ def random_data(bench: Bench) -> Iterator[Result]:
     """Put random data with md5 and sha512, and compute these alone in two threads."""
     size = bench.scale.random
     with bench.fresh() as folder:
-        file = folder / "random"
-        with file.open("wb") as out:
-            for _ in range(size // MIB):
-                out.write(os.urandom(MIB))
-        warm(file)
+        file = random_file(folder / "random", size)
         data = list(pieces(file))
         alone, ours, plain = [], [], []
         for number in range(bench.scale.runs):

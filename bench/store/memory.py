@@ -1,10 +1,10 @@
 """Peak memory of put and get, whatever the size of the image."""
 
-import os
 from collections.abc import Iterator
 
 from bench.children import meltemi
 from bench.figures import GIB, MIB, Result, at_most, for_reference
+from bench.files import random_file
 from bench.store.scale import Bench
 
 
@@ -14,10 +14,7 @@ def memory(bench: Bench) -> Iterator[Result]:
     for size in bench.scale.huge:
         label = f"{size / GIB:g} GiB"
         with bench.fresh() as folder:
-            file, store = folder / "huge", folder / "store"
-            with file.open("wb") as out:
-                for _ in range(size // MIB):
-                    out.write(os.urandom(MIB))
+            file, store = random_file(folder / "huge", size), folder / "store"
             meltemi("store", "init", store)
             peaks["put"][label] = meltemi("store", "put", store, "huge", file).peak / MIB
             file.unlink()

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.children import Run, meltemi
-from bench.figures import GIB, MIB, Result, Table
-from bench.store.scale import Bench, warm
+from bench.figures import GIB, Result, Table
+from bench.files import random_file
+from bench.store.scale import Bench
 from bench.store.stages import Stages, get_stages, put_stages
 from meltemi.chunks.opening import open_store
 
@@ -17,11 +18,8 @@ def profile(bench: Bench) -> Iterator[Result]:
     """Measure the stages of put, of new, random and known data, and of get."""
     image = next(iter(bench.images.values()))
     with bench.fresh() as folder:
-        noise = folder / "random"
-        with noise.open("wb") as out:
-            for _ in range(min(bench.scale.random, image.stat().st_size) // MIB):
-                out.write(os.urandom(MIB))
-        warm(noise)
+        size = min(bench.scale.random, image.stat().st_size)
+        noise = random_file(folder / "random", size)
         for title, file in (("the golden image", image), ("random data", noise)):
             address = folder / f"store of {file.stem}"
             meltemi("store", "init", address)

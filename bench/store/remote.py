@@ -12,7 +12,8 @@ from obstore.store import S3Store, from_url
 
 from bench.children import run
 from bench.figures import MIB, Result, at_least, at_most, for_reference, ratio, seconds
-from bench.store.scale import Bench, pieces
+from bench.files import pieces
+from bench.store.scale import Bench
 from lab.radosgw import Radosgw
 from meltemi.chunks.backends.objects import ObjectBackend
 from meltemi.chunks.cut import BLOCK

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bench.figures import GIB, MIB
+from bench.files import warm
 from lab import images
 
 _NAMES = ("golden image", "snapshot", "next build")
@@ -75,16 +76,3 @@ class Bench:
             yield path
         finally:
             shutil.rmtree(path)
-
-
-def warm(path: Path) -> None:
-    """Read a file so that it lies in memory."""
-    for _ in pieces(path):
-        pass
-
-
-def pieces(path: Path, size: int = MIB) -> Iterator[bytes]:
-    """Read a file in pieces."""
-    with path.open("rb", 0) as file:
-        while piece := file.read(size):
-            yield piece

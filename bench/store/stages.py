@@ -16,7 +16,7 @@ from meltemi.chunks.cut import Cut, Cutter, Piece
 from meltemi.chunks.fetching import stretches
 from meltemi.chunks.head import Head
 from meltemi.chunks.manifest import Entry, decode_root
-from meltemi.chunks.pack import PackBuilder, pack_object
+from meltemi.chunks.pack import FULL, PackBuilder, pack_object
 from meltemi.chunks.session import Session
 from meltemi.chunks.store import Store
 from meltemi.chunks.tree import TreeBuilder, entries_from
@@ -103,7 +103,7 @@ class Put:
         with of("manifest"):
             for piece, name in zip(pieces, names, strict=True):
                 self._tree.add(Entry(piece.length, name))
-        if self._pack.is_full:
+        if self._pack.is_full(FULL):
             self._send()
 
     def _send(self) -> None:

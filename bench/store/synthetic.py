@@ -22,7 +22,11 @@ class Image:
         self._session = session
         self._packs: set[str] = set()
         self._packer = Packer(
-            store.backend, store.blobs, session, lambda pack, _places: self._packs.add(pack)
+            store.backend,
+            store.blobs,
+            session,
+            store.crowd,
+            lambda pack, _places: self._packs.add(pack),
         )
         self._tree = TreeBuilder(Cut.CONTENT, self._keep)
         self._size = 0

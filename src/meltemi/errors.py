@@ -20,7 +20,7 @@
     ├── AuthenticationError        5    401   no token, or one that is not accepted
     │   └── UnauthorizedError      5    401   the same, of a request that came in
     ├── UnreachableError           6    504   nothing listens there
-    │   ├── IdentityError          6    503   nobody can say at the moment whose a token is
+    │   ├── IdentityError          6    503   nobody can say now whose a token is, what is allowed
     │   ├── SilentError            6    504   no answer in the time that was given
     │   ├── UntrustedError         6    502   a certificate that is not accepted
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
@@ -231,7 +231,9 @@ class UnreachableError(MeltemiError):
 
 
 class IdentityError(UnreachableError):
-    """The identity service is away, or does not do its part: nobody can say whose a token is.
+    """The identity service is away, or does not do its part.
+
+    Nobody can say whose a token is, or what a project may have.
 
     `retry_after` is in how many seconds it is worth asking again.
     """

@@ -158,7 +158,7 @@ class Plain:
         names = [one.id for one in found]
         return names[names.index(listing.marker) + 1 :] if listing.marker else names
 
-    def usage(self, project: str) -> Mapping[str, int]:
+    def usage(self, project: str | None) -> Mapping[str, int]:
         """Sum what a project has."""
         own = [record for record in self.images.values() if record.image.owner == project]
         staged = [one.image for one in own if one.image.status in ("uploading", "importing")]

@@ -203,7 +203,8 @@ class CatalogueMachine(RuleBasedStateMachine):
         self._same(self.real.members(image), expected)
         self._same(self.real.loose(), self.plain.loose())
         self._same(self.real.known([*"uvwxyz"]), frozenset(self.plain.contents))
-        self._same(self.real.usage(project), self.plain.usage(project))
+        for one in (project, None):
+            self._same(self.real.usage(one), self.plain.usage(one))
 
     def _same(
         self, call: Coroutine[Any, Any, object], expected: object, *, learn: bool = True

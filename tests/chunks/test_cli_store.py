@@ -24,7 +24,7 @@ from meltemi.cli.store.data import to_file
 from meltemi.errors import QuotaError
 from tests.chunks.commanding import Keeper
 from tests.chunks.making import KIB, MIB, holey, noise
-from tests.support.cli import User, meltemi
+from tests.support.cli import PROGRAM, User, environment, meltemi
 
 NAMES = list(group._COMMANDS)
 
@@ -165,6 +165,35 @@ def test_what_is_got_takes_no_room_where_it_is_zeros(keeper: Keeper) -> None:
     keeper.put("one", data)
     assert keeper.get("one") == data
     assert (keeper.folder / "got").stat().st_blocks * 512 < 2 * MIB
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param([-3 * MIB], id="a hole alone"),
+        pytest.param([-5 * MIB, 4 * KIB, -100 * KIB, MIB + 1], id="first"),
+        pytest.param([1, -2 * MIB, 5, -MIB - 7], id="last"),
+        pytest.param([MIB, -64 * KIB, MIB, -MIB, 3 * MIB, -4 * KIB, 9], id="between"),
+    ],
+)
+def test_a_file_with_holes(keeper: Keeper, parts: list[int]) -> None:
+    """Positive parts are data of that length, negative ones holes."""
+    path = keeper.folder / "sparse"
+    with path.open("wb") as file:
+        for number, length in enumerate(parts):
+            if length > 0:
+                file.write(noise(number, length))
+            else:
+                file.truncate(file.seek(-length, os.SEEK_CUR))
+    data = path.read_bytes()
+    row = keeper.row("put", "named", path)
+    assert (row["Bytes"], row["SHA512"]) == (len(data), hashlib.sha512(data).hexdigest())
+    assert keeper.get("named") == data
+    with path.open("rb") as stdin:
+        stdin.seek(1)  # as after `read` in a shell
+        command = [*PROGRAM, "store", "put", keeper.address, "from 1"]
+        subprocess.run(command, stdin=stdin, cwd=keeper.folder, env=environment(), check=True)
+    assert keeper.get("from 1") == data[1:]
 
 
 def test_a_file_is_replaced_and_a_link_kept(keeper: Keeper) -> None:

@@ -209,15 +209,16 @@ def test_lengths_that_do_not_add_up_are_refused(more: int) -> None:
         looked_at(made[:32].decode(), made[32:])
 
 
-def test_a_pack_is_full_at_its_size() -> None:
+@pytest.mark.parametrize(("bound", "most"), [(32 * MIB, 128), (64 * MIB, 128), (8 * MIB, 32)])
+def test_a_pack_is_full_at_its_size(bound: int, most: int) -> None:
     builder = PackBuilder()
     chunk = noise(1, 256 * KIB)
     count = 0
-    while not builder.is_full:
+    while not builder.is_full(bound):
         builder.add(chunk_id(chunk), 0, chunk, len(chunk))
         count += 1
-    assert count == 128
-    assert len(builder.close()) == 24 + 32 * MIB + footer_bytes(128)
+    assert count == most
+    assert len(builder.close()) == 24 + most * 256 * KIB + footer_bytes(most)
     assert TRAILER_BYTES == 44
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lab import Glance, Keystone, Memcached, Postgres, Server, venvs
+from lab import limits as unified
 from lab.wsgi import Settings, merge
-from tests.parity.asking import FULL, KEYSTONE, OPEN, TWINS
+from tests.parity.asking import FULL, KEYSTONE, LIMITS, OPEN, TWINS
 from tests.parity.peers import Peer
 from tests.parity.region import Region
 from tests.support.websites import Website
@@ -26,6 +27,19 @@ ACCOUNTS = {
 
 Besides them there are `nobody`, who has no token, and `forged`, whose token is none.
 """
+
+QUOTAS = {
+    "image_count_total": 3,
+    "image_count_uploading": 1,
+    "image_size_total": 5,
+    "image_stage_total": 3,
+}
+"""What each project may have in the world with limits; sizes in MiB."""
+
+REGION = "RegionOne"
+
+WEB = "127.0.0.1"
+"""From where images may be fetched in the worlds where they may."""
 
 STORE = "chunks"
 """The name that the store has in every service."""
@@ -64,13 +78,21 @@ def twins_world(folder: Path, postgres: Postgres) -> Iterator[World]:
 @contextmanager
 def keystone_world(folder: Path, postgres: Postgres) -> Iterator[World]:
     """Run a Glance and a region behind a Keystone in which everybody has an account."""
-    with _behind_keystone(folder, postgres, {}, _NO_CACHE, {}) as world:
+    with _behind_keystone(folder, postgres, _NO_CACHE) as world:
+        yield world
+
+
+@contextmanager
+def limits_world(folder: Path, postgres: Postgres) -> Iterator[World]:
+    """Run the same, with limits that Keystone has for both."""
+    settings = {**_NO_CACHE, "web_download": {"allowed_hosts": [WEB]}}
+    with _behind_keystone(folder, postgres, settings, limits=QUOTAS) as world:
         yield world
 
 
 @contextmanager
 def full_world(folder: Path, postgres: Postgres) -> Iterator[World]:
-    """Run both with what is off by default: a cache, and locations, also on a web site.
+    """Run the same with what is off by default: a cache, and locations, also on a web site.
 
     Its URL is `<site>`. As in a region, an image has one location at most.
     """
@@ -86,15 +108,15 @@ def full_world(folder: Path, postgres: Postgres) -> Iterator[World]:
             },
             "web": {"store_description": "the web"},
             "import_filtering_opts": {
-                "allowed_hosts": "[127.0.0.1]",
+                "allowed_hosts": f"[{WEB}]",
                 "allowed_ports": f"[{site.port}]",
             },
             "paste_deploy": {"flavor": "keystone+cachemanagement"},
         }
-        web = {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [site.port]}
+        web = {"allowed_hosts": [WEB], "allowed_ports": [site.port]}
         settings = {**_LOCATIONS, "http_store": True, "web_download": web}
         known = {"site": site.url}
-        with _behind_keystone(folder, postgres, config, settings, known) as world:
+        with _behind_keystone(folder, postgres, settings, config=config, known=known) as world:
             yield world
 
 
@@ -102,19 +124,23 @@ def full_world(folder: Path, postgres: Postgres) -> Iterator[World]:
 def _behind_keystone(
     folder: Path,
     postgres: Postgres,
-    config: Settings,
     settings: Mapping[str, Any],
-    known: Mapping[str, str],
+    *,
+    config: Settings | None = None,
+    limits: Mapping[str, int] | None = None,
+    known: Mapping[str, str] = {},
 ) -> Iterator[World]:
     with ExitStack() as stack:
         memcached = stack.enter_context(Memcached(folder / "memcached"))
         keystone = Keystone(folder / "keystone", postgres=postgres, memcached=memcached)
         stack.callback(keystone.stop)
         keystone.start(wait=False)
-        glance = _glance(folder / "glance", postgres, config, keystone=keystone, region="RegionOne")
+        named = {"keystone": keystone, "region": REGION, "limits": limits}
+        glance = _glance(folder / "glance", postgres, config, **named)
         _start(stack, [glance])
         keystone.wait_ready()
-        region = Region(folder / "region", {"keystone": _validating(keystone), **settings})
+        validating = _validating(keystone, limited=limits is not None)
+        region = Region(folder / "region", {"keystone": validating, **settings})
         _start(stack, [region])
         region.wait_ready().load_definitions(_definitions())
         tokens, projects = _accounts(keystone)
@@ -123,7 +149,13 @@ def _behind_keystone(
         yield World((first, Peer(region.url, tokens, known)), keystone.url)
 
 
-WORLDS = {OPEN: open_world, KEYSTONE: keystone_world, FULL: full_world, TWINS: twins_world}
+WORLDS = {
+    OPEN: open_world,
+    KEYSTONE: keystone_world,
+    LIMITS: limits_world,
+    FULL: full_world,
+    TWINS: twins_world,
+}
 
 
 def _start(stack: ExitStack, services: Iterable[Server]) -> None:
@@ -132,7 +164,9 @@ def _start(stack: ExitStack, services: Iterable[Server]) -> None:
         service.start(wait=False)
 
 
-def _validating(keystone: Keystone) -> dict[str, Any]:
+def _validating(keystone: Keystone, *, limited: bool) -> dict[str, Any]:
+    if limited:
+        return {"auth": unified.account(keystone), "limits_region": REGION}
     account = {
         "auth_url": keystone.url,
         "username": keystone.service_user,
@@ -155,6 +189,7 @@ def _glance(
         "DEFAULT": {"enabled_backends": f"{STORE}:file"},
         "glance_store": {"default_backend": STORE},
         STORE: {"filesystem_store_datadir": str(folder / "store")},
+        "import_filtering_opts": {"allowed_hosts": f"[{WEB}]"} if options.get("limits") else {},
     }
     chosen = merge(stores, config or {})
     return Glance(

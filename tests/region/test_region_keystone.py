@@ -1,13 +1,12 @@
 """Tokens of a real Keystone, judged by a region."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from keystoneauth1.identity import v3
 from keystoneauth1.session import Session
@@ -17,6 +16,7 @@ from lab.keystone import Keystone as Server
 from meltemi.errors import IdentityError, UnauthorizedError
 from meltemi.region.context import Context
 from meltemi.region.identity import keystone as module
+from meltemi.region.identity.asking import Asking
 from meltemi.region.identity.keystone import Keystone
 from meltemi.region.identity.opening import open_identity
 from meltemi.region.policy import Policy
@@ -27,17 +27,30 @@ pytestmark = pytest.mark.services
 CHALLENGE = 'Keystone uri="http://where.example:5000"'
 POLICY = Policy()
 
-Make = Callable[..., "Counting"]
+Make = Callable[..., "Judge"]
 
 
-class Counting(Keystone):
-    """Counts what it asks of Keystone."""
+class Counting(Asking):
+    """Counts what is asked of Keystone."""
 
     asked = 0
 
-    async def _get(self, *args: Any, **options: Any) -> tuple[int, Any]:
+    async def get(self, url: str, headers: Mapping[str, str]) -> tuple[int, Any]:
         self.asked += 1
-        return await super()._get(*args, **options)
+        return await super().get(url, headers)
+
+
+class Judge(Keystone):
+    """Judges a token in few words; what it asks is counted."""
+
+    def __init__(self, asking: Counting, **options: Any) -> None:
+        super().__init__(asking, **options)
+        self.asking = asking
+        self.account = asking.account
+
+    @property
+    def asked(self) -> int:
+        return self.asking.asked
 
     async def context(self, token: str, service: str | None = None) -> Context:
         headers = CIMultiDict({"x-auth-token": token, "X-Openstack-Request-ID": "req-1"})
@@ -77,7 +90,7 @@ def mended(server: Server) -> None:
 async def make(server: Server) -> AsyncIterator[Make]:
     async with AsyncExitStack() as stack:
 
-        def made(username: str = "", password: str = "", **options: Any) -> Counting:
+        def made(username: str = "", password: str = "", **options: Any) -> Judge:
             auth = v3.Password(
                 auth_url=server.url,
                 username=username or server.service_user,
@@ -87,7 +100,7 @@ async def make(server: Server) -> AsyncIterator[Make]:
                 project_domain_id="default",
             )
             chosen = {"uri": "http://where.example:5000", "is_admin": POLICY.is_admin, **options}
-            identity = Counting(Session(auth), patience=60, **chosen)
+            identity = Judge(Counting(Session(auth), patience=60), **chosen)
             stack.push_async_callback(identity.close)
             return identity
 
@@ -280,11 +293,11 @@ async def test_while_keystone_hangs_what_is_known_goes_on(server: Server, make: 
     identity = make()
     await identity.context(known)
     server.pause()
-    identity._patience = aiohttp.ClientTimeout(total=0.2)
+    identity.asking.patience = 0.2
     assert "no answer in time" in await identity.cannot_tell(unknown)
     assert (await identity.context(known)).user
     server.resume()
-    identity._patience = aiohttp.ClientTimeout(total=60)
+    identity.asking.patience = 60
     assert (await identity.context(unknown)).user
 
 
@@ -307,20 +320,20 @@ async def test_its_own_token_is_renewed_when_keystone_refuses_it(
     identity = make(remember=0)
     known = token(server)
     await identity.context(known)
-    before = (await identity._account.access()).token
+    before = (await identity.account.access()).token
     revoke(server, before)
     server.kill()  # until then, it remembers having accepted the token
     server.start()
     assert all(await asyncio.gather(*(identity.context(known) for _ in range(5))))
-    assert (await identity._account.access()).token != before
+    assert (await identity.account.access()).token != before
 
 
 async def test_its_own_token_is_renewed_before_it_ends(make: Make) -> None:
     identity = make()
-    access = await identity._account.access()
-    assert await identity._account.access() is access
-    identity._account._access = replace(access, fresh_until=0.0)
-    assert (await identity._account.access()).token != access.token
+    access = await identity.account.access()
+    assert await identity.account.access() is access
+    identity.account._access = replace(access, fresh_until=0.0)
+    assert (await identity.account.access()).token != access.token
 
 
 async def test_the_role_service_is_all_that_it_needs(server: Server, make: Make) -> None:
@@ -354,7 +367,7 @@ async def test_an_answer_that_is_none_refuses_nobody(
         return status, body
 
     identity = make()
-    monkeypatch.setattr(identity, "_get", answer)
+    monkeypatch.setattr(identity.asking, "get", answer)
     assert f"answers {status}" in await identity.cannot_tell(token(server))
 
 

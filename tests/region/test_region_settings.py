@@ -57,6 +57,7 @@ notifications: {transport_url: "rabbit://guest:secret@bus/"}
 show_image_direct_url: true
 show_multiple_locations: true
 http_store: true
+dedup_scope: project
 """
 
 
@@ -76,6 +77,7 @@ def test_without_a_file_it_starts_with_nothing() -> None:
     assert (settings.metrics, settings.notifications) == (None, None)
     assert settings.rules == {"context_is_admin": "@"}
     assert settings.limits.image_size_cap == 2**40
+    assert settings.dedup_scope == "region"
     assert (settings.page, settings.longest_page) == (25, 1000)
     assert not settings.show_image_direct_url
     assert not settings.show_multiple_locations
@@ -115,6 +117,7 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.show_image_direct_url
     assert settings.show_multiple_locations
     assert settings.http_store
+    assert settings.dedup_scope == "project"
 
 
 def test_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
@@ -172,6 +175,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("8443", "84430", "30: web_download.allowed_ports[1]: has to be at most 65535"),
         ("{port: 9100}", "{port: 0}", "31: metrics.port: has to be at least 1"),
         ("{port: 9100}", "{}", "31: metrics.port: missing"),
+        ("scope: project", "scope: me", "33: dedup_scope: has to be 'region' or 'project'"),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )

@@ -139,8 +139,8 @@ class Catalogue(Protocol):
     async def withdraw(self, image: str, project: str) -> None:
         """Offer an image to a project no longer."""
 
-    async def usage(self, project: str) -> Mapping[str, int]:
-        """Sum what a project has.
+    async def usage(self, project: str | None) -> Mapping[str, int]:
+        """Sum what a project has; without one, what is nobody's.
 
         `images`, all of them; `bytes` of those that have data; `uploading`, images whose data is
         on its way; `staged_bytes`, those that are staged or being imported.

@@ -63,7 +63,7 @@ def withdraw(connection: Connection, image: str, project: str) -> None:
         raise _missing(image, project)
 
 
-def usage(connection: Connection, project: str) -> Mapping[str, int]:
+def usage(connection: Connection, project: str | None) -> Mapping[str, int]:
     """Sum what a project has."""
     staged = images.c.status.in_(UNFINISHED)
     kept = images.c.content.is_not(None) & ~staged

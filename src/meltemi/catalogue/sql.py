@@ -134,7 +134,7 @@ class SqlCatalogue:
         """Offer an image to a project no longer."""
         await self._database.write(partial(members.withdraw, image=image, project=project))
 
-    async def usage(self, project: str) -> Mapping[str, int]:
+    async def usage(self, project: str | None) -> Mapping[str, int]:
         """Sum what a project has."""
         return await self._database.read(partial(members.usage, project=project))
 

@@ -11,7 +11,7 @@ BlobId = NewType("BlobId", bytes)
 
 ID_BYTES: Final = 33
 LARGEST_CHUNK: Final = 256 * 2**10
-"""Bytes of data that a chunk holds at most."""
+"""Bytes that a chunk holds at most."""
 
 CHUNK: Final = 0x01
 SEGMENT: Final = 0x02
@@ -21,6 +21,8 @@ _CONTEXTS: Final = {
     SEGMENT: "meltemi 2026-11-20 manifest segment",
     ROOT: "meltemi 2026-11-20 manifest root",
 }
+_SCOPE: Final = "meltemi 2026-11-26 scope of chunks"
+_SCOPE_BYTES: Final = 16
 
 Buffer = bytes | bytearray | memoryview
 
@@ -41,6 +43,11 @@ def has_name(data: Buffer, blob_id: BlobId) -> bool:
     """Say whether a blob's bytes are those that its name was made of."""
     tag = blob_id[0]
     return tag in (CHUNK, SEGMENT, ROOT) and name_blob(tag, data) == blob_id
+
+
+def scope_prefix(scope: str) -> bytes:
+    """Give what chunks of a scope begin with, so that no other scope ever has one of them."""
+    return blake3(scope.encode(), derive_key_context=_SCOPE).digest(_SCOPE_BYTES)
 
 
 def parse_id(text: str) -> BlobId:

@@ -213,7 +213,9 @@ class _Collector:
         """Move what is needed of some packs to new ones, and retire them."""
         new: dict[str, list[Place]] = {}
         number = self._session.number
-        packer = Packer(self._store.backend, self._store.blobs, number, new.__setitem__)
+        packer = Packer(
+            self._store.backend, self._store.blobs, number, self._store.crowd, new.__setitem__
+        )
         try:
             going = []
             moved: set[BlobId] = set()

@@ -38,10 +38,13 @@ class Piece(NamedTuple):
 
 
 class Cutter:
-    """Cuts one stream of data; how the stream is divided when it comes in makes no difference."""
+    """Cuts one stream of data; how the stream is divided when it comes in makes no difference.
 
-    def __init__(self, cut: Cut) -> None:
-        self._lengths = _lengths_of(cut)
+    Each piece leaves so many bytes of `room` in a chunk.
+    """
+
+    def __init__(self, cut: Cut, *, room: int = 0) -> None:
+        self._lengths = _lengths_of(cut, LARGEST_CHUNK - room)
         self._start = 0
         self._held = b""
         self._zeros = 0
@@ -94,12 +97,10 @@ class Cutter:
             begin += length
 
 
-def _lengths_of(cut: Cut) -> Callable[[memoryview], list[int]]:
+def _lengths_of(cut: Cut, largest: int) -> Callable[[memoryview], list[int]]:
     if cut is Cut.FIXED:
         return _fixed
-    cdc = FastCDC(
-        64 * 2**10, min_size=16 * 2**10, max_size=LARGEST_CHUNK, normalized_chunking=1, seed=0
-    )
+    cdc = FastCDC(64 * 2**10, min_size=16 * 2**10, max_size=largest, normalized_chunking=1, seed=0)
     return lambda view: [chunk.length for chunk in cdc.cut_buf(view)]
 
 

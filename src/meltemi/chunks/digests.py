@@ -10,11 +10,13 @@ from meltemi.chunks.blob import Buffer
 from meltemi.errors import UsageError
 
 KNOWN: Final = ("md5", "sha256", "sha512")
-_AHEAD: Final = 16
+_PIECE: Final = 2**20
+_AHEAD: Final = 2
+"""Pieces that a hash may lag behind: they take memory."""
 
 
 class Digests:
-    """Takes in data in pieces of about a MiB and gives its size and its hashes."""
+    """Takes in data and gives its size and its hashes."""
 
     def __init__(self, algorithms: Sequence[str]) -> None:
         if unknown := set(algorithms) - set(KNOWN):
@@ -25,8 +27,11 @@ class Digests:
     def update(self, data: Buffer) -> None:
         """Take in more; wait where the slowest is too far behind."""
         self.size += len(data)
-        for thread in self._threads:
-            thread.queue.put(data)
+        with memoryview(data) as view:
+            for begin in range(0, len(view), _PIECE):
+                piece = view[begin : begin + _PIECE]
+                for thread in self._threads:
+                    thread.queue.put(piece)
 
     def finish(self) -> dict[str, str]:
         """Give the hashes, in hexadecimal, by algorithm."""

@@ -12,6 +12,9 @@ from meltemi.chunks.blob import ID_BYTES, BlobId, Buffer
 FULL: Final = 32 * 2**20
 """Bytes of blobs at which a pack is closed."""
 
+LEAST: Final = 4 * 2**20
+"""Bytes at which it is closed where many write at once."""
+
 _BEGIN: Final = b"MLTPACK1"
 _END: Final = b"MLTPEND1"
 _RECORD: Final = struct.Struct(f"<{ID_BYTES}sBII")
@@ -44,10 +47,9 @@ class PackBuilder:
         self.places: list[Place] = []
         self._out = bytearray(_BEGIN + bytes.fromhex(self.pack_id))
 
-    @property
-    def is_full(self) -> bool:
-        """Say whether it should be closed."""
-        return len(self._out) >= FULL or len(self.places) >= MOST_BLOBS
+    def is_full(self, bound: int) -> bool:
+        """Say whether it should be closed, where it may take no more than so many bytes."""
+        return len(self._out) >= min(FULL, bound) or len(self.places) >= MOST_BLOBS
 
     def add(self, blob: BlobId, coding: int, stored: Buffer, length: int) -> None:
         """Append a blob of `length` bytes in its coded form."""

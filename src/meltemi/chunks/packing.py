@@ -5,8 +5,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from meltemi.chunks.backends.base import Backend
 from meltemi.chunks.blob import CHUNK, BlobId, Buffer
+from meltemi.chunks.crowd import Crowd
 from meltemi.chunks.index.blobs import Blobs
-from meltemi.chunks.pack import PackBuilder, Place, pack_object
+from meltemi.chunks.pack import FULL, LEAST, PackBuilder, Place, pack_object
 
 Come = Callable[[str, list[Place]], None]
 """Takes in a pack that has come: its id and what it holds."""
@@ -19,10 +20,13 @@ class Packer:
     is stored, and what it holds, from another thread.
     """
 
-    def __init__(self, backend: Backend, index: Blobs, session: int, come: Come) -> None:
+    def __init__(
+        self, backend: Backend, index: Blobs, session: int, crowd: Crowd, come: Come
+    ) -> None:
         self._backend = backend
         self._index = index
         self._session = session
+        self._crowd = crowd
         self._come = come
         self._chunks = PackBuilder()
         self._segments = PackBuilder()
@@ -40,7 +44,7 @@ class Packer:
         self.here.add(blob)
         pack = self._chunks if blob[0] == CHUNK else self._segments
         pack.add(blob, coding, stored, length)
-        if pack.is_full:
+        if pack.is_full(self._crowd.share(FULL, LEAST)):
             self._send(pack)
 
     def flush(self) -> None:

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from meltemi.chunks.backends.base import Backend
 from meltemi.chunks.blob import BlobId
+from meltemi.chunks.crowd import Crowd
 from meltemi.chunks.cut import Cut
 from meltemi.chunks.fetching import Fetcher
 from meltemi.chunks.head import Head, checked_name, object_of
@@ -38,6 +39,7 @@ class Store:
         self.heads = Heads(database)
         self.sessions = Sessions(database)
         self.database = database
+        self.crowd = Crowd()
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="chunks")
         self.fetcher = Fetcher(backend, self.blobs, self.pool)
 
@@ -85,19 +87,31 @@ class Store:
 
     @contextmanager
     def writing(
-        self, *, cut: Cut = Cut.CONTENT, hashes: Sequence[str] = HASHES
+        self,
+        *,
+        cut: Cut = Cut.CONTENT,
+        hashes: Sequence[str] = HASHES,
+        scope: str | None = None,
     ) -> Iterator[Writer]:
-        """Begin an upload; what is not finished within the context is given up."""
+        """Begin an upload; what is not finished within the context is given up.
+
+        With a `scope`, it shares data with uploads of that scope alone.
+        """
         session = Session(self.sessions)
         try:
             writer = Writer(
-                self.backend, self.blobs, self.heads, session, self.pool, cut=cut, hashes=hashes
+                *(self.backend, self.blobs, self.heads, session, self.pool),
+                crowd=self.crowd,
+                cut=cut,
+                hashes=hashes,
+                scope=scope,
             )
         except BaseException:
             session.close()
             raise
         try:
-            yield writer
+            with self.crowd.joined():
+                yield writer
         finally:
             writer.close()
 

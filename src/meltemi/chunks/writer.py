@@ -1,13 +1,14 @@
 """Putting data into a store: cut, name, look up, compress, pack, publish."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 from meltemi.chunks.backends.base import Backend
-from meltemi.chunks.blob import BlobId, Buffer, chunk_id
+from meltemi.chunks.blob import BlobId, Buffer, chunk_id, scope_prefix
 from meltemi.chunks.coding import encode
+from meltemi.chunks.crowd import Crowd
 from meltemi.chunks.cut import Cut, Cutter, Piece
 from meltemi.chunks.digests import Digests
 from meltemi.chunks.head import Head, checked_name
@@ -24,12 +25,14 @@ PIECE: Final = 2**20
 """Bytes that are hashed and cut at once: larger buffers would go back to the system each time."""
 
 _BATCH: Final = 8 * 2**20
-"""Bytes of chunks that are named, looked up and compressed at once."""
+"""Bytes of chunks that are looked up and compressed at once, while more are cut; or fewer."""
 
-_T = TypeVar("_T")
 _MOST_PIECES: Final = 1024
 _AT_ONCE: Final = 16
-"""Chunks that one task names or compresses."""
+"""Chunks that one task compresses."""
+
+
+_Naming = Future[list[tuple[BlobId, Buffer]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Writer:
     """One upload: takes in data in order, then gives it a name.
 
     Nothing of it can be seen before `finish` returns; after `close`, nothing of one that was not
-    finished is left for long.
+    finished is left for long. With a `scope`, it shares chunks with uploads of that scope alone.
     """
 
     def __init__(
@@ -55,24 +58,32 @@ class Writer:
         session: Session,
         pool: ThreadPoolExecutor,
         *,
+        crowd: Crowd,
         cut: Cut,
         hashes: Sequence[str],
+        scope: str | None = None,
     ) -> None:
+        self._prefix = b"" if scope is None else scope_prefix(scope)
         self._backend = backend
         self._blobs = blobs
         self._heads = heads
         self._session = session
         self._pool = pool
+        # Not the pool that compresses: who waits for it must not keep it from working.
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="keeper")
+        self._keeping: Future[None] | None = None
         self._cut = cut
-        self._cutter = Cutter(cut)
+        self._cutter = Cutter(cut, room=len(self._prefix))
         self._digests = Digests(hashes)
-        self._packer = Packer(backend, blobs, session.number, self._rely)
+        self._crowd = crowd
+        self._packer = Packer(backend, blobs, session.number, crowd, self._rely)
         self._segments: dict[BlobId, bytes] = {}
         self._tree = TreeBuilder(cut, self._keep_segment)
         self._relied: set[str] = set()
         self._waiting: list[bytes] = []
         self._held = 0
         self._pieces: list[Piece] = []
+        self._naming: list[_Naming] = []
         self._cut_bytes = 0
         self._forgotten = False
 
@@ -93,9 +104,11 @@ class Writer:
         self._take()
         self._gather(self._cutter.finish())
         self._store()
+        self._wait()
         hashes = self._digests.finish()
         root = self._tree.finish()
-        self._store_segments()
+        # The last ones may lead to zeros alone, and would be the same in every scope.
+        self._store_segments(anew=bool(self._prefix))
         self._packer.flush()
         head = Head(name, root, self._digests.size, self._cut.label, hashes)
         for pack in self._relied:
@@ -120,6 +133,7 @@ class Writer:
 
     def close(self) -> None:
         """Let go of the session; give up what is not finished."""
+        self._keeper.shutdown(wait=True)
         self._packer.close()
         self._digests.close()
         self._session.close(forgotten=self._forgotten)
@@ -133,20 +147,33 @@ class Writer:
 
     def _gather(self, pieces: Sequence[Piece]) -> None:
         self._pieces += pieces
-        self._cut_bytes += sum(piece.length for piece in pieces if piece.data is not None)
-        if self._cut_bytes >= _BATCH or len(self._pieces) >= _MOST_PIECES:
+        chunks = [piece.data for piece in pieces if piece.data is not None]
+        self._cut_bytes += sum(map(len, chunks))
+        self._naming.append(self._pool.submit(_name, chunks, self._prefix))
+        if self._cut_bytes >= self._crowd.share(_BATCH, PIECE) or len(self._pieces) >= _MOST_PIECES:
             self._store()
 
     def _store(self) -> None:
-        """Store the pieces that have been gathered, the unknown ones really."""
+        """Begin to store the pieces that have been gathered, once those before them are."""
         pieces, self._pieces, self._cut_bytes = self._pieces, [], 0
-        chunks = [piece.data for piece in pieces if piece.data is not None]
-        names = self._in_pool(_name, chunks)
-        self._keep(dict(zip(names, chunks, strict=True)))
-        named = iter(names)
+        naming, self._naming = self._naming, []
+        self._wait()
+        self._keeping = self._keeper.submit(self._keep_pieces, pieces, naming)
+
+    def _wait(self) -> None:
+        if self._keeping is not None:
+            keeping, self._keeping = self._keeping, None
+            keeping.result()
+
+    def _keep_pieces(self, pieces: Sequence[Piece], naming: Sequence[_Naming]) -> None:
+        """Store pieces, the unknown ones really."""
+        chunks = [named for group in naming for named in group.result()]
+        self._keep(dict(chunks))
+        names = iter([name for name, _ in chunks])
         for piece in pieces:
-            chunk = None if piece.data is None else next(named)
-            self._tree.add(Entry(piece.length, chunk))
+            chunk = None if piece.data is None else next(names)
+            offset = 0 if chunk is None else len(self._prefix)
+            self._tree.add(Entry(piece.length, chunk, offset))
         if self._segments:
             self._store_segments()
 
@@ -157,28 +184,30 @@ class Writer:
     def _keep_segment(self, blob: BlobId, data: bytes) -> None:
         self._segments[blob] = data
 
-    def _store_segments(self) -> None:
+    def _store_segments(self, *, anew: bool = False) -> None:
         segments, self._segments = self._segments, {}
-        self._keep(segments)
+        self._keep(segments, anew=anew)
 
-    def _keep(self, blobs: Mapping[BlobId, Buffer]) -> None:
+    def _keep(self, blobs: Mapping[BlobId, Buffer], *, anew: bool = False) -> None:
+        """Store blobs that are not here; those that the store has already only if `anew`."""
         here = self._packer.here
-        hits = self._blobs.hits(blob for blob in blobs if blob not in here)
+        asked = () if anew else (blob for blob in blobs if blob not in here)
+        hits = self._blobs.hits(asked)
         self._relied.update(hits.values())
         new = [blob for blob in blobs if blob not in hits and blob not in here]
-        coded = self._in_pool(_encode, [blobs[blob] for blob in new])
+        coded = self._encoded([blobs[blob] for blob in new])
         for blob, (coding, stored) in zip(new, coded, strict=True):
             self._packer.add(blob, coding, stored, len(blobs[blob]))
 
-    def _in_pool(
-        self, work: Callable[[Sequence[Buffer]], list[_T]], items: Sequence[Buffer]
-    ) -> list[_T]:
-        groups = [items[i : i + _AT_ONCE] for i in range(0, len(items), _AT_ONCE)]
-        return [result for group in self._pool.map(work, groups) for result in group]
+    def _encoded(self, blobs: Sequence[Buffer]) -> list[tuple[int, Buffer]]:
+        groups = [blobs[i : i + _AT_ONCE] for i in range(0, len(blobs), _AT_ONCE)]
+        return [coded for group in self._pool.map(_encode, groups) for coded in group]
 
 
-def _name(chunks: Sequence[Buffer]) -> list[BlobId]:
-    return [chunk_id(chunk) for chunk in chunks]
+def _name(pieces: Sequence[memoryview], prefix: bytes) -> list[tuple[BlobId, Buffer]]:
+    """Make chunks of pieces and name them."""
+    chunks = [prefix + piece for piece in pieces] if prefix else pieces
+    return [(chunk_id(chunk), chunk) for chunk in chunks]
 
 
 def _encode(blobs: Sequence[Buffer]) -> list[tuple[int, Buffer]]:

@@ -20,7 +20,7 @@ PROBES: Final = frozenset({"/healthcheck", "/readyz"})
 """Paths that are asked every few seconds, by nobody in particular."""
 
 _BEGUN: Final = web.RequestKey("begun", web.StreamResponse)
-_FILE: Final = web.RequestKey("file", int)
+_PAST: Final = web.RequestKey("file", int)
 _ROUTE: Final = web.RequestKey("route", str)
 
 
@@ -38,7 +38,7 @@ def observing(meter: Meter) -> Middleware:
             response = await handler(request)
             return response
         finally:
-            if response is None and request.writer.length == 0:
+            if response is None and request.writer.length == request.get(_PAST, 0):
                 # Whoever has got all of an answer may leave before the handler is done with it.
                 response = request.get(_BEGUN)
             status = response.status if response is not None else WENT_AWAY
@@ -77,9 +77,9 @@ def note_answer(request: web.Request, response: web.StreamResponse) -> None:
     request[_BEGUN] = response
 
 
-def note_file(request: web.Request, count: int) -> None:
-    """Note bytes that the kernel sent by itself."""
-    request[_FILE] = count
+def note_past(request: web.Request, count: int) -> None:
+    """Note bytes that went to the socket past the answer."""
+    request[_PAST] = count
 
 
 def cut_short(request: web.Request) -> None:
@@ -96,7 +96,7 @@ def note_route(request: web.Request, found: web.UrlMappingMatchInfo) -> None:
 
 def _sent(request: web.Request, response: web.StreamResponse | None) -> int:
     """Give how many bytes were sent, or will be once this answer is."""
-    by_kernel: int = request.get(_FILE, 0)
+    past: int = request.get(_PAST, 0)
     if written := int(request.writer.output_size):
-        return written + by_kernel
+        return written + past
     return response.content_length or 0 if response is not None else 0

@@ -19,6 +19,7 @@ from typing import Final
 from aiohttp import web
 
 from meltemi.errors import UsageError
+from meltemi.region.allocating import give_memory_back
 from meltemi.region.app import application
 from meltemi.region.exposing import Exposition
 from meltemi.region.inflight import InFlight
@@ -45,6 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Answer requests until SIGTERM or SIGINT; `ready` is called once the first can come."""
+    give_memory_back()
     exposition = _expose(settings)
     if settings.workers == 1:
         asyncio.run(_work(settings, listener, exposition, ready))

@@ -27,6 +27,7 @@ from meltemi.region.metering import Meter
 from meltemi.region.notifying import Notifier
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections
+from meltemi.region.quotas import Quotas
 from meltemi.region.readiness import Readiness
 from meltemi.region.settings import Settings
 from meltemi.region.targets import of_image
@@ -52,6 +53,7 @@ class Service:
     tasks: Tasks
     web: Web
     elsewhere: Elsewhere
+    quotas: Quotas
     background: Background
     readiness: Readiness
     meter: Meter

@@ -55,7 +55,8 @@ class NotificationSettings(Entry):
 class KeystoneSettings(Entry):
     """The region's own account at Keystone, by which it judges tokens.
 
-    `auth_type` and `auth` are what keystoneauth calls a plugin and its options.
+    `auth_type` and `auth` are what keystoneauth calls a plugin and its options. With a
+    `limits_region`, Keystone's unified limits for that region hold.
     """
 
     auth_type: Text = "password"
@@ -64,6 +65,7 @@ class KeystoneSettings(Entry):
     insecure: bool = False
     www_authenticate_uri: Annotated[str, checked_by(parse_url)] | None = None
     token_cache_time: Duration = timedelta(minutes=5)
+    limits_region: Text | None = None
 
     @field_validator("auth")
     @classmethod
@@ -107,6 +109,7 @@ class Settings(Entry):
     database: Text | None = None
     store: Text | None = None
     index: Text | None = None
+    dedup_scope: Literal["region", "project"] = "region"
     hot_images: Annotated[Size, Field(ge=0)] = 10 * 2**30
     keystone: KeystoneSettings | None = None
     metrics: MetricsSettings | None = None

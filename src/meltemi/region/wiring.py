@@ -16,13 +16,15 @@ from meltemi.region.data.hot import HotImages
 from meltemi.region.data.hot_files import HotFiles
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
-from meltemi.region.identity.opening import open_identity, tls_of
+from meltemi.region.identity.limits import UnifiedLimits
+from meltemi.region.identity.opening import open_identity, open_limits, tls_of
 from meltemi.region.imports.elsewhere import Elsewhere
 from meltemi.region.imports.web import Web
 from meltemi.region.metering import Meter
 from meltemi.region.notifying import Silence, check_bus, open_notifier
 from meltemi.region.policy import Policy
 from meltemi.region.protections import Protections, load_protections
+from meltemi.region.quotas import KeystoneQuotas, NoQuotas
 from meltemi.region.readiness import Check, Readiness
 from meltemi.region.service import Service
 from meltemi.region.settings import Settings
@@ -42,6 +44,8 @@ async def open_service(settings: Settings) -> Service:
     await janitor.work()
     identity = open_identity(settings, policy)
     tls = tls_of(settings.keystone) if settings.keystone else True
+    limits = open_limits(settings)
+    quotas = KeystoneQuotas(limits, catalogue) if limits else NoQuotas()
     return Service(
         settings,
         catalogue,
@@ -56,8 +60,9 @@ async def open_service(settings: Settings) -> Service:
         catalogue.tasks,
         Web(settings.web_download),
         Elsewhere(identity, settings.hashing_algorithm, tls),
+        quotas,
         Background(),
-        Readiness(_parts(settings, catalogue, contents, identity)),
+        Readiness(_parts(settings, catalogue, contents, identity, limits)),
         meter,
         open_notifier(told.transport_url) if told else Silence(),
         holder,
@@ -70,6 +75,7 @@ async def close_service(service: Service) -> None:
     await asyncio.to_thread(service.notifier.close)
     await service.readiness.close()
     await service.catalogue.bury(service.holder)
+    await service.quotas.close()
     await service.identity.close()
     await service.hot.close()
     await service.contents.close()
@@ -77,14 +83,23 @@ async def close_service(service: Service) -> None:
 
 
 def _parts(
-    settings: Settings, catalogue: Catalogue, contents: Contents, identity: Identity
+    settings: Settings,
+    catalogue: Catalogue,
+    contents: Contents,
+    identity: Identity,
+    limits: UnifiedLimits | None,
 ) -> Mapping[str, Check]:
     async def database() -> None:
         await catalogue.known(["-"])  # whatever it says: it has to be asked
 
+    async def keystone() -> None:
+        await identity.check()
+        if limits:
+            await limits.check()
+
     parts: dict[str, Check] = {"database": database, "store": contents.check}
     if settings.keystone:
-        parts["keystone"] = identity.check
+        parts["keystone"] = keystone
     return parts
 
 

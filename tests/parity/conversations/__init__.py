@@ -13,6 +13,7 @@ from tests.parity.conversations import (
     deleting,
     formats,
     importing,
+    limits,
     listing,
     locations,
     members,
@@ -65,6 +66,7 @@ CONVERSATIONS = _thinned(
             metadefs,
             caching,
             quotas,
+            limits,
         )
         for conversation in module.conversations()
     ]

@@ -38,7 +38,7 @@ class Source:
         """Give the data; raise ImageError where somebody wrote to the file meanwhile."""
         count = 0
         try:
-            while piece := self._file.read1(PIECE):
+            for piece in self._pieces():
                 count += len(piece)
                 yield piece
         except OSError as error:
@@ -56,6 +56,27 @@ class Source:
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Give the data; of a regular file's holes zeros, for which nothing is read."""
+        if not stat.S_ISREG(self._before.st_mode):
+            while piece := self._file.read1(PIECE):
+                yield piece
+            return
+        file, position = self._file.fileno(), self._file.tell()
+        while position < self._before.st_size:
+            hole = os.lseek(file, position, os.SEEK_HOLE)
+            while position < hole and (piece := _pread(file, position, hole)):
+                position += len(piece)
+                yield piece
+            data = _data(file, position) or self._before.st_size
+            while position < data:
+                zeros = _ZEROS[: data - position]
+                position += len(zeros)
+                yield zeros
+        while piece := os.pread(file, PIECE, position):  # it has grown
+            position += len(piece)
+            yield piece
 
     def _open(self, path: str) -> io.BufferedReader:
         try:
@@ -79,6 +100,20 @@ class Source:
         size = self._file.seek(0, os.SEEK_END) - begin
         self._file.seek(begin)
         return size
+
+
+def _pread(file: int, position: int, end: int) -> bytes:
+    return os.pread(file, min(PIECE, end - position), position)
+
+
+def _data(file: int, position: int) -> int | None:
+    """Give where a regular file has data again; None where it has none behind a position."""
+    try:
+        return os.lseek(file, position, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
 
 
 def _stdin() -> io.BufferedReader:

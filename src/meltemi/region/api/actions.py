@@ -16,6 +16,7 @@ from meltemi.region.api.images import now_in_utc
 from meltemi.region.api.news import tell
 from meltemi.region.api.patch import RESERVED_PREFIX
 from meltemi.region.api.wire import shown
+from meltemi.region.quotas import COUNT, SIZE, mebibytes
 from meltemi.region.service import Call
 
 
@@ -41,6 +42,9 @@ async def clone(call: Call) -> web.Response:
         raise ForbiddenError("A clone has the formats of the image whose data it has.")
     image = drafted(wanted.get("id") or str(uuid4()), wanted, call.context.project, now_in_utc())
     call.service.policy.demand_new_image(call.context, wanted)
+    await call.service.quotas.demand(call.context.project, COUNT, 1)
+    size = mebibytes(record.image.size or 0)
+    await call.service.quotas.demand(call.context.project, SIZE, size)
     made = await call.catalogue.clone(record.image.id, Record(replace(image, status="active")))
     tell(call.service, "image.create", made)
     return document(shown(call, made), status=201, headers={"Location": call.location(made.image)})

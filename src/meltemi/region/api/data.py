@@ -1,12 +1,11 @@
 """An image's data: uploaded, downloaded, whole or in part."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import aclosing, nullcontext
-from typing import IO
 
 from aiohttp import web
 
+from meltemi.chunks.blob import Buffer
 from meltemi.errors import (
     ConflictError,
     ForbiddenError,
@@ -20,8 +19,9 @@ from meltemi.model.record import Record
 from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
+from meltemi.region.data.sending import send_file, send_pieces
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
-from meltemi.region.observing import note_file
+from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
 BINARY = "application/octet-stream"
@@ -30,6 +30,8 @@ BINARY = "application/octet-stream"
 async def upload(call: Call) -> web.Response:
     """Take in an image's data."""
     length = announced(call.request)
+    project = call.context.project
+    await call.service.quotas.demand(project, SIZE, mebibytes(length or 0))
     _must_be_a_store(call.request)
     record = await call.image("upload_image")
     must_have_formats(record.image)
@@ -38,7 +40,7 @@ async def upload(call: Call) -> web.Response:
             f"Image status transition from {record.image.status} to saving is not allowed"
         )
     with call.service.meter.uploads.track_inprogress():
-        await fill(call.service, record.image, body_of(call.request), length)
+        await fill(call.service, record.image, body_of(call.request), length, project=project)
     return web.Response(status=204)
 
 
@@ -47,6 +49,8 @@ async def stage(call: Call) -> web.Response:
     if "glance-direct" not in call.settings.import_methods:
         raise VanishedError("'glance-direct' method is not available at this site.")
     length = announced(call.request)
+    project = call.context.project
+    await call.service.quotas.demand(project, STAGED, mebibytes(length or 0))
     record = await call.image("modify_image")
     image = record.image
     if image.status != "queued":
@@ -55,7 +59,7 @@ async def stage(call: Call) -> web.Response:
         )
     try:
         with call.service.meter.uploads.track_inprogress():
-            await keep_staged(call.service, image, body_of(call.request), length)
+            await keep_staged(call.service, image, body_of(call.request), length, project=project)
     except GoneError as error:
         raise VanishedError(f"No image found with ID {image.id}") from error
     return web.Response(status=204)
@@ -84,7 +88,7 @@ async def download(call: Call) -> web.StreamResponse:
     with copy or nullcontext():
         await response.prepare(call.request)
         if copy:
-            await _send_file(call.request, copy, first, end - first)
+            await send_file(call.request, copy, first, end - first)
             tell_sent(call, image, end - first)
         else:
             await _send_chunks(call, response, record, first, end)
@@ -92,26 +96,23 @@ async def download(call: Call) -> web.StreamResponse:
     return response
 
 
-async def _send_file(request: web.Request, file: IO[bytes], offset: int, count: int) -> None:
-    if (transport := request.transport) is None:
-        raise ConnectionResetError("the client is gone")
-    if count:  # to sendfile, 0 means everything
-        await asyncio.get_running_loop().sendfile(transport, file, offset, count)
-        note_file(request, count)
-
-
 async def _send_chunks(
     call: Call, response: web.StreamResponse, record: Record, first: int, end: int
 ) -> None:
     content, left = record.content or "", end - first
     whole = left == record.image.size
+
+    async def counted(pieces: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
+        nonlocal left
+        async for piece in pieces:
+            left -= len(piece)
+            if whole and not left:  # before the client has all: then it may go, and this ends
+                call.service.hot.was_read(content)
+            yield piece
+
     try:
         async with aclosing(call.service.contents.read(content, first, left)) as pieces:
-            async for piece in pieces:
-                left -= len(piece)
-                if whole and not left:  # before the client has all: then it may go, and this ends
-                    call.service.hot.was_read(content)
-                await response.write(piece)
+            await send_pieces(call.request, response, counted(pieces))
     finally:
         if not left:  # whoever has got all of it may be gone by now
             tell_sent(call, record.image, end - first)

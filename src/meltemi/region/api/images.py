@@ -27,6 +27,7 @@ from meltemi.region.api.news import tell, tell_deleted
 from meltemi.region.api.patch import MEDIA_TYPES, Change, parse_changes
 from meltemi.region.api.query import parse_listing
 from meltemi.region.api.wire import STORE, shown
+from meltemi.region.quotas import COUNT
 from meltemi.region.service import Call
 from meltemi.region.targets import of_image, of_project
 
@@ -45,6 +46,7 @@ async def create(call: Call) -> web.Response:
     identifier = body.get("id") or str(uuid4())
     image = drafted(identifier, body, call.context.project, now)
     call.service.policy.demand_new_image(call.context, body)
+    await call.service.quotas.demand(call.context.project, COUNT, 1)
     call.must_be_allowed({}, image.properties)
     _within_limits(call, image, None)
     try:

@@ -14,6 +14,7 @@ from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.wire import STORE
 from meltemi.region.imports.importing import begin_import
 from meltemi.region.imports.source import Source
+from meltemi.region.quotas import SIZE
 from meltemi.region.service import Call
 
 _STAGED: Final = "uploading"
@@ -25,6 +26,7 @@ async def begin(call: Call) -> web.Response:
     body = await call.json()
     method = _method(body, call.settings.import_methods)
     name = method["name"]
+    await call.service.quotas.demand(call.context.project, SIZE)
     try:
         record = await call.image()
         _must_be_ready(record, name)

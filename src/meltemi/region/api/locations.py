@@ -28,6 +28,7 @@ from meltemi.region.api.wire import STORE, locations
 from meltemi.region.data.uploading import must_have_formats
 from meltemi.region.imports.importing import LOCATION_TASK, begin_import
 from meltemi.region.imports.source import contradicts, expecting, stored
+from meltemi.region.quotas import SIZE, mebibytes
 from meltemi.region.service import Call
 
 _MOST: Final = 1
@@ -139,17 +140,20 @@ async def _source(call: Call, image: Image, location: _Location, filtered: str) 
     """Find the image whose data a location names; None where that is to be had from the web.
 
     Raise RefusedError where it is neither, in the words of `filtered` where the operator's rules
-    say so; and ConflictError where the data is not what it should be.
+    say so; ConflictError where the data is not what it should be; QuotaError where it is too much.
     """
     hashes = parse_location(STORE, location.url)
     if hashes is None:
         await _must_be_fetchable(call, location.url, filtered)
+        await call.service.quotas.demand(call.context.project, SIZE)
         return None
     found = await _downloadable(call, hashes, image)
     if found is None:
         raise RefusedError(_INVALID)
     if contradicts(found.image.hashes, location.expected):
         raise ConflictError("validation_data: the data at this location has another hash")
+    size = mebibytes(found.image.size or 0)
+    await call.service.quotas.demand(call.context.project, SIZE, size)
     return found
 
 

@@ -20,6 +20,7 @@ from meltemi.region.api.schemas import TASK, Checker
 from meltemi.region.api.wire import to_the_second
 from meltemi.region.data.uploading import must_have_formats
 from meltemi.region.imports.importing import begin_import
+from meltemi.region.quotas import COUNT, SIZE
 from meltemi.region.service import Call
 
 _STATES: Final = ("pending", "processing", "success", "failure")
@@ -144,6 +145,8 @@ async def _made(call: Call, given: Mapping[str, Any]) -> Record:
     image = drafted(identifier, body, call.context.project, now_in_utc())
     must_have_formats(image)
     call.service.policy.demand_new_image(call.context, body)
+    await call.service.quotas.demand(call.context.project, COUNT, 1)
+    await call.service.quotas.demand(call.context.project, SIZE)
     call.must_be_allowed({}, image.properties)
     return await call.catalogue.add(Record(image))
 

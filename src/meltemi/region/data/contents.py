@@ -64,10 +64,13 @@ class Contents:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
 
     @asynccontextmanager
-    async def receiving(self, image: str) -> AsyncIterator["Incoming"]:
-        """Begin to take in an image's data; what is not published is given up."""
+    async def receiving(self, image: str, scope: str | None = None) -> AsyncIterator["Incoming"]:
+        """Begin to take in an image's data; what is not published is given up.
+
+        With a `scope`, it shares data with images of that scope alone.
+        """
         hashes = tuple({"md5", self._algorithm})
-        context = self._store.writing(hashes=hashes)
+        context = self._store.writing(hashes=hashes, scope=scope)
         writer = await self.in_thread(context.__enter__)
         name = f"{image}/{self._holder}/{uuid4().hex}"
         incoming = Incoming(self, writer, name, self._algorithm)

@@ -16,11 +16,13 @@ from meltemi.model.image import Image
 from meltemi.model.record import Content, Record
 from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
-from meltemi.region.data.contents import BATCH
 from meltemi.region.data.inspection import Inspection
+from meltemi.region.quotas import UPLOADING
 from meltemi.region.service import Service
 
 _STAGED: Final = "uploading"
+_BATCH: Final = 2**20
+"""Bytes that go to a thread at once; more would be no faster, and take memory."""
 
 
 def must_have_formats(image: Image) -> None:
@@ -32,39 +34,59 @@ def must_have_formats(image: Image) -> None:
 
 
 async def fill(
-    service: Service, image: Image, data: AsyncIterator[bytes], length: int | None
+    service: Service,
+    image: Image,
+    data: AsyncIterator[bytes],
+    length: int | None,
+    *,
+    project: str | None,
 ) -> Record:
     """Give a queued image its data, and make it active once all of it is stored and verified.
 
-    `length` is what was announced, in bytes. Whatever goes wrong, the image is queued again.
+    `length` is what was announced, in bytes; `project` is that of who sends it, whose quota
+    counts. Whatever goes wrong, the image is queued again.
     """
-    return await _receive(service, image.id, data, length, "saving")
+    return await _receive(service, image.id, data, length, project=project, status="saving")
 
 
 async def keep_staged(
-    service: Service, image: Image, data: AsyncIterator[bytes], length: int | None
+    service: Service,
+    image: Image,
+    data: AsyncIterator[bytes],
+    length: int | None,
+    *,
+    project: str | None,
 ) -> Record:
     """Store data for a queued image that is imported later, and inspected only then."""
-    return await _receive(service, image.id, data, length, _STAGED)
+    return await _receive(service, image.id, data, length, project=project, status=_STAGED)
 
 
 async def _receive(
-    service: Service, image: str, data: AsyncIterator[bytes], length: int | None, status: str
+    service: Service,
+    image: str,
+    data: AsyncIterator[bytes],
+    length: int | None,
+    *,
+    project: str | None,
+    status: str,
 ) -> Record:
     """Take data in, with the image in a status that says so, and publish or stage it."""
     holder = service.holder
     holding = asyncio.ensure_future(
         service.catalogue.hold(image, expected=("queued",), status=status, holder=holder)
     )
-    staged = status == _STAGED
+    staged, begun = status == _STAGED, False
     try:
         record = await asyncio.shield(holding)
+        # Now that it counts as well: of several at once, none slips through.
+        await service.quotas.demand(project, UPLOADING)
         if staged:
             # As staged, data has no format yet, and is not inspected.
             taken, then = replace(record.image, container_format=None), _STAGED
         else:
             taken, then = record.image, "active"
             tell_begun(service, record)
+            begun = True
         content = await take(service, taken, data, length)
         try:
             record = await service.catalogue.move(
@@ -77,7 +99,7 @@ async def _receive(
                 "deleted during the upload, cleaning up the chunks uploaded."
             ) from error
     except BaseException as error:
-        if isinstance(error, Exception) and not staged:
+        if begun and isinstance(error, Exception):
             tell_failed(service, image, error)
         await asyncio.shield(_give_back(service, image, status, holding))
         raise
@@ -97,7 +119,9 @@ async def take(
     inspection = Inspection(image.disk_format, image.container_format)
     largest = service.settings.limits.image_size_cap
     size = 0
-    async with service.contents.receiving(image.id) as incoming:
+    by_project = service.settings.dedup_scope == "project"
+    scope = (image.owner or "") if by_project else None
+    async with service.contents.receiving(image.id, scope) as incoming:
         async for batch in _batches(data):
             size += len(batch)
             if size > largest:
@@ -116,7 +140,7 @@ async def _batches(data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for piece in data:
         gathered.append(piece)
         size += len(piece)
-        if size >= BATCH:
+        if size >= _BATCH:
             yield b"".join(gathered)
             gathered, size = [], 0
     if gathered:

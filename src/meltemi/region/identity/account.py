@@ -14,11 +14,15 @@ RENEWED_AHEAD: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The own token, the address of the Identity API that takes it, and until when it is good."""
+    """The own token, the address of the Identity API that takes it, and until when it is good.
+
+    One that is of the system speaks for no project.
+    """
 
     token: str
     url: str
     fresh_until: float
+    is_of_system: bool = False
 
 
 class Account:
@@ -69,4 +73,5 @@ class Account:
             raise IdentityError("Keystone does not offer the Identity API v3; see identity.auth")
         left = access.expires.timestamp() - time.time()
         fresh = left - min(RENEWED_AHEAD, left / 2)
-        return Access(access.auth_token, url.rstrip("/"), time.monotonic() + fresh)
+        until = time.monotonic() + fresh
+        return Access(access.auth_token, url.rstrip("/"), until, access.system_scoped)

@@ -8,15 +8,12 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
-from ssl import SSLContext
 from typing import Any, Final
-
-import aiohttp
 
 from meltemi.errors import IdentityError, UnauthorizedError
 from meltemi.model.token import is_token
 from meltemi.region.context import Context, request_id
-from meltemi.region.identity.account import Access, Account
+from meltemi.region.identity.asking import Asking
 from meltemi.region.identity.catalog import find_endpoint
 from meltemi.region.identity.flight import SingleFlight
 from meltemi.region.identity.grant import Grant, parse_grant
@@ -40,28 +37,21 @@ class Keystone:
     have ended meanwhile. Tokens of application credentials with access rules are not accepted:
     Keystone gives them only to those who say that they hold to such rules.
 
-    `session` is keystoneauth's, with the region's own account; `uri` is where clients are sent to
-    authenticate; `is_admin` says who is an administrator. `patience` is how many seconds Keystone
-    may take to answer.
+    `uri` is where clients are sent to authenticate; `is_admin` says who is an administrator.
     """
 
     def __init__(
         self,
-        session: Any,
+        asking: Asking,
         *,
         uri: str,
         is_admin: Callable[[Context], bool],
-        tls: SSLContext | bool = True,
         remember: float = 300.0,
-        patience: float = 10.0,
     ) -> None:
-        self._account = Account(session)
+        self._asking = asking
         self._challenge = f'Keystone uri="{uri}"'
         self._is_admin = is_admin
-        self._tls = tls
         self._remember = remember
-        self._patience = aiohttp.ClientTimeout(total=patience)
-        self._http: aiohttp.ClientSession | None = None
         self._known: OrderedDict[_Key, tuple[float, Grant]] = OrderedDict()
         self._questions: SingleFlight[_Key, Grant] = SingleFlight()
 
@@ -96,9 +86,9 @@ class Keystone:
         self, context: Context, service: str, region: str, interface: str
     ) -> str | None:
         """Look into the catalogue that the user's token has."""
-        access = await self._account.access()
+        access = await self._asking.account.access()
         asked = f"{access.url}/auth/catalog"
-        status, body = await self._get(asked, {"X-Auth-Token": context.token or ""})
+        status, body = await self._asking.get(asked, {"X-Auth-Token": context.token or ""})
         try:
             if status == HTTPStatus.OK:
                 return find_endpoint(body["catalog"], service, region, interface)
@@ -108,16 +98,14 @@ class Keystone:
 
     async def check(self) -> None:
         """Let Keystone judge the region's own token; IdentityError where it does not."""
-        access = await self._account.access()
+        access = await self._asking.account.access()
         with suppress(UnauthorizedError):  # it was revoked: Keystone has done its part
             await self._ask(access.token, ended_too=False)
 
     async def close(self) -> None:
         """End the connections to Keystone, and what is being asked there."""
         await self._questions.close()
-        await self._account.close()
-        if self._http:
-            await self._http.close()
+        await self._asking.close()
 
     async def _grant(self, token: str, *, ended_too: bool) -> Grant:
         if not is_token(token):
@@ -140,11 +128,9 @@ class Keystone:
         return grant
 
     async def _ask(self, token: str, *, ended_too: bool) -> Grant:
-        access = await self._account.access()
-        status, body = await self._judge(access, token, ended_too=ended_too)
-        if status == HTTPStatus.UNAUTHORIZED:
-            access = await self._account.access(refused=access.token)
-            status, body = await self._judge(access, token, ended_too=ended_too)
+        query = "?nocatalog" + ("&allow_expired=1" if ended_too else "")
+        judged = {"X-Subject-Token": token}
+        status, body = await self._asking.ask(f"/auth/tokens{query}", judged)
         try:
             if status == HTTPStatus.NOT_FOUND and body["error"]:
                 raise self._refusal()
@@ -152,29 +138,7 @@ class Keystone:
                 return parse_grant(body)
         except (KeyError, TypeError, AttributeError, ValueError):
             pass
-        raise IdentityError(f"{access.url} answers {status} where it should judge a token")
-
-    async def _judge(self, access: Access, token: str, *, ended_too: bool) -> tuple[int, Any]:
-        query = "?nocatalog" + ("&allow_expired=1" if ended_too else "")
-        headers = {"X-Auth-Token": access.token, "X-Subject-Token": token}
-        return await self._get(f"{access.url}/auth/tokens{query}", headers)
-
-    async def _get(self, url: str, headers: Mapping[str, str]) -> tuple[int, Any]:
-        if self._http is None:
-            self._http = aiohttp.ClientSession()
-        try:
-            async with self._http.get(
-                url,
-                headers=headers,
-                ssl=self._tls,
-                timeout=self._patience,
-                allow_redirects=False,
-            ) as answer:
-                is_json = answer.content_type == "application/json"
-                return answer.status, await answer.json() if is_json else None
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            what = str(error) or "no answer in time"
-            raise IdentityError(f"cannot ask {url}: {what}") from error
+        raise IdentityError(f"Keystone answers {status} where it should judge a token")
 
     def _refusal(self) -> UnauthorizedError:
         return UnauthorizedError(

@@ -1,11 +1,13 @@
 """From settings to an identity."""
 
 import ssl
-from typing import Final
+from typing import Any, Final
 
 from meltemi.errors import ConfigurationError
+from meltemi.region.identity.asking import Asking
 from meltemi.region.identity.base import Identity
 from meltemi.region.identity.keystone import Keystone
+from meltemi.region.identity.limits import UnifiedLimits
 from meltemi.region.identity.nobody import Nobody
 from meltemi.region.identity.plugins import load_plugin
 from meltemi.region.policy import Policy
@@ -23,18 +25,30 @@ def open_identity(settings: Settings, policy: Policy) -> Identity:
     keystone = settings.keystone
     if keystone is None:
         return Nobody()
-    from keystoneauth1.session import Session  # noqa: PLC0415 - slow to import
-
     plugin = load_plugin(keystone.auth_type, keystone.auth)
-    verify = str(keystone.cacert) if keystone.cacert else not keystone.insecure
     return Keystone(
-        Session(plugin, verify=verify, timeout=PATIENCE),
+        _asking(keystone, plugin),
         uri=keystone.www_authenticate_uri or plugin.auth_url,
         is_admin=policy.is_admin,
-        tls=tls_of(keystone),
         remember=keystone.token_cache_time.total_seconds(),
-        patience=PATIENCE,
     )
+
+
+def open_limits(settings: Settings) -> UnifiedLimits | None:
+    """Make what tells the limits of projects, where Keystone's hold; nothing is asked yet."""
+    keystone = settings.keystone
+    if keystone is None or keystone.limits_region is None:
+        return None
+    plugin = load_plugin(keystone.auth_type, keystone.auth)
+    return UnifiedLimits(_asking(keystone, plugin), keystone.limits_region)
+
+
+def _asking(keystone: KeystoneSettings, plugin: Any) -> Asking:
+    from keystoneauth1.session import Session  # noqa: PLC0415 - slow to import
+
+    verify = str(keystone.cacert) if keystone.cacert else not keystone.insecure
+    session = Session(plugin, verify=verify, timeout=PATIENCE)
+    return Asking(session, tls=tls_of(keystone), patience=PATIENCE)
 
 
 def tls_of(keystone: KeystoneSettings) -> ssl.SSLContext | bool:

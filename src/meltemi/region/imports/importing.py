@@ -12,6 +12,7 @@ from meltemi.errors import (
     CatalogueError,
     ConflictError,
     CorruptionError,
+    IdentityError,
     MeltemiError,
     QuotaError,
     StoreError,
@@ -25,6 +26,7 @@ from meltemi.region.api.wire import STORE
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.data.uploading import take
 from meltemi.region.imports.source import Source, contradicts
+from meltemi.region.quotas import SIZE, STAGED, UPLOADING, mebibytes
 from meltemi.region.service import Service
 
 STEP_SECONDS: Final = 5.0
@@ -69,6 +71,7 @@ async def _import(service: Service, task: Task, record: Record, source: Source |
     """
     try:
         await service.tasks.advance(task.id, holder=service.holder)
+        await _must_be_within_quotas(service, task, record.image, source)
         tell_begun(service, record)
         with service.meter.uploads.track_inprogress():
             if source is None:
@@ -77,7 +80,7 @@ async def _import(service: Service, task: Task, record: Record, source: Source |
                 done = await _bring(service, task, record.image, source)
     except VanishedError:
         message = "Image has been deleted, aborting import."
-    except (StoreError, CatalogueError) as error:
+    except (StoreError, CatalogueError, IdentityError) as error:
         _log.error("image %s: its import failed: %s", record.image.id, error)
         message = _INTERNAL
     except MeltemiError as error:
@@ -90,6 +93,20 @@ async def _import(service: Service, task: Task, record: Record, source: Source |
         return
     tell_failed(service, record.image.id, message)
     await _give_up(service, task, message)
+
+
+async def _must_be_within_quotas(
+    service: Service, task: Task, image: Image, source: Source | None
+) -> None:
+    """Raise QuotaError where an import would be too much for the project that asked for it.
+
+    What was staged counts as that by now, and its size is known. What is fetched is not.
+    """
+    if source is None:
+        await service.quotas.demand(task.owner, SIZE, mebibytes(image.size or 0))
+    else:
+        await service.quotas.demand(task.owner, STAGED)
+        await service.quotas.demand(task.owner, UPLOADING)
 
 
 async def _adopt(service: Service, task: Task, record: Record) -> Record:

@@ -1,0 +1,1 @@
+"""The region service beside a real Glance."""
