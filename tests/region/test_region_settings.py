@@ -54,10 +54,10 @@ import_methods: []
 web_download: {allowed_schemes: https, disallowed_hosts: [a.example], allowed_ports: [443, 8443]}
 metrics: {port: 9100}
 notifications: {transport_url: "rabbit://guest:secret@bus/"}
+dedup_scope: project
 show_image_direct_url: true
 show_multiple_locations: true
 http_store: true
-dedup_scope: project
 """
 
 
