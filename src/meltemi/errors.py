@@ -21,6 +21,7 @@
     │   └── UnauthorizedError      5    401   the same, of a request that came in
     ├── UnreachableError           6    504   nothing listens there
     │   ├── IdentityError          6    503   nobody can say now whose a token is, what is allowed
+    │   ├── UnavailableError       6    503   what a request takes is away, or pauses
     │   ├── SilentError            6    504   no answer in the time that was given
     │   ├── UntrustedError         6    502   a certificate that is not accepted
     │   └── NotALibraryError       6    502   an answer, but not from an Image API v2
@@ -72,6 +73,7 @@ __all__ = [
     "StaleRecordError",
     "StoreError",
     "UnauthorizedError",
+    "UnavailableError",
     "UnreachableError",
     "UntrustedError",
     "UsageError",
@@ -240,6 +242,19 @@ class IdentityError(UnreachableError):
 
     http_status = 503
     retry_after = 5
+
+
+class UnavailableError(UnreachableError):
+    """What a request takes is not to be had at the moment; `told` says so to whoever sent it.
+
+    The message is for operators, who may know of addresses that are no users' business.
+    """
+
+    http_status = 503
+
+    def __init__(self, message: str, *, told: str) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 class SilentError(UnreachableError):

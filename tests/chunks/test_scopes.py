@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 from blake3 import blake3
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from meltemi.chunks import writer as module
@@ -151,6 +151,8 @@ def test_zeros_at_the_end_of_many_segments_are_stored_again(
     see_sound(store)
 
 
+@example(parts=[b"\xff" * LARGEST_CHUNK], cut=Cut.CONTENT, chance=0)
+@example(parts=[b"\xff" * (3 * LARGEST_CHUNK - 15), bytes(BLOCK)], cut=Cut.CONTENT, chance=1)
 @settings(deadline=None, max_examples=40)
 @given(parts=st.lists(PARTS, max_size=5), cut=st.sampled_from(Cut), chance=st.integers(0, 2**16))
 def test_whatever_the_data_it_comes_back(parts: list[bytes], cut: Cut, chance: int) -> None:

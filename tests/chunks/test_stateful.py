@@ -43,15 +43,17 @@ zeros = st.sampled_from([1, BLOCK, 3 * BLOCK + 5]).map(bytes)
 texts = st.sampled_from([b"words ", b"more "]).map(lambda word: word * 4_000)
 chances = st.integers(0, 2**16).map(Random)
 pieces = st.lists(noise | zeros | texts, max_size=4).map(tuple)
+scopes = st.sampled_from([None, "one", "two"])
 
 
 class Upload:
     """An upload that is under way, and what it is about to bring."""
 
-    def __init__(self, store: Store, cut: Cut) -> None:
-        self._context: AbstractContextManager[Writer] = store.writing(cut=cut)
+    def __init__(self, store: Store, cut: Cut, scope: str | None) -> None:
+        self._context: AbstractContextManager[Writer] = store.writing(cut=cut, scope=scope)
         self.writer = self._context.__enter__()
         self.session = self.writer._session.number
+        self.scope = scope
         self.data = b""
         self.lost = False
 
@@ -79,6 +81,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="meltemi-stateful-"))
         self.store = open_store(str(self.folder / "store"), create=True)
         self.truth: dict[str, bytes] = {}
+        self.scopes: dict[str, str | None] = {}
         self.uploads: list[Upload] = []
         self.fresh = count()
 
@@ -99,17 +102,17 @@ class StoreMachine(RuleBasedStateMachine):
             self.patches.undo()
             super().teardown()
 
-    @rule(name=names, parts=pieces, cut=st.sampled_from(Cut))
-    def put(self, name: str, parts: tuple[bytes, ...], cut: Cut) -> None:
-        with self.store.writing(cut=cut) as upload:
+    @rule(name=names, parts=pieces, cut=st.sampled_from(Cut), scope=scopes)
+    def put(self, name: str, parts: tuple[bytes, ...], cut: Cut, scope: str | None) -> None:
+        with self.store.writing(cut=cut, scope=scope) as upload:
             for part in parts:
                 upload.write(part)
-            self._finish(upload, name, b"".join(parts))
+            self._finish(upload, name, b"".join(parts), scope)
 
-    @rule(cut=st.sampled_from(Cut), parts=pieces)
+    @rule(cut=st.sampled_from(Cut), parts=pieces, scope=scopes)
     @precondition(lambda self: len(self.uploads) < 3)
-    def begin(self, cut: Cut, parts: tuple[bytes, ...]) -> None:
-        self.uploads.append(Upload(self.store, cut))
+    def begin(self, cut: Cut, parts: tuple[bytes, ...], scope: str | None) -> None:
+        self.uploads.append(Upload(self.store, cut, scope))
         self._bring(self.uploads[-1], parts)
 
     @rule(chance=chances, parts=pieces)
@@ -125,7 +128,7 @@ class StoreMachine(RuleBasedStateMachine):
             with pytest.raises(SessionLostError):
                 upload.writer.finish(name)
         else:
-            self._finish(upload.writer, name, upload.data)
+            self._finish(upload.writer, name, upload.data, upload.scope)
         upload.close()
 
     @rule(chance=chances)
@@ -204,7 +207,8 @@ class StoreMachine(RuleBasedStateMachine):
         problems = scrub(self.store).problems
         assert any(f"pack {row.id}: blob" in problem for problem in problems)
         for name in list(self.truth):
-            with self.store.writing(cut=Cut[self._cut(name)]) as again:
+            scope = self.scopes[name]
+            with self.store.writing(cut=Cut[self._cut(name)], scope=scope) as again:
                 again.write(self.truth[name])
                 again.finish(f"again {next(self.fresh)}")
         for head in self.store.heads.all():
@@ -237,13 +241,13 @@ class StoreMachine(RuleBasedStateMachine):
             except SessionLostError:
                 assert upload.lost
 
-    def _finish(self, upload: Writer, name: str, data: bytes) -> None:
+    def _finish(self, upload: Writer, name: str, data: bytes, scope: str | None) -> None:
         if name in self.truth:
             with pytest.raises(ConflictError):
                 upload.finish(name)
         else:
             assert upload.finish(name).head.size == len(data)
-            self.truth[name] = data
+            self.truth[name], self.scopes[name] = data, scope
 
     def _leave(self, chance: Random) -> Upload:
         return self.uploads.pop(chance.randrange(len(self.uploads)))

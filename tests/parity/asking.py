@@ -13,8 +13,8 @@ PATCH = "application/openstack-images-v2.1-json-patch"
 OLD_PATCH = "application/openstack-images-v2.0-json-patch"
 
 OPEN, KEYSTONE, LIMITS, FULL, TWINS = "open", "keystone", "limits", "full", "twins"
-"""The worlds: without authentication, behind Keystone, the same with limits, the same with all that
-is off by default, two Glances."""
+"""The worlds: without authentication, behind Keystone, the same with limits, with all that is off
+by default switched on, and one of two Glances."""
 
 
 @dataclass(frozen=True, slots=True)

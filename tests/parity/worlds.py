@@ -39,7 +39,7 @@ QUOTAS = {
 REGION = "RegionOne"
 
 WEB = "127.0.0.1"
-"""From where images may be fetched in the worlds where they may."""
+"""From where images may be fetched in the world with limits."""
 
 STORE = "chunks"
 """The name that the store has in every service."""
@@ -78,21 +78,20 @@ def twins_world(folder: Path, postgres: Postgres) -> Iterator[World]:
 @contextmanager
 def keystone_world(folder: Path, postgres: Postgres) -> Iterator[World]:
     """Run a Glance and a region behind a Keystone in which everybody has an account."""
-    with _behind_keystone(folder, postgres, _NO_CACHE) as world:
+    with _behind_keystone(folder, postgres, settings=_NO_CACHE) as world:
         yield world
 
 
 @contextmanager
 def limits_world(folder: Path, postgres: Postgres) -> Iterator[World]:
     """Run the same, with limits that Keystone has for both."""
-    settings = {**_NO_CACHE, "web_download": {"allowed_hosts": [WEB]}}
-    with _behind_keystone(folder, postgres, settings, limits=QUOTAS) as world:
+    with _behind_keystone(folder, postgres, settings=_NO_CACHE, limits=QUOTAS) as world:
         yield world
 
 
 @contextmanager
 def full_world(folder: Path, postgres: Postgres) -> Iterator[World]:
-    """Run the same with what is off by default: a cache, and locations, also on a web site.
+    """Run both with what is off by default: a cache, and locations, also on a web site.
 
     Its URL is `<site>`. As in a region, an image has one location at most.
     """
@@ -108,15 +107,17 @@ def full_world(folder: Path, postgres: Postgres) -> Iterator[World]:
             },
             "web": {"store_description": "the web"},
             "import_filtering_opts": {
-                "allowed_hosts": f"[{WEB}]",
+                "allowed_hosts": "[127.0.0.1]",
                 "allowed_ports": f"[{site.port}]",
             },
             "paste_deploy": {"flavor": "keystone+cachemanagement"},
         }
-        web = {"allowed_hosts": [WEB], "allowed_ports": [site.port]}
+        web = {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [site.port]}
         settings = {**_LOCATIONS, "http_store": True, "web_download": web}
         known = {"site": site.url}
-        with _behind_keystone(folder, postgres, settings, config=config, known=known) as world:
+        with _behind_keystone(
+            folder, postgres, config=config, settings=settings, known=known
+        ) as world:
             yield world
 
 
@@ -124,11 +125,11 @@ def full_world(folder: Path, postgres: Postgres) -> Iterator[World]:
 def _behind_keystone(
     folder: Path,
     postgres: Postgres,
-    settings: Mapping[str, Any],
     *,
     config: Settings | None = None,
+    settings: Mapping[str, Any] | None = None,
+    known: Mapping[str, str] | None = None,
     limits: Mapping[str, int] | None = None,
-    known: Mapping[str, str] = {},
 ) -> Iterator[World]:
     with ExitStack() as stack:
         memcached = stack.enter_context(Memcached(folder / "memcached"))
@@ -140,11 +141,13 @@ def _behind_keystone(
         _start(stack, [glance])
         keystone.wait_ready()
         validating = _validating(keystone, limited=limits is not None)
-        region = Region(folder / "region", {"keystone": validating, **settings})
+        web = {"web_download": {"allowed_hosts": [WEB]}} if limits else {}
+        chosen = {"keystone": validating, **web, **(settings or {})}
+        region = Region(folder / "region", chosen)
         _start(stack, [region])
         region.wait_ready().load_definitions(_definitions())
         tokens, projects = _accounts(keystone)
-        known = {**projects, **known}
+        known = {**projects, **(known or {})}
         first = Peer(glance.wait_ready().url, tokens, known)
         yield World((first, Peer(region.url, tokens, known)), keystone.url)
 

@@ -9,6 +9,7 @@ import pytest
 from meltemi.documents.fields import Entry
 from meltemi.errors import ConfigurationError
 from meltemi.region.settings import (
+    AdoptSettings,
     KeystoneSettings,
     Limits,
     MetricsSettings,
@@ -55,6 +56,7 @@ web_download: {allowed_schemes: https, disallowed_hosts: [a.example], allowed_po
 metrics: {port: 9100}
 notifications: {transport_url: "rabbit://guest:secret@bus/"}
 dedup_scope: project
+adopt: {endpoint: "https://glance.example:9292/"}
 show_image_direct_url: true
 show_multiple_locations: true
 http_store: true
@@ -111,13 +113,14 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.import_methods == ()
     assert settings.notifications
     assert settings.notifications.transport_url == "rabbit://guest:secret@bus/"
+    assert settings.adopt == AdoptSettings(endpoint="https://glance.example:9292")
     assert settings.metrics == MetricsSettings(host="127.0.0.1", port=9100)
     assert settings.web_download.allowed_schemes == ("https",)
     assert settings.web_download.allowed_ports == (443, 8443)
+    assert settings.dedup_scope == "project"
     assert settings.show_image_direct_url
     assert settings.show_multiple_locations
     assert settings.http_store
-    assert settings.dedup_scope == "project"
 
 
 def test_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
@@ -176,6 +179,7 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("{port: 9100}", "{port: 0}", "31: metrics.port: has to be at least 1"),
         ("{port: 9100}", "{}", "31: metrics.port: missing"),
         ("scope: project", "scope: me", "33: dedup_scope: has to be 'region' or 'project'"),
+        ("https://glance", "glance", "34: adopt.endpoint: "),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )
@@ -203,6 +207,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
     [
         Settings,
         TlsSettings,
+        AdoptSettings,
         MetricsSettings,
         NotificationSettings,
         KeystoneSettings,

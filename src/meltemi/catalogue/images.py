@@ -275,6 +275,12 @@ def state(connection: Connection, image: str, *, lock: bool = False) -> Row[*tup
     return row
 
 
+def row_of(image: Image) -> dict[str, Any]:
+    """Give the row of an image, but for its content and version."""
+    state = {name: getattr(image, name) for name in ("id", "status", "created_at", "updated_at")}
+    return state | _metadata(image) | _data(image)
+
+
 def _metadata(image: Image) -> dict[str, Any]:
     for text in (
         image.name,

@@ -175,3 +175,33 @@ Index("tasks_by_creation", tasks.c.created_at, tasks.c.id)
 Index("tasks_by_image", tasks.c.image_id)
 Index("tasks_by_holder", tasks.c.holder)
 Index("tasks_by_end", tasks.c.expires_at)
+
+adoption = Table(
+    "adoption",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("endpoint", ORDERED, nullable=False),
+    Column("stage", ORDERED, nullable=False),
+    Column("follower", ORDERED),
+    Column("started_at", ORDERED, nullable=False),
+    Column("compared_at", ORDERED),
+)
+"""The Glance that is, or was, adopted: one row or none. The follower compares the images."""
+
+adopted = Table(
+    "adopted",
+    metadata,
+    Column("image", ORDERED, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("holder", ORDERED),
+    Column("tries", BigInteger, nullable=False),
+    Column("problem", Text),
+)
+"""Images that are a Glance's until its adoption is finished, and who brings their data."""
+
+passings = Table(
+    "passings",
+    metadata,
+    Column("id", ORDERED, primary_key=True),
+    Column("holder", ORDERED, nullable=False),
+)
+"""Changes that are being passed on to the Glance, and by whom."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from meltemi.catalogue import holders, images, listing, members, migrations
+from meltemi.catalogue.adopting_sql import SqlLedger
 from meltemi.catalogue.database import Database
 from meltemi.catalogue.definitions_sql import SqlDefinitions
 from meltemi.catalogue.tasks_sql import SqlTasks
@@ -31,13 +32,15 @@ async def open_catalogue(url: str) -> "SqlCatalogue":
 class SqlCatalogue:
     """A catalogue in SQLite or PostgreSQL; see `Catalogue` for what it promises.
 
-    `definitions` and `tasks` are the metadata definitions and the tasks in the same database.
+    `definitions`, `tasks` and `ledger` are the metadata definitions, the tasks, and the adoption of
+    a Glance, in the same database.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.definitions = SqlDefinitions(database)
         self.tasks = SqlTasks(database)
+        self.ledger = SqlLedger(database)
 
     async def add(self, record: Record) -> Record:
         """Take in a new image."""

@@ -32,6 +32,9 @@ _AT_ONCE: Final = 16
 """Chunks that one task compresses."""
 
 
+_Stretch = tuple[int, bool]
+"""How long a piece is, and whether it is a chunk or a run of zeros."""
+
 _Naming = Future[list[tuple[BlobId, Buffer]]]
 
 
@@ -82,7 +85,7 @@ class Writer:
         self._relied: set[str] = set()
         self._waiting: list[bytes] = []
         self._held = 0
-        self._pieces: list[Piece] = []
+        self._stretches: list[_Stretch] = []
         self._naming: list[_Naming] = []
         self._cut_bytes = 0
         self._forgotten = False
@@ -146,34 +149,37 @@ class Writer:
         self._gather(self._cutter.feed(data))
 
     def _gather(self, pieces: Sequence[Piece]) -> None:
-        self._pieces += pieces
+        # Not the pieces: what is to become a chunk of a scope is copied, and need not stay.
+        self._stretches += [(piece.length, piece.data is not None) for piece in pieces]
         chunks = [piece.data for piece in pieces if piece.data is not None]
         self._cut_bytes += sum(map(len, chunks))
         self._naming.append(self._pool.submit(_name, chunks, self._prefix))
-        if self._cut_bytes >= self._crowd.share(_BATCH, PIECE) or len(self._pieces) >= _MOST_PIECES:
+        is_crowded = self._cut_bytes >= self._crowd.share(_BATCH, PIECE)
+        if is_crowded or len(self._stretches) >= _MOST_PIECES:
             self._store()
 
     def _store(self) -> None:
         """Begin to store the pieces that have been gathered, once those before them are."""
-        pieces, self._pieces, self._cut_bytes = self._pieces, [], 0
+        stretches, self._stretches, self._cut_bytes = self._stretches, [], 0
         naming, self._naming = self._naming, []
         self._wait()
-        self._keeping = self._keeper.submit(self._keep_pieces, pieces, naming)
+        self._keeping = self._keeper.submit(self._keep_pieces, stretches, naming)
 
     def _wait(self) -> None:
         if self._keeping is not None:
             keeping, self._keeping = self._keeping, None
             keeping.result()
 
-    def _keep_pieces(self, pieces: Sequence[Piece], naming: Sequence[_Naming]) -> None:
+    def _keep_pieces(self, stretches: Sequence[_Stretch], naming: Sequence[_Naming]) -> None:
         """Store pieces, the unknown ones really."""
         chunks = [named for group in naming for named in group.result()]
         self._keep(dict(chunks))
         names = iter([name for name, _ in chunks])
-        for piece in pieces:
-            chunk = None if piece.data is None else next(names)
-            offset = 0 if chunk is None else len(self._prefix)
-            self._tree.add(Entry(piece.length, chunk, offset))
+        for length, has_chunk in stretches:
+            entry = Entry(length)
+            if has_chunk:
+                entry = Entry(length, next(names), len(self._prefix))
+            self._tree.add(entry)
         if self._segments:
             self._store_segments()
 

@@ -1,8 +1,12 @@
 """What a region records of an image beyond what the API shows."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from meltemi.model.image import Hashes, Image
+
+REMOTE: Final = "remote/"
+"""How the ids of contents begin whose data is not here, but at the Glance that is adopted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +34,8 @@ class Record:
     image: Image
     content: str | None = None
     version: int = 0
+
+    @property
+    def is_remote(self) -> bool:
+        """Say whether the image's data is still at the Glance that is adopted."""
+        return self.content is not None and self.content.startswith(REMOTE)

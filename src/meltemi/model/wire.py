@@ -79,5 +79,13 @@ def image_to_wire(image: Image) -> dict[str, Any]:
 
 def members_from_wire(bodies: Iterable[Mapping[str, Any]]) -> tuple[Member, ...]:
     """Read the members of one image, ordered by project."""
-    members = (Member(str(body["member_id"]), str(body["status"])) for body in bodies)
+    members = (
+        Member(
+            str(body["member_id"]),
+            str(body["status"]),
+            body.get("created_at"),
+            body.get("updated_at"),
+        )
+        for body in bodies
+    )
     return tuple(sorted(members, key=lambda member: member.id))

@@ -14,7 +14,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from meltemi.errors import MediaTypeError, MeltemiError, RangeError, UnauthorizedError
+from meltemi.errors import (
+    MediaTypeError,
+    MeltemiError,
+    RangeError,
+    UnauthorizedError,
+    UnavailableError,
+)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -112,7 +118,8 @@ def of_error(request: web.Request, error: MeltemiError) -> web.Response:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("%s %s: %s", request.method, request.path, error)
         again = {"Retry-After": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
-        return refusal(request, status, headers=again)
+        told = error.told if isinstance(error, UnavailableError) else ""
+        return refusal(request, status, told, headers=again)
     if isinstance(error, UnauthorizedError):
         return refusal(request, status, headers={"WWW-Authenticate": error.challenge})
     text = " ".join(str(part) for part in error.args).replace("\n", " ")

@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from meltemi.errors import MeltemiError, RefusedError
+from meltemi.region.adoption.front import Front
 from meltemi.region.answers import document, of_error, refusal
 from meltemi.region.api import (
     actions,
@@ -152,7 +153,17 @@ async def _answered(
         found = await request.app.router.resolve(request.clone(rel_url=elsewhere))
         note_route(request, found)
     request[CALL] = Call(service, context, request, found)
+    return await _handled(service.front, request, found, f"/v2/{rest}")
+
+
+async def _handled(
+    front: Front | None, request: web.Request, found: web.UrlMappingMatchInfo, path: str
+) -> web.StreamResponse:
     try:
+        if front is not None:
+            passed = await front.answer(request, path, request[CALL].url)
+            if passed is not None:
+                return passed
         return await found.handler(request)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(method for method in _METHODS if method in error.allowed_methods)

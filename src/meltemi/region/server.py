@@ -78,6 +78,8 @@ async def _work(
         asyncio.create_task(service.janitor.run()),
         asyncio.create_task(service.hot.run()),
     ]
+    if service.front is not None:
+        tidying.append(asyncio.create_task(service.front.filler.run()))
     try:
         in_flight = InFlight()
         runner = web.AppRunner(

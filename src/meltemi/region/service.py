@@ -14,6 +14,7 @@ from meltemi.catalogue.tasks_base import Tasks
 from meltemi.errors import ForbiddenError, RefusedError, StaleRecordError, VanishedError
 from meltemi.model.image import Image
 from meltemi.model.record import Record
+from meltemi.region.adoption.front import Front
 from meltemi.region.api.schemas import Checker
 from meltemi.region.background import Background
 from meltemi.region.context import Context
@@ -54,6 +55,7 @@ class Service:
     web: Web
     elsewhere: Elsewhere
     quotas: Quotas
+    front: Front | None
     background: Background
     readiness: Readiness
     meter: Meter

@@ -75,6 +75,12 @@ class KeystoneSettings(Entry):
         return auth
 
 
+class AdoptSettings(Entry):
+    """The Glance that the region stands in front of, of the same Keystone or, as it, of none."""
+
+    endpoint: Annotated[str, checked_by(parse_url)]
+
+
 class Limits(Entry):
     """How much of something one image may have; negative numbers are no limits."""
 
@@ -112,6 +118,7 @@ class Settings(Entry):
     dedup_scope: Literal["region", "project"] = "region"
     hot_images: Annotated[Size, Field(ge=0)] = 10 * 2**30
     keystone: KeystoneSettings | None = None
+    adopt: AdoptSettings | None = None
     metrics: MetricsSettings | None = None
     notifications: NotificationSettings | None = None
     policy_file: File | None = None

@@ -4,11 +4,18 @@ import asyncio
 from collections.abc import Mapping
 from uuid import uuid4
 
+from meltemi.catalogue.adopting_base import Ledger
 from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.sql import open_catalogue
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
-from meltemi.errors import ConflictError
+from meltemi.errors import ConfigurationError, ConflictError
+from meltemi.model.adoption import Adoption, Stage
+from meltemi.region.adoption.fetching import Fetches
+from meltemi.region.adoption.filling import Filler
+from meltemi.region.adoption.following import Follower
+from meltemi.region.adoption.front import Front
+from meltemi.region.adoption.origin import Origin
 from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.background import Background
 from meltemi.region.data.contents import Contents
@@ -17,7 +24,7 @@ from meltemi.region.data.hot_files import HotFiles
 from meltemi.region.data.janitor import Janitor
 from meltemi.region.identity.base import Identity
 from meltemi.region.identity.limits import UnifiedLimits
-from meltemi.region.identity.opening import open_identity, open_limits, tls_of
+from meltemi.region.identity.opening import open_account, open_identity, open_limits, tls_of
 from meltemi.region.imports.elsewhere import Elsewhere
 from meltemi.region.imports.web import Web
 from meltemi.region.metering import Meter
@@ -34,10 +41,12 @@ async def open_service(settings: Settings) -> Service:
     """Open everything that answering takes."""
     policy = Policy(settings.policy_file, settings.rules)
     catalogue = await open_catalogue(settings.database_url)
+    _must_adopt_it(settings, await catalogue.ledger.state())
     store = await asyncio.to_thread(_open_store, settings)
     holder = uuid4().hex
     copies = HotFiles(settings.hot_folder, settings.hot_images)
-    contents = Contents(store, settings.hashing_algorithm, holder, copies)
+    by_project = settings.dedup_scope == "project"
+    contents = Contents(store, settings.hashing_algorithm, holder, copies, by_project=by_project)
     meter = Meter()
     told = settings.notifications
     janitor = Janitor(catalogue, catalogue.tasks, contents, holder, meter)
@@ -61,6 +70,7 @@ async def open_service(settings: Settings) -> Service:
         Web(settings.web_download),
         Elsewhere(identity, settings.hashing_algorithm, tls),
         quotas,
+        _front(settings, catalogue.ledger, contents, holder),
         Background(),
         Readiness(_parts(settings, catalogue, contents, identity, limits)),
         meter,
@@ -74,12 +84,47 @@ async def close_service(service: Service) -> None:
     await service.background.close()
     await asyncio.to_thread(service.notifier.close)
     await service.readiness.close()
+    if service.front is not None:
+        await service.front.close()
     await service.catalogue.bury(service.holder)
     await service.quotas.close()
     await service.identity.close()
     await service.hot.close()
     await service.contents.close()
     await service.catalogue.close()
+
+
+def open_origin(settings: Settings) -> Origin:
+    """Open the Glance that is adopted; ConfigurationError where there is none."""
+    if settings.adopt is None:
+        raise ConfigurationError("adopt.endpoint is not set: there is no Glance to adopt")
+    tls = tls_of(settings.keystone) if settings.keystone else True
+    return Origin(settings.adopt.endpoint, open_account(settings), tls)
+
+
+def _front(settings: Settings, ledger: Ledger, contents: Contents, holder: str) -> Front | None:
+    if settings.adopt is None:
+        return None
+    origin = open_origin(settings)
+    fetches = Fetches(origin, ledger, contents, holder, settings.data / "adopting")
+    follower = Follower(origin, ledger, holder)
+    filler = Filler(ledger, fetches, follower, holder)
+    return Front(origin, ledger, holder, fetches=fetches, follower=follower, filler=filler)
+
+
+def _must_adopt_it(settings: Settings, state: Adoption | None) -> None:
+    """Refuse to serve beside an adoption: what is changed there would be lost."""
+    endpoint = settings.adopt.endpoint if settings.adopt else None
+    if state is None and endpoint is not None:
+        raise ConfigurationError(
+            f"adopt.endpoint: the adoption of {endpoint} is not begun: run meltemi adopt start"
+        )
+    if state is None or state.stage is Stage.FINISHED or state.endpoint == endpoint:
+        return
+    raise ConfigurationError(
+        f"adopt.endpoint: it has to be {state.endpoint}, which this region adopts, until meltemi "
+        "adopt finish or meltemi adopt rollback"
+    )
 
 
 def _parts(

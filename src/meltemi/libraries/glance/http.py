@@ -27,7 +27,7 @@ from meltemi.errors import (
 )
 from meltemi.libraries.glance.answers import read_json, read_reason
 from meltemi.libraries.glance.auth import Endpoint
-from meltemi.libraries.glance.sockets import ReadingFirst
+from meltemi.sockets import ReadingFirst
 
 _log: Final = logging.getLogger(__name__)
 

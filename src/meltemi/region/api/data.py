@@ -1,6 +1,6 @@
 """An image's data: uploaded, downloaded, whole or in part."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, nullcontext
 
 from aiohttp import web
@@ -16,6 +16,7 @@ from meltemi.errors import (
 )
 from meltemi.model.image import Image
 from meltemi.model.record import Record
+from meltemi.region.adoption.front import Front
 from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
@@ -68,7 +69,8 @@ async def stage(call: Call) -> web.Response:
 async def download(call: Call) -> web.StreamResponse:
     """Send an image's data: by the kernel from the copy of a hot image, else from chunks.
 
-    Every piece from chunks is verified on its way.
+    Every piece from chunks is verified on its way. What is not here yet comes through from the
+    Glance that is adopted.
     """
     record = await downloadable(call)
     image = record.image
@@ -84,6 +86,9 @@ async def download(call: Call) -> web.StreamResponse:
         response.etag = image.hashes.checksum
     if asked:
         response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{image.size}"
+    if record.is_remote and call.service.front is not None:
+        await _send_through(call, call.service.front, response, record, (first, end))
+        return response
     copy = call.service.hot.open(record.content, image.size)
     with copy or nullcontext():
         await response.prepare(call.request)
@@ -91,31 +96,48 @@ async def download(call: Call) -> web.StreamResponse:
             await send_file(call.request, copy, first, end - first)
             tell_sent(call, image, end - first)
         else:
-            await _send_chunks(call, response, record, first, end)
+            pieces = call.service.contents.read(record.content, first, end - first)
+            await _send_pieces(call, response, record, end - first, pieces)
     await response.write_eof()
     return response
 
 
-async def _send_chunks(
-    call: Call, response: web.StreamResponse, record: Record, first: int, end: int
+async def _send_pieces(
+    call: Call,
+    response: web.StreamResponse,
+    record: Record,
+    size: int,
+    pieces: AsyncGenerator[Buffer],
 ) -> None:
-    content, left = record.content or "", end - first
-    whole = left == record.image.size
+    left = size
+    whole = size == record.image.size and not record.is_remote
 
     async def counted(pieces: AsyncIterable[Buffer]) -> AsyncIterator[Buffer]:
         nonlocal left
         async for piece in pieces:
             left -= len(piece)
             if whole and not left:  # before the client has all: then it may go, and this ends
-                call.service.hot.was_read(content)
+                call.service.hot.was_read(record.content or "")
             yield piece
 
     try:
-        async with aclosing(call.service.contents.read(content, first, left)) as pieces:
+        async with aclosing(pieces):
             await send_pieces(call.request, response, counted(pieces))
     finally:
         if not left:  # whoever has got all of it may be gone by now
-            tell_sent(call, record.image, end - first)
+            tell_sent(call, record.image, size)
+
+
+async def _send_through(
+    call: Call, front: Front, response: web.StreamResponse, record: Record, part: tuple[int, int]
+) -> None:
+    """Send what comes from the Glance; an answer begins once something of it is there."""
+    first, end = part
+    with front.fetches.joined(record) as fetch:
+        await fetch.begun(first)
+        await response.prepare(call.request)
+        await _send_pieces(call, response, record, end - first, fetch.read(first, end))
+    await response.write_eof()
 
 
 async def downloadable(call: Call) -> Record:

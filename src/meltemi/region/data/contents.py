@@ -21,7 +21,7 @@ from meltemi.chunks.blob import Buffer
 from meltemi.chunks.store import Store
 from meltemi.chunks.writer import PIECE, Writer
 from meltemi.errors import QuotaError, VanishedError
-from meltemi.model.image import Hashes
+from meltemi.model.image import Hashes, Image
 from meltemi.model.record import Content
 from meltemi.region.data.hot_files import HotFiles
 
@@ -53,26 +53,30 @@ class Facts:
 
 
 class Contents:
-    """The data of a region's images."""
+    """The data of a region's images; hashes by all of `algorithms` are computed of what comes.
 
-    def __init__(self, store: Store, algorithm: str, holder: str, hot: HotFiles) -> None:
+    With `by_project`, images share data with those of the same owner alone.
+    """
+
+    def __init__(
+        self, store: Store, algorithm: str, holder: str, hot: HotFiles, *, by_project: bool
+    ) -> None:
         self._holder = holder
         self._store = store
         self._hot = hot
         self._algorithm = algorithm
+        self._by_project = by_project
+        self.algorithms = frozenset({"md5", algorithm})
         self._readers = 0
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
 
     @asynccontextmanager
-    async def receiving(self, image: str, scope: str | None = None) -> AsyncIterator["Incoming"]:
-        """Begin to take in an image's data; what is not published is given up.
-
-        With a `scope`, it shares data with images of that scope alone.
-        """
-        hashes = tuple({"md5", self._algorithm})
-        context = self._store.writing(hashes=hashes, scope=scope)
+    async def receiving(self, image: Image) -> AsyncIterator["Incoming"]:
+        """Begin to take in an image's data; what is not published is given up."""
+        scope = (image.owner or "") if self._by_project else None
+        context = self._store.writing(hashes=tuple(self.algorithms), scope=scope)
         writer = await self.in_thread(context.__enter__)
-        name = f"{image}/{self._holder}/{uuid4().hex}"
+        name = f"{image.id}/{self._holder}/{uuid4().hex}"
         incoming = Incoming(self, writer, name, self._algorithm)
         try:
             yield incoming

@@ -119,9 +119,7 @@ async def take(
     inspection = Inspection(image.disk_format, image.container_format)
     largest = service.settings.limits.image_size_cap
     size = 0
-    by_project = service.settings.dedup_scope == "project"
-    scope = (image.owner or "") if by_project else None
-    async with service.contents.receiving(image.id, scope) as incoming:
+    async with service.contents.receiving(image) as incoming:
         async for batch in _batches(data):
             size += len(batch)
             if size > largest:

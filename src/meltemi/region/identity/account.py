@@ -16,13 +16,14 @@ RENEWED_AHEAD: Final = 120.0
 class Access:
     """The own token, the address of the Identity API that takes it, and until when it is good.
 
-    One that is of the system speaks for no project.
+    One that is of the system speaks for no project. `roles` are those that it gives, in lower case.
     """
 
     token: str
     url: str
     fresh_until: float
     is_of_system: bool = False
+    roles: frozenset[str] = frozenset()
 
 
 class Account:
@@ -73,5 +74,11 @@ class Account:
             raise IdentityError("Keystone does not offer the Identity API v3; see identity.auth")
         left = access.expires.timestamp() - time.time()
         fresh = left - min(RENEWED_AHEAD, left / 2)
-        until = time.monotonic() + fresh
-        return Access(access.auth_token, url.rstrip("/"), until, access.system_scoped)
+        roles = frozenset(name.lower() for name in access.role_names)
+        return Access(
+            access.auth_token,
+            url.rstrip("/"),
+            time.monotonic() + fresh,
+            is_of_system=access.system_scoped,
+            roles=roles,
+        )

@@ -4,6 +4,7 @@ import ssl
 from typing import Any, Final
 
 from meltemi.errors import ConfigurationError
+from meltemi.region.identity.account import Account
 from meltemi.region.identity.asking import Asking
 from meltemi.region.identity.base import Identity
 from meltemi.region.identity.keystone import Keystone
@@ -43,12 +44,23 @@ def open_limits(settings: Settings) -> UnifiedLimits | None:
     return UnifiedLimits(_asking(keystone, plugin), keystone.limits_region)
 
 
+def open_account(settings: Settings) -> Account | None:
+    """Make the region's own account, for what is asked of other services; None without Keystone."""
+    keystone = settings.keystone
+    if keystone is None:
+        return None
+    return Account(_session(keystone, load_plugin(keystone.auth_type, keystone.auth)))
+
+
 def _asking(keystone: KeystoneSettings, plugin: Any) -> Asking:
+    return Asking(_session(keystone, plugin), tls=tls_of(keystone), patience=PATIENCE)
+
+
+def _session(keystone: KeystoneSettings, plugin: Any) -> Any:
     from keystoneauth1.session import Session  # noqa: PLC0415 - slow to import
 
     verify = str(keystone.cacert) if keystone.cacert else not keystone.insecure
-    session = Session(plugin, verify=verify, timeout=PATIENCE)
-    return Asking(session, tls=tls_of(keystone), patience=PATIENCE)
+    return Session(plugin, verify=verify, timeout=PATIENCE)
 
 
 def tls_of(keystone: KeystoneSettings) -> ssl.SSLContext | bool:

@@ -1,0 +1,1 @@
+"""Standing in front of a Glance whose images a region takes over."""
