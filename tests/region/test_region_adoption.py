@@ -25,7 +25,8 @@ PROJECT, OTHER = "a" * 32, "b" * 32
 @pytest.fixture
 def region(source: Service, tmp_path: Path) -> Iterator[Adopting]:
     """Give a region that is to adopt the source; nothing is begun yet."""
-    server = Adopting(tmp_path / "region", source.url, settings={"workers": 2})
+    shown = {"show_image_direct_url": True, "show_multiple_locations": True}
+    server = Adopting(tmp_path / "region", source.url, settings={"workers": 2, **shown})
     yield server
     server.stop()
 
@@ -85,6 +86,18 @@ def not_whole(place: Place, image: str, headers: dict[str, str] | None = None) -
     assert response.status == 502
 
 
+def places_of(place: Place, image: str) -> tuple[object, ...]:
+    """Give where a region says that an image's data lies."""
+    shown = place.show(image)
+    return shown["stores"], shown.get("direct_url"), shown["locations"]
+
+
+def located(data: str) -> tuple[object, ...]:
+    """Give where data lies that is called so."""
+    url = f"meltemi://chunks/{data}"
+    return "chunks", url, [{"url": url, "metadata": {"store": "chunks"}}]
+
+
 def test_from_the_first_look_to_standing_alone(source: Service, region: Adopting) -> None:
     ids = furnish(source)
     with_data = data_of(source)
@@ -102,6 +115,11 @@ def test_from_the_first_look_to_standing_alone(source: Service, region: Adopting
     assert seen(region.place) == expected
     assert data_of(region.place) == with_data
     assert seen(region.place) == expected
+    assert {name: places_of(region.place, ids[name]) for name in ("bare", "old", "other")} == {
+        "bare": ("chunks", None, []),
+        "old": ("chunks", None, []),
+        "other": located(f"sha256/{hashlib.sha256(some_data(32)).hexdigest()}"),
+    }
     region.wait_until_filled()
     status = region.status()
     assert (status["Stage"], status["Images"]) == ("running", len(expected))
@@ -113,6 +131,7 @@ def test_from_the_first_look_to_standing_alone(source: Service, region: Adopting
     for name in ("old", "bare"):
         digest = hashlib.sha512(with_data[ids[name]]).hexdigest()
         expected[ids[name]] |= {"os_hash_algo": "sha512", "os_hash_value": digest}
+        assert places_of(region.place, ids[name]) == located(f"sha512/{digest}")
     checksum = hashlib.md5(with_data[ids["bare"]]).hexdigest()
     expected[ids["bare"]]["checksum"] = checksum
     assert seen(region.place) == expected

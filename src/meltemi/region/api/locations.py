@@ -140,11 +140,12 @@ async def _source(call: Call, image: Image, location: _Location, filtered: str) 
     """Find the image whose data a location names; None where that is to be had from the web.
 
     Raise RefusedError where it is neither, in the words of `filtered` where the operator's rules
-    say so; and ConflictError where the data is not what it should be.
+    say so; ConflictError where the data is not what it should be; QuotaError where it is too much.
     """
     hashes = parse_location(STORE, location.url)
     if hashes is None:
         await _must_be_fetchable(call, location.url, filtered)
+        await call.service.quotas.demand(call.context.project, SIZE)
         return None
     found = await _downloadable(call, hashes, image)
     if found is None:

@@ -29,26 +29,29 @@ def shown(call: Call, record: Record) -> dict[str, Any]:
         "file": f"{path}/file",
         "schema": "/v2/schemas/image",
     }
-    lies = locations(call, record)
-    if lies:
+    if _is_told(call, record):
         body["stores"] = STORE
+    found = locations(call, record)
     if call.settings.show_multiple_locations:
-        body["locations"] = lies
-    if lies and call.settings.show_image_direct_url:
-        body["direct_url"] = lies[0]["url"]
+        body["locations"] = found
+    if found and call.settings.show_image_direct_url:
+        body["direct_url"] = found[0]["url"]
     return body
 
 
 def locations(call: Call, record: Record) -> list[dict[str, Any]]:
-    """Give where an image's data lies: one place, or none.
+    """Give where an image's data lies: one place, or none where its hash is not known either."""
+    hashes = record.image.hashes
+    if not _is_told(call, record) or hashes.value is None:
+        return []
+    return [{"url": location_of(STORE, hashes), "metadata": {"store": STORE}}]
 
-    Of data that is not given to anybody else, only administrators are told.
-    """
+
+def _is_told(call: Call, record: Record) -> bool:
+    """Say whether it is told where data lies; of what is withheld, administrators alone are."""
     image = record.image
     told = image.status == "active" or (image.has_data and call.context.is_admin)
-    if record.content is None or not told:
-        return []
-    return [{"url": location_of(STORE, image.hashes), "metadata": {"store": STORE}}]
+    return record.content is not None and told
 
 
 def to_the_second(time: str | None) -> str | None:
