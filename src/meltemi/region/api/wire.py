@@ -42,11 +42,12 @@ def shown(call: Call, record: Record) -> dict[str, Any]:
 def locations(call: Call, record: Record) -> list[dict[str, Any]]:
     """Give where an image's data lies: one place, or none.
 
-    Of data that is not given to anybody else, only administrators are told.
+    Of data that is not given to anybody else, only administrators are told. What is still in the
+    Glance that is adopted has no place here, and what was adopted without a hash has no name yet.
     """
     image = record.image
     told = image.status == "active" or (image.has_data and call.context.is_admin)
-    if record.content is None or not told:
+    if record.content is None or record.is_remote or image.hashes.value is None or not told:
         return []
     return [{"url": location_of(STORE, image.hashes), "metadata": {"store": STORE}}]
 
