@@ -145,6 +145,30 @@ def _kill_workers(region: Adopting) -> None:
         os.kill(int(line), signal.SIGKILL)
 
 
+def test_data_that_is_not_here_has_no_location(
+    source: Service, proxy: Proxy, tmp_path: Path
+) -> None:
+    image, bare = source.put("image", DATA), source.put("bare", DATA)
+    source.sql(f"UPDATE images SET os_hash_algo = NULL, os_hash_value = NULL WHERE id = '{bare}'")
+    shown = {"show_multiple_locations": True, "show_image_direct_url": True}
+    region = Adopting(tmp_path / "region", proxy.url, settings=shown)
+    region.adopt("start")
+    waiting, go_on = os.pipe()
+    proxy.fault(Fault("GET", FILE, before=lambda: os.read(waiting, 1)))
+    with region:
+        for one in (image, bare):
+            assert region.place.show(one)["locations"] == []
+        os.write(go_on, b"x" * 10)
+        region.wait_until_filled()
+        [location] = region.place.show(image)["locations"]
+        assert location["url"].startswith("meltemi://")
+        assert region.place.show(bare)["locations"] == []
+        region.finish()
+        assert region.place.show(bare)["locations"] == [location]
+    os.close(waiting)
+    os.close(go_on)
+
+
 def test_an_answer_that_is_lost_is_found_out(
     source: Service, region: Adopting, proxy: Proxy
 ) -> None:

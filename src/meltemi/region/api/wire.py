@@ -40,7 +40,11 @@ def shown(call: Call, record: Record) -> dict[str, Any]:
 
 
 def locations(call: Call, record: Record) -> list[dict[str, Any]]:
-    """Give where an image's data lies: one place, or none where its hash is not known either."""
+    """Give where an image's data lies: one place, or none.
+
+    What is still in the Glance that is adopted has no place here, and what was adopted without a
+    hash has no name yet.
+    """
     hashes = record.image.hashes
     if not _is_told(call, record) or hashes.value is None:
         return []
@@ -51,7 +55,7 @@ def _is_told(call: Call, record: Record) -> bool:
     """Say whether it is told where data lies; of what is withheld, administrators alone are."""
     image = record.image
     told = image.status == "active" or (image.has_data and call.context.is_admin)
-    return record.content is not None and told
+    return record.content is not None and not record.is_remote and told
 
 
 def to_the_second(time: str | None) -> str | None:
