@@ -46,7 +46,7 @@ def locations(call: Call, record: Record) -> list[dict[str, Any]]:
     hash has no name yet.
     """
     hashes = record.image.hashes
-    if not _is_told(call, record) or hashes.value is None:
+    if not _is_told(call, record) or record.is_remote or hashes.value is None:
         return []
     return [{"url": location_of(STORE, hashes), "metadata": {"store": STORE}}]
 
@@ -55,7 +55,7 @@ def _is_told(call: Call, record: Record) -> bool:
     """Say whether it is told where data lies; of what is withheld, administrators alone are."""
     image = record.image
     told = image.status == "active" or (image.has_data and call.context.is_admin)
-    return record.content is not None and not record.is_remote and told
+    return record.content is not None and told
 
 
 def to_the_second(time: str | None) -> str | None:
