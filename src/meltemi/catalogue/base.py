@@ -127,6 +127,9 @@ class Catalogue(Protocol):
     async def known(self, contents: Sequence[str]) -> frozenset[str]:
         """Say which of these contents are known, those included that are loose."""
 
+    async def has_data(self) -> bool:
+        """Say whether there are contents, loose ones included, whose data is to be in the store."""
+
     async def members(self, image: str) -> Sequence[Member]:
         """Give those whom an image is offered to, by project."""
 

@@ -28,7 +28,7 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.model.image import Hashes, Image
-from meltemi.model.record import Content, Record
+from meltemi.model.record import REMOTE, Content, Record
 
 NO_DATA: Final = dict.fromkeys(
     ("content", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")
@@ -244,6 +244,12 @@ def forget(connection: Connection, content: str) -> None:
     if _lock(connection, content) and _is_held(connection, content):
         raise ConflictError(f"content {content}: images have it")
     connection.execute(delete(contents).where(contents.c.id == content))
+
+
+def has_data(connection: Connection) -> bool:
+    """Say whether the chunk store should have any data."""
+    here = exists().where(contents.c.id.not_like(f"{REMOTE}%"))
+    return bool(connection.scalar(select(here)))
 
 
 def known(connection: Connection, names: Sequence[str]) -> frozenset[str]:

@@ -80,6 +80,10 @@ class SqlCatalogue:
         work = partial(images.move, image=image, expected=expected, status=status)
         return await self._database.write(partial(work, content=content, holder=holder))
 
+    async def has_data(self) -> bool:
+        """Say whether the chunk store should have any data."""
+        return await self._database.read(images.has_data)
+
     async def beat(self, holder: str) -> Mapping[str, int]:
         """Let a holder's heart beat once more."""
         return await self._database.write(partial(holders.beat, holder=holder))

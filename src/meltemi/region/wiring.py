@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from multiprocessing import get_context
 from uuid import uuid4
 
@@ -14,7 +13,6 @@ from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
 from meltemi.errors import ConfigurationError, UsageError
 from meltemi.model.adoption import Adoption, Stage
-from meltemi.model.listing import Listing, Viewer
 from meltemi.region.adoption.fetching import Fetches
 from meltemi.region.adoption.filling import Filler
 from meltemi.region.adoption.following import Follower
@@ -177,20 +175,17 @@ def _find_store(settings: Settings) -> None:
     try:
         _open_store(settings).close()
     except UsageError as error:
-        if asyncio.run(_has_images(settings.database_url)):
+        if asyncio.run(_has_data(settings.database_url)):
             raise UsageError(
                 f"{error}; the catalogue has images, whose data is in a store: is its disk mounted?"
             ) from error
         _open_store(settings, create=True).close()
 
 
-async def _has_images(url: str) -> bool:
+async def _has_data(url: str) -> bool:
     catalogue = await open_catalogue(url)
     try:
-        listing = Listing(Viewer(None, is_admin=True), visibility="all", limit=1)
-        return any(
-            [await catalogue.page(replace(listing, hidden=hidden)) for hidden in (False, True)]
-        )
+        return await catalogue.has_data()
     finally:
         await catalogue.close()
 
