@@ -78,7 +78,8 @@ def _asked() -> list[Request]:
 
 def _used() -> Iterator[Conversation]:
     """Use a cache; whoever else made a copy has taken it away."""
-    # Each waits for its copy: what Glance has not copied when its image goes stays in the queue.
+    # Each asks for one copy and waits for it: what Glance has not copied when the image goes stays
+    # in its queue, and may end the thread that makes copies.
     made = [*active(), put("/v2/cache/<image>"), get("/v2/cache", until=(_FIRST, 0))]
     read = get("/v2/images/<image>/file")
     yield talk(
@@ -90,8 +91,6 @@ def _used() -> Iterator[Conversation]:
         get("/v2/cache", until=(_FIRST, 2)),
         get("/v2/cached_images"),
         get("/v2/queued_images"),
-        put("/v2/cache/<image>"),
-        _STATE,
         world=FULL,
     )
     yield from each(
