@@ -126,7 +126,7 @@ async def take(
             if size > largest:
                 raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
             if length is not None and size > length:
-                raise RefusedError(f"Image {image.id}: more than the {length} bytes announced came")
+                raise RefusedError(f"Image {image.id}: {size} bytes came, {length} were announced")
             inspection.look(piece)
             await incoming.write(piece)
         if length is not None and size != length:
