@@ -59,7 +59,7 @@ def _told(cases: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from (f"- {key}: {value}" for key, value in sorted(common.items()))
     for name, case in cases.items():
         own = {key: value for key, value in case["facts"].items() if key not in common}
-        yield f"\n### {name}\n"
+        yield f"\n## {name}\n"
         if own:
             yield "; ".join(f"{key}: {value}" for key, value in own.items()) + "\n"
         if case["figures"]:
@@ -83,7 +83,7 @@ def _figures(figures: Sequence[Figure]) -> str:
 
 def _table(table: Table) -> str:
     about = f"{table.about}\n\n" if table.about else ""
-    return f"\n#### {table.title}\n\n{about}{_rows(table.columns, table.rows)}"
+    return f"\n### {table.title}\n\n{about}{_rows(table.columns, table.rows)}"
 
 
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
