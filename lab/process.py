@@ -1,14 +1,17 @@
 """A server as a subprocess: started, waited for, paused, stopped."""
 
 import contextlib
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from functools import cache
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
@@ -21,8 +24,15 @@ from lab.errors import LabError
 _handed_out: set[int] = set()
 
 
+@cache
+def _ports() -> int:
+    """Open the file of which the byte N is locked by the process that was given port N."""
+    path = Path(tempfile.gettempdir(), f"lab-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
 def free_port() -> int:
-    """Return a loopback port that nothing listens on and none was given before.
+    """Return a loopback port that nothing listens on and that no process was given that lives.
 
     The ports lie below the kernel's ephemeral range: a stopped server's port
     cannot become some client's source port before the server is started again.
@@ -31,9 +41,11 @@ def free_port() -> int:
     while True:
         port = chooser.randrange(20000, 32000)
         if port not in _handed_out:
-            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-                _handed_out.add(port)
-                return port
+            with contextlib.suppress(OSError):
+                fcntl.lockf(_ports(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+                with socket.create_server(("127.0.0.1", port)):
+                    _handed_out.add(port)
+                    return port
 
 
 def listening(port: int) -> bool:

@@ -24,6 +24,14 @@ print(server.pid, flush=True)
 time.sleep(600)
 """
 
+TRIES_FIRST = """
+import random, sys
+ports = iter([int(sys.argv[1]), *range(20000, 32000)])
+random.SystemRandom.randrange = lambda *_: next(ports)
+from lab import free_port
+print(free_port())
+"""
+
 
 class Web(Server):
     """The standard library's file server."""
@@ -94,6 +102,18 @@ def test_no_server_outlives_a_killed_parent(tmp_path: Path) -> None:
 def test_ports_are_given_once() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == 50
+
+
+def test_no_two_processes_are_given_a_port() -> None:
+    mine = free_port()
+    done = subprocess.run(
+        [sys.executable, "-c", TRIES_FIRST, str(mine)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=True,
+    )
+    assert mine != int(done.stdout)
 
 
 def test_random_bytes_repeat_and_pass_for_raw_data() -> None:

@@ -115,7 +115,7 @@ def test_two_uploads_at_once_may_together_go_beyond(
     with ExitStack() as stack:
         uploads = []
         for image in (one, two):
-            upload = Upload(person.place, image, len(data), token=person.token)
+            upload = Upload(person.place, image, len(data))
             uploads.append(stack.enter_context(upload))
             upload.send(data[:MIB])
             person.place.wait_for(image, "saving")
@@ -137,7 +137,7 @@ def test_of_uploads_at_once_no_more_than_allowed_go_on(
     person = Person(keystone, places[name])
     person.grant(image_count_uploading=1)
     one, two = (person.place.put(None, None) for _ in range(2))
-    with Upload(person.place, one, 5, token=person.token) as slow:
+    with Upload(person.place, one, 5) as slow:
         slow.send(b"da")
         person.place.wait_for(one, "saving")
         told = refused(lambda: person.place.upload(two, b"x"))

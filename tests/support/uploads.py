@@ -10,17 +10,13 @@ from tests.support.glance import Place
 class Upload:
     """One image's data on its way, or what is staged; given up at the end of a `with` block."""
 
-    def __init__(
-        self, place: Place, image: str, length: int, *, to: str = "file", token: str = ""
-    ) -> None:
+    def __init__(self, place: Place, image: str, length: int, *, to: str = "file") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=300)
         self._connection.putrequest("PUT", f"/v2/images/{image}/{to}")
         for name, value in place.headers.items():
             self._connection.putheader(name, value)
         self._connection.putheader("Content-Type", "application/octet-stream")
         self._connection.putheader("Content-Length", str(length))
-        if token:
-            self._connection.putheader("X-Auth-Token", token)
         self._connection.endheaders()
 
     def send(self, data: bytes) -> None:

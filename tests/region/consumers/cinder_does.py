@@ -84,9 +84,11 @@ def lives() -> Facts:
     told = {
         "made": shown(image),
         "got": shown(service.show(ALICE, identifier)),
-        "listed": [shown(one) for one in service.detail(ALICE, filters={"name": "life"})],
-        "sorted": [
-            one["name"] for one in service.detail(ALICE, sort_key="name", sort_dir="asc", limit=1)
+        "listed": [
+            shown(one)
+            for one in service.detail(
+                ALICE, filters={"name": "life"}, sort_key="name", sort_dir="asc", limit=1
+            )
         ],
         "unseen": refused(service.show, BOB, identifier),
         "members": list(service.list_members(ALICE, identifier)),
