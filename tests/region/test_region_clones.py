@@ -47,3 +47,10 @@ def test_a_clone_has_no_more_than_an_image_may(shared_region: Place) -> None:
     made = clone(shared_region, image, p1="w")
     assert (made["p1"], made["p2"]) == ("w", "v")
     assert shared_region.data(made["id"]) == DATA
+
+
+def test_a_clone_is_described_by_an_object(shared_region: Place) -> None:
+    image = shared_region.put("image", DATA)
+    for path in (f"/v2/images/{image}/actions/clone", "/v2/images"):
+        with pytest.raises(RefusedError, match="400"):
+            shared_region.call("POST", path, [])
