@@ -44,7 +44,7 @@ update = @
 delete = @
 """
 _KINDS: Final = ("never_x", "hidden_x", "fixed_x", "kept_x", "free_x", "unnamed")
-_PROTECTED: Final = {name: "v" for name in _KINDS[1:5]}
+_PROTECTED: Final = dict.fromkeys(_KINDS[1:5], "v")
 _ALLOWED: Final = AllowedList.read(Path(__file__).with_name("allowed.yaml"))
 
 
