@@ -41,7 +41,9 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise UsageError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+        # Python adds the address, which is named already.
+        why = str(error.strerror).partition(" (while")[0]
+        raise UsageError(f"cannot listen on {host} port {port}: {why}") from error
 
 
 def serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
