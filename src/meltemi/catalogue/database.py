@@ -1,11 +1,12 @@
 """The catalogue's database, and the threads that work on it beside the event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
 
 from meltemi import databases
 from meltemi.errors import CatalogueError, RefusedError
@@ -66,3 +67,14 @@ class Database(databases.Database):
         """Finish what has begun, and close every connection."""
         await asyncio.to_thread(self._threads.shutdown)
         self.close()
+
+
+def insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row, unless one with its key is there; say whether it was inserted.
+
+    Where another transaction inserts it at the same time, its end is waited for.
+    """
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
+    done = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    return bool(done.rowcount)
