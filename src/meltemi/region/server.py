@@ -12,9 +12,9 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext, suppress
-from typing import Final
+from typing import Final, NoReturn
 
 from aiohttp import web
 
@@ -29,6 +29,7 @@ from meltemi.region.wiring import close_service, open_service
 
 _log: Final = logging.getLogger(__name__)
 
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG: Final = 1024
 _READ_BUFFER: Final = 2**18
 _PAUSE: Final = 1.0
@@ -71,7 +72,7 @@ async def _work(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPPING:
         loop.add_signal_handler(number, stop.set)
     service = await open_service(settings)
     tidying = [
@@ -138,7 +139,7 @@ class _Supervisor:
         self._stopping = False
 
     def run(self, ready: Callable[[], None]) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPPING:
             signal.signal(number, self._stop)
         gc.collect()
         gc.freeze()  # so that collections do not touch, and so copy, what workers share
@@ -157,15 +158,24 @@ class _Supervisor:
                 self._start()
 
     def _start(self) -> None:
-        if self._stopping:
-            return
-        if worker := os.fork():
-            self._workers.add(worker)
-            return
+        # A signal waits until the new worker is known: else it would not reach that one.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            if self._stopping:
+                return
+            if worker := os.fork():
+                self._workers.add(worker)
+                return
+            self._be_worker(before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _be_worker(self, mask: Collection[int]) -> NoReturn:
         code = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _STOPPING:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             asyncio.run(_work(self._settings, self._listener, self._exposition, lambda: None))
             code = 0
         except Exception:  # noqa: BLE001 - the child must not go on as a second parent
