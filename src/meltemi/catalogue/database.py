@@ -16,6 +16,9 @@ _T = TypeVar("_T")
 _THREADS: Final = 8
 """Transactions of one process in PostgreSQL at once."""
 
+_TURN_SECONDS: Final = 30.0
+"""How long work may wait for a thread."""
+
 
 class Database(databases.Database):
     """Runs work in transactions, in threads of its own.
@@ -56,12 +59,24 @@ class Database(databases.Database):
         return await self.run(write)
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """Run something in a thread of the database's."""
+        """Run something in a thread of the database's; CatalogueError where none is free for long.
+
+        So nobody waits behind many who all wait for a database that is silent.
+        """
+        begun = self._threads.submit(work)
+        # Which ends nothing that has begun.
+        giving_up = asyncio.get_running_loop().call_later(_TURN_SECONDS, begun.cancel)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.wrap_future(begun)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            raise CatalogueError(f"{self.label}: the catalogue: too much waits for it") from None
         except (OverflowError, UnicodeEncodeError) as error:
             # What SQLite's driver says itself of numbers, and every driver of half characters.
             raise RefusedError(f"{self.label}: the catalogue cannot hold it: {error}") from error
+        finally:
+            giving_up.cancel()
 
     async def leave(self) -> None:
         """Finish what has begun, and close every connection."""
