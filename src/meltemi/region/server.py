@@ -22,7 +22,7 @@ from meltemi.errors import UsageError
 from meltemi.region.allocating import give_memory_back
 from meltemi.region.app import application
 from meltemi.region.exposing import Exposition
-from meltemi.region.inflight import InFlight
+from meltemi.region.inflight import InFlight, closed
 from meltemi.region.metering import count_into, without
 from meltemi.region.settings import Settings
 from meltemi.region.wiring import close_service, open_service
@@ -32,6 +32,9 @@ _log: Final = logging.getLogger(__name__)
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG: Final = 1024
 _READ_BUFFER: Final = 2**18
+_CUT_SECONDS: Final = 1.0
+"""How long those whose time is over may take to give up; to aiohttp, 0 would mean for ever."""
+
 _PAUSE: Final = 1.0
 """Seconds between the deaths of workers and new ones, so that a defect does not spin."""
 
@@ -88,7 +91,6 @@ async def _work(
             access_log=None,
             read_bufsize=_READ_BUFFER,
             auto_decompress=False,  # data is what was sent
-            shutdown_timeout=0,
             handler_cancellation=True,
         )
         await runner.setup()
@@ -97,20 +99,33 @@ async def _work(
         async with exposition.served() if exposition else nullcontext():
             ready()
             await stop.wait()
+            until = loop.time() + settings.graceful_seconds
             await site.stop()
             # Not left to aiohttp, which takes in no more of an upload once it is told to stop.
             landed = await asyncio.gather(
                 in_flight.landed(settings.graceful_seconds),
                 service.background.landed(settings.graceful_seconds),
             )
-            if not all(landed):
-                _log.warning("stopping in the middle of work: the time for it is over")
+        if not all((*landed, await _taken(runner.server, until))):
+            _log.warning("stopping in the middle of work: the time for it is over")
         await runner.cleanup()
+        await in_flight.landed(_CUT_SECONDS)
     finally:
         for task in tidying:
             task.cancel()
         await asyncio.gather(*tidying, return_exceptions=True)
         await close_service(service)
+
+
+async def _taken(server: web.Server | None, until: float) -> bool:
+    """Let clients go, each once it has taken its answer; say whether all did until then."""
+    if server is None:
+        return True
+    clock = asyncio.get_running_loop()
+    transports = [one.transport for one in server.connections if one.transport is not None]
+    server.pre_shutdown()
+    await server.shutdown(max(_CUT_SECONDS, until - clock.time()))
+    return await closed(transports, until - clock.time())
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
