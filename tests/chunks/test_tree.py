@@ -19,7 +19,7 @@ from meltemi.chunks.manifest import (
     decode_segment,
     encode_segment,
 )
-from meltemi.chunks.tree import TreeBuilder, entries_from
+from meltemi.chunks.tree import TreeBuilder, entries_from, segments_at
 from tests.chunks.making import KIB, MIB, Tree, some_chunk, some_entries
 
 TIB = 2**40
@@ -225,3 +225,26 @@ def test_the_highest_tree_there_can_be_is_walked() -> None:
         data = encode_segment(top)
     root = Root(Cut.CONTENT, 5, top)
     assert list(entries_from(root, lambda names: {n: blobs[n] for n in names}, 2)) == [Entry(3)]
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_a_segment_is_found_by_its_level_and_place() -> None:
+    made = Tree(some_entries(300))
+    seen = 0
+
+    def walk(segment: Segment, offset: int) -> None:
+        nonlocal seen
+        for child in segment.children:
+            place = (segment.level - 1, offset)
+            [data] = segments_at(made.root, made.fetch, [place])
+            assert name_blob(SEGMENT, data) == child.segment
+            seen += 1
+            walk(decode_segment(bytes(data)), offset)
+            offset += child.length
+
+    walk(made.root.top, 0)
+    assert seen > 100
+    assert made.root.top.level > 2
+    for place in [(0, 1), (0, -1), (0, made.root.size), (made.root.top.level, 0), (-1, 0), (99, 0)]:
+        with pytest.raises(LookupError):
+            segments_at(made.root, made.fetch, [place])

@@ -31,20 +31,21 @@ def test_a_claim_reads_back(*, stays: bool) -> None:
         ("elsewhere/1", 1, True),
         ("elsewhere/1", 0, False),
         ("elsewhere/1", -1, False),
-        (f"{HOST}/{os.getppid()}", 1, True),
-        (f"{HOST}/{os.getppid()}", -1, False),
-        (f"{HOST}/{os.getpid()}", 1, False),
-        (f"{HOST}/1", 1, True),
-        (f"{HOST}/999999999", 1, False),
-        (f"{HOST}/99999999999999999999999", 1, False),
-        (f"{HOST}/²", 1, True),
-        (f"{HOST}/-1", 1, True),
-        (f"{HOST}/", 1, True),
+        ("{host}/{parent}", 1, True),
+        ("{host}/{parent}", -1, False),
+        ("{host}/{own}", 1, False),
+        ("{host}/1", 1, True),
+        ("{host}/999999999", 1, False),
+        ("{host}/99999999999999999999999", 1, False),
+        ("{host}/²", 1, True),
+        ("{host}/-1", 1, True),
+        ("{host}/", 1, True),
         ("", 1, True),
     ],
 )
 def test_who_must_keep_away(holder: str, seconds: int, holds: bool) -> None:
-    claim = Claim(holder, NOW + timedelta(seconds=seconds))
+    who = holder.format(host=HOST, parent=os.getppid(), own=os.getpid())
+    claim = Claim(who, NOW + timedelta(seconds=seconds))
     assert claim.holds_against(NOW) is holds
 
 

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from meltemi.chunks.blob import CHUNK, ID_BYTES, LARGEST_CHUNK, SEGMENT, BlobId
 from meltemi.chunks.cut import Cut
+from meltemi.chunks.numbers import put_number, take_number
 
 LARGEST_DATA: Final = 2**62
 MOST_ENTRIES: Final = 2048
@@ -64,17 +65,17 @@ def encode_segment(segment: Segment) -> bytes:
     """Write a segment."""
     out = bytearray([segment.level])
     for child in segment.children:
-        _put_number(out, child.length)
+        put_number(out, child.length)
         out += child.segment
     for length, chunk, offset in segment.entries:
         if chunk is None:
-            _put_number(out, length << 2 | _ZERO_RUN)
+            put_number(out, length << 2 | _ZERO_RUN)
         elif offset:
-            _put_number(out, length << 2 | _PART_OF_CHUNK)
-            _put_number(out, offset)
+            put_number(out, length << 2 | _PART_OF_CHUNK)
+            put_number(out, offset)
             out += chunk
         else:
-            _put_number(out, length << 2 | _WHOLE_CHUNK)
+            put_number(out, length << 2 | _WHOLE_CHUNK)
             out += chunk
     return bytes(out)
 
@@ -102,7 +103,7 @@ def encode_root(root: Root) -> bytes:
     """Write the root of a manifest."""
     out = bytearray(_FORMAT)
     out.append(root.cut)
-    _put_number(out, root.size)
+    put_number(out, root.size)
     return bytes(out) + encode_segment(root.top)
 
 
@@ -133,20 +134,11 @@ class _Parts:
 
     def number(self) -> int:
         """Read an unsigned LEB128."""
-        value = shift = 0
-        while True:
-            if self.place >= len(self._data):
-                raise FormatError("it ends in the middle of a number")
-            byte = self._data[self.place]
-            self.place += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004 - the bit that says "more follows"
-                if (not byte and shift) or value > 4 * LARGEST_DATA:
-                    raise FormatError("a number that is too long")
-                return value
-            shift += 7
-            if shift > 63:  # noqa: PLR2004 - 64 bits
-                raise FormatError("a number that is too long")
+        try:
+            value, self.place = take_number(self._data, self.place)
+        except ValueError as error:
+            raise FormatError(str(error)) from None
+        return value
 
     def blob_id(self, tag: int) -> BlobId:
         """Read an id that names a blob of one kind."""
@@ -183,10 +175,3 @@ class _Parts:
             if not length:
                 raise FormatError("a segment of no data")
             yield Child(length, self.blob_id(SEGMENT))
-
-
-def _put_number(out: bytearray, value: int) -> None:
-    while value > 0x7F:  # noqa: PLR2004 - what seven bits hold
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)

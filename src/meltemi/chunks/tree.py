@@ -103,6 +103,32 @@ def entries_from(
     yield from _descend(root.top, offset, root.size if end is None else end, fetch)
 
 
+def segments_at(root: Root, fetch: Fetch, places: Sequence[tuple[int, int]]) -> list[Buffer]:
+    """Give the bytes of segments, each told by its level and where in the data it begins.
+
+    Raise LookupError where none of that level begins; FormatError as `entries_from` does.
+    """
+    found = [_name_at(root.top, fetch, level, offset) for level, offset in places]
+    read = fetch(found)
+    return [read[segment] for segment in found]
+
+
+def _name_at(segment: Segment, fetch: Fetch, level: int, offset: int) -> BlobId:
+    at = 0
+    for child in segment.children:
+        if at <= offset < at + child.length:
+            if segment.level - 1 == level and at == offset:
+                return child.segment
+            if segment.level - 1 <= level:
+                break
+            below = decode_segment(bytes(fetch([child.segment])[child.segment]))
+            if below.level != segment.level - 1:
+                raise FormatError("a segment on the wrong level")
+            return _name_at(below, fetch, level, offset - at)
+        at += child.length
+    raise LookupError(f"no segment of level {level} begins at {offset}")
+
+
 def _descend(segment: Segment, offset: int, end: int, fetch: Fetch) -> Iterator[Entry]:
     at = 0
     wanted: list[tuple[int, Child]] = []
