@@ -1,0 +1,121 @@
+"""Planning exchanges: what copies will be made of, and how many bytes that takes at most."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+from meltemi.chunks.exchange.delta import (
+    MOST_PARTS,
+    Origin,
+    Outline,
+    Stretch,
+    encode_outline,
+    encode_stretch,
+    joined,
+)
+from meltemi.errors import ImageError
+from meltemi.libraries.base import Library
+from meltemi.model.image import Image
+from meltemi.model.plan import Action, Kind, Plan
+from meltemi.model.units import format_size
+from meltemi.replication.exchange.bases import Bases
+from meltemi.replication.exchange.comparing import Ends, compare, meet
+from meltemi.replication.exchange.gathering import Batch, Gatherer
+
+_log: Final = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 4
+"""Images that are compared at the same time."""
+
+_LINES: Final = 1024
+"""Lines of a delta that are looked at together."""
+
+_HEAD: Final = 1024
+_HEAD_OF_PIECE: Final = 36
+"""Bytes that a batch takes at most besides its pieces, and for each of them."""
+
+
+async def priced(plan: Plan, source: Library, targets: Sequence[Library]) -> Plan:
+    """Find out for every copy whether it can be exchanged; say what that takes, or why it cannot.
+
+    Where nothing is to be copied, nothing is asked.
+    """
+    actions = list(plan.actions)
+    for target in targets:
+        numbers = [n for n, action in enumerate(actions) if _sends(action, target)]
+        copies = [actions[number] for number in numbers]
+        for number, action in zip(numbers, await _priced(copies, source, target), strict=True):
+            actions[number] = action
+    return replace(plan, actions=tuple(actions))
+
+
+def _sends(action: Action, target: Library) -> bool:
+    return action.kind is Kind.COPY and action.bytes > 0 and action.subject.target == target.name
+
+
+async def _priced(copies: Sequence[Action], source: Library, target: Library) -> Sequence[Action]:
+    if not copies:
+        return copies
+    ends = await meet(source, target)
+    if ends is None:
+        return copies
+    if isinstance(ends, str):
+        return [_streamed(action, ends) for action in copies]
+    bases = Bases(image for action in copies if (image := action.image))
+    async for page in target.list_images():
+        for image in page:
+            bases.look(image)
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(action: Action, image: Image) -> Action:
+        chosen = bases.choose(image)
+        try:
+            async with gate:
+                wire = await _estimate(ends, action, image, chosen)
+        except ImageError as error:
+            return _streamed(action, f"its pieces cannot be compared ({error})")
+        if wire >= action.bytes:
+            return _streamed(action, "pieces would be no fewer bytes")
+        reason = f"{action.reason}; by pieces, at most {format_size(wire)}"
+        return replace(action, reason=reason, wire=wire, bases=chosen)
+
+    return await asyncio.gather(*(one(a, image) for a in copies if (image := a.image)))
+
+
+def _streamed(action: Action, why: str) -> Action:
+    return replace(action, reason=f"{action.reason}; as a whole: {why}")
+
+
+async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[str]) -> int:
+    """Say how many bytes cross the wire at most: pieces as they are kept, manifests, and delta."""
+    comparison = await compare(ends, image, bases, action.target_id if action.filling else None)
+    gatherer = Gatherer(ends.terms.largest_batch, ends.terms.most_pieces)
+    wire = len(encode_outline(Outline(image.size or 0, comparison.images)))
+    lines: list[Stretch] = []
+
+    async def ask(batch: Batch | None) -> int:
+        if batch is None:
+            return 0
+        size = await ends.source.batch_size(image.id, batch.spans)
+        return size + _HEAD + len(batch.spans) * _HEAD_OF_PIECE
+
+    async with aclosing(comparison.found) as found:
+        async for one in found:
+            if isinstance(one, Stretch):
+                lines.append(one)
+            else:
+                if not gatherer.fits(one):
+                    wire += await ask(gatherer.take())
+                length, _, offset = gatherer.add(one)
+                lines.append(Stretch(length, Origin.PART, MOST_PARTS - 1, offset))
+            if len(lines) == _LINES:
+                wire += _length(lines)
+                lines = []
+    return wire + _length(lines) + await ask(gatherer.take()) + comparison.read
+
+
+def _length(lines: Sequence[Stretch]) -> int:
+    return sum(len(encode_stretch(stretch)) for stretch in joined(lines))
