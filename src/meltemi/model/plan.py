@@ -131,3 +131,8 @@ class Plan:
     def bytes(self) -> int:
         """Sum the bytes that the actions will send, at most."""
         return sum(action.traffic for action in self.actions)
+
+    @property
+    def is_bound(self) -> bool:
+        """Say whether that sum is a bound, since some images are sent by pieces."""
+        return any(action.wire is not None for action in self.actions)

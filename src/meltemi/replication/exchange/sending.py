@@ -130,8 +130,9 @@ class _Sending:
                 begin, spans = waiting.pop()
                 try:
                     number = await self._brought(spans)
-                except InterruptedTransfer:
+                except InterruptedTransfer as error:
                     if len(spans) == 1:
+                        error.repeated = True
                         raise
                     await asyncio.sleep(_PAUSE_SECONDS)
                     half = len(spans) // 2
