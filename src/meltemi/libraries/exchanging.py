@@ -17,11 +17,15 @@ REGION: Final = "region"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a library exchanges: what it understands, and in bytes how much of it at once."""
+    """How a library exchanges: what it understands, and in bytes how much of it at once.
+
+    `hash` is the algorithm by which it can hold data against a hash, where it does that.
+    """
 
     version: int
     cut: str
     dedup_scope: str
+    hash: str | None
     largest_batch: int
     largest_piece: int
     most_pieces: int
@@ -98,7 +102,7 @@ class Exchange(Protocol):
         ...
 
     async def batch_size(self, image_id: str, spans: Sequence[Span]) -> int:
-        """Say how many bytes pieces take, compressed one by one."""
+        """Say how many bytes pieces take, compressed one by one; however much data they are."""
         ...
 
     async def parts(self, image_id: str) -> Mapping[int, int]:
@@ -117,7 +121,7 @@ class Exchange(Protocol):
     ) -> None:
         """Send a delta, after which the image of `size` bytes is active.
 
-        It becomes so only if its data has the given hashes, as far as the library computes them.
+        It becomes so only if its data has the given hash, where that is of the library's algorithm.
         An exception out of `delta` goes through unchanged and leaves the image queued.
         """
         ...

@@ -122,10 +122,9 @@ class GlanceExchange:
         """Send a delta, and wait for what becomes of it as long as the image is being saved."""
         about = f"putting image {image_id} together"
         headers = {"Content-Type": DELTA, "x-openstack-image-size": str(size)}
-        if hashes.value and hashes.algorithm:
+        terms = await self.terms()
+        if hashes.value and terms is not None and hashes.algorithm == terms.hash:
             headers["x-meltemi-hash"] = f"{hashes.algorithm}:{hashes.value}"
-        elif hashes.checksum:
-            headers["x-meltemi-hash"] = f"md5:{hashes.checksum}"
         source = Outgoing(delta, None, about)
         path = image_path(image_id, "file")
         sending = self._http.send(path, about, headers, source, patient=True)
@@ -200,6 +199,7 @@ def _terms(body: Any) -> Terms:
         version=_number(body["version"]),
         cut=str(body["cut"]),
         dedup_scope=str(body["dedup_scope"]),
+        hash=str(body["hash"]) if "hash" in body else None,
         largest_batch=_number(body["largest_batch"]) or 1,
         largest_piece=_number(body["largest_piece"]) or 1,
         most_pieces=_number(body["most_pieces"]) or 1,

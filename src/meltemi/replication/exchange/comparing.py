@@ -43,7 +43,7 @@ class Comparison:
 
     @property
     def read(self) -> int:
-        """Give the bytes of manifests that were read so far, their roots aside."""
+        """Give the bytes of manifests that were read so far."""
         return sum(tree.read for tree in self.trees)
 
 

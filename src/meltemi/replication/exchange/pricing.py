@@ -16,6 +16,7 @@ from meltemi.chunks.exchange.delta import (
     encode_stretch,
     joined,
 )
+from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.errors import ImageError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image
@@ -92,7 +93,7 @@ def _streamed(action: Action, why: str) -> Action:
 async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[str]) -> int:
     """Say how many bytes cross the wire at most: pieces as they are kept, manifests, and delta."""
     comparison = await compare(ends, image, bases, action.target_id if action.filling else None)
-    gatherer = Gatherer(ends.terms.largest_batch, ends.terms.most_pieces)
+    gatherer = Gatherer(LARGEST_DATA, ends.terms.most_pieces)
     wire = len(encode_outline(Outline(image.size or 0, comparison.images)))
     lines: list[Stretch] = []
 
@@ -100,7 +101,8 @@ async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[st
         if batch is None:
             return 0
         size = await ends.source.batch_size(image.id, batch.spans)
-        return size + _HEAD + len(batch.spans) * _HEAD_OF_PIECE
+        heads = batch.size // ends.terms.largest_batch + 1
+        return size + heads * _HEAD + len(batch.spans) * _HEAD_OF_PIECE
 
     async with aclosing(comparison.found) as found:
         async for one in found:

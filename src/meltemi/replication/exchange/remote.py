@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from typing import Self
 
 from meltemi.chunks.exchange.difference import Place
-from meltemi.chunks.manifest import Child, FormatError, Root, Segment, decode_segment
+from meltemi.chunks.manifest import (
+    Child,
+    FormatError,
+    Root,
+    Segment,
+    decode_segment,
+    encode_root,
+)
 from meltemi.errors import CorruptionError
 from meltemi.libraries.exchanging import Exchange, Holder, Sought
 
@@ -12,7 +19,7 @@ from meltemi.libraries.exchanging import Exchange, Holder, Sought
 class RemoteTree:
     """The manifest of an image, or of a part; every segment has the name that its parent tells.
 
-    `read` counts the bytes of segments that were asked for.
+    `read` counts the bytes that were read of it.
     """
 
     def __init__(self, exchange: Exchange, holder: Holder, root: Root) -> None:
@@ -20,7 +27,7 @@ class RemoteTree:
         self._holder = holder
         self._root = root
         self._children: dict[Place, Child] = {}
-        self.read = 0
+        self.read = len(encode_root(root))
         self._learn(root.top, 0)
 
     @classmethod

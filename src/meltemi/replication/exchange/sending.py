@@ -178,12 +178,12 @@ class _Sending:
         raise ImageError(f"image {self._target_id}: it would have more than {MOST_PARTS} parts")
 
     async def _delta(self) -> AsyncIterator[bytes]:
-        yield encode_outline(Outline(self._image.size or 0, self._comparison.images))
-        while stretches := await self._ready():
-            data = b"".join(map(encode_stretch, joined(stretches)))
+        data = encode_outline(Outline(self._image.size or 0, self._comparison.images))
+        while data:
             await self._how.bandwidth.spend(len(data))
-            yield data
             self._moved(len(data))
+            yield data
+            data = b"".join(map(encode_stretch, joined(await self._ready())))
 
     async def _ready(self) -> list[Stretch]:
         """Give the next stretches that are there, at least one; none at the end."""
