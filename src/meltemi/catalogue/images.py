@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from meltemi.catalogue.schema import contents, holders, ids, images
+from meltemi.catalogue.schema import contents, holders, ids, images, parts
 from meltemi.errors import (
     ConflictError,
     ForbiddenError,
@@ -151,6 +151,7 @@ def move(
         staged = {**NO_DATA, "content": content.id, "size": content.size}
         values |= staged if status == STAGED else values_of(content)
         remember(connection, content)
+        drop_parts(connection, image)
     elif status == "queued":
         values |= NO_DATA
     return _moved(connection, image, expected, values, holder)
@@ -201,6 +202,7 @@ def share(connection: Connection, image: str, source: str) -> Record:
     fits = and_(*(column == value for column, value in zip(formats, found, strict=True)))
     free = (images.c.status == "queued") & images.c.holder.is_(None)
     row = update_row(connection, image, free & fits, {"status": "active", **values_of(content)})
+    drop_parts(connection, image)
     if row is None:
         status = state(connection, image).status
         raise ConflictError(
@@ -233,9 +235,11 @@ def having(connection: Connection, names: Sequence[str]) -> dict[str, str]:
 
 
 def loose(connection: Connection, limit: int) -> list[Content]:
-    """Give contents that no image has."""
+    """Give contents that no image has, nor has as a part."""
     held = exists().where(images.c.content == contents.c.id)
-    rows = connection.execute(select(contents).where(~held).order_by(contents.c.id).limit(limit))
+    part = exists().where(parts.c.content == contents.c.id)
+    found = select(contents).where(~held, ~part).order_by(contents.c.id)
+    rows = connection.execute(found.limit(limit))
     return [to_content(row) for row in rows]
 
 
@@ -354,6 +358,11 @@ def remember(connection: Connection, content: Content) -> None:
         connection.execute(insert(contents).values({"id": content.id} | _data(content)))
     except IntegrityError as error:
         raise ConflictError(f"content {content.id}: it is there already") from error
+
+
+def drop_parts(connection: Connection, image: str) -> None:
+    """Let an image have no parts any more; their contents are loose."""
+    connection.execute(delete(parts).where(parts.c.image == image))
 
 
 def _lock_content_of(connection: Connection, image: str) -> Content:

@@ -70,6 +70,15 @@ images = Table(
     Column("properties", DOCUMENT, nullable=False),
 )
 
+parts = Table(
+    "parts",
+    metadata,
+    Column("image", ORDERED, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("content", ORDERED, ForeignKey("contents.id"), nullable=False, unique=True),
+)
+"""Data that came in advance, for images that are put together of it and of others."""
+
 holders = Table(
     "holders",
     metadata,
