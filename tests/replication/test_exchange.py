@@ -270,7 +270,7 @@ async def test_what_is_put_together_to_something_else_never_becomes_active(
     _, outcome = await copied(athens, crete, Result.FAILED)
     assert "not the one on record" in outcome.detail
     assert all(state.status in ("queued", "saving") for state in crete.states[image.id])
-    athens.data = honest  # type: ignore[method-assign, assignment]
+    monkeypatch.undo()
     athens.lies.clear()
     await copied(athens, crete)
 
