@@ -64,6 +64,9 @@ class Action:
     `remove` change attributes, `add` and `withdraw` change members. `origin` is the provenance to
     leave behind, None where the target keeps none. `needs` names source images that must be there
     first. The states are digests of both images as they were when the plan was made.
+
+    Where only what the target lacks is sent, `wire` is how many bytes that takes at most, and
+    `bases` are the images there that the rest is taken from.
     """
 
     kind: Kind
@@ -82,6 +85,13 @@ class Action:
     add: tuple[Member, ...] = ()
     withdraw: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    wire: int | None = None
+    bases: tuple[str, ...] = ()
+
+    @property
+    def traffic(self) -> int:
+        """Give how many bytes cross the wire, at most."""
+        return self.bytes if self.wire is None else self.wire
 
     @property
     def only_marks(self) -> bool:
@@ -119,5 +129,10 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        """Sum the bytes that the actions will send."""
-        return sum(action.bytes for action in self.actions)
+        """Sum the bytes that the actions will send, at most."""
+        return sum(action.traffic for action in self.actions)
+
+    @property
+    def is_bound(self) -> bool:
+        """Say whether that sum is a bound, since some images are sent by pieces."""
+        return any(action.wire is not None for action in self.actions)

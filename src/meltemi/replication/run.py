@@ -13,6 +13,7 @@ from meltemi.libraries.base import Library, Verifiable
 from meltemi.model.plan import Kind, Plan
 from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
+from meltemi.replication.exchange.pricing import priced
 from meltemi.replication.report import Outcome, Reporter
 from meltemi.replication.survey import survey
 
@@ -56,10 +57,11 @@ async def opened(names: Sequence[str], opener: Opener) -> AsyncIterator[Librarie
         await asyncio.gather(*(library.close() for library in libraries.values()))
 
 
-async def plan_route(route: Route, libraries: Libraries) -> Plan:
+async def plan_route(route: Route, libraries: Libraries, *, sending: bool = True) -> Plan:
     """Plan a route; targets that cannot be read stand in the plan's errors.
 
-    Raise the source's error, or a target's where no target can be read.
+    Unless nothing is ever to be sent, it says how many bytes will cross the wire. Raise the
+    source's error, or a target's where no target can be read.
     """
     source = libraries.require(route.source)
     targets = [libraries.open[name] for name in route.targets if name in libraries.open]
@@ -70,6 +72,8 @@ async def plan_route(route: Route, libraries: Libraries) -> Plan:
     if not targets:
         raise errors[route.targets[0]]
     plan = await survey(route, source, targets, datetime.now(UTC))
+    if sending:
+        plan = await priced(plan, source, targets)
     return replace(plan, errors={**errors, **plan.errors})
 
 

@@ -10,6 +10,7 @@ from collections.abc import (
     Generator,
     Iterator,
     Mapping,
+    Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
@@ -47,12 +48,13 @@ _READ_AHEAD: Final = 32 * 2**20
 
 _LEAST: Final = 256 * 2**10
 
-_NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
-"""What uploads are called: the image's id, who brought it, and a random number."""
+_NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(parts/)?(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
+"""What uploads and parts are called: the image's id, who brought it, and a random number."""
 
-_FULL: Final = (
+FULL: Final = (
     "Image storage media is full: There is not enough disk space on the image storage media."
 )
+"""What users are told of a full store, in Glance's words."""
 
 _THREADS: Final = 64
 """Uploads and downloads that move at the same moment; others take turns."""
@@ -91,8 +93,7 @@ class Contents:
 
         So it is where whoever brings it is cancelled at any moment, also in the midst of `finish`.
         """
-        scope = (image.owner or "") if self._by_project else None
-        writing = self._store.writing(hashes=tuple(self.algorithms), scope=scope)
+        writing = self._store.writing(hashes=tuple(self.algorithms), scope=self._scope(image))
         name = f"{image.id}/{self._holder}/{uuid4().hex}"
         incoming = Incoming(self, writing, name, self._algorithm)
         try:
@@ -102,6 +103,17 @@ class Contents:
             if not incoming.is_finished:
                 await asyncio.shield(incoming.give_up())
 
+    async def keep(self, image: Image, pieces: Sequence[Buffer], name: str) -> Content:
+        """Store data that is cut already, for an image, under a name; no hash is made of it."""
+
+        def keep() -> Content:
+            with self._store.writing(hashes=(), scope=self._scope(image)) as writer:
+                writer.write_pieces(pieces)
+                return Content(name, writer.finish(name).head.size, Hashes())
+
+        with _worded():
+            return await self.to_its_end(keep)
+
     async def read(
         self, content: str, offset: int = 0, length: int | None = None
     ) -> AsyncGenerator[Buffer]:
@@ -109,8 +121,7 @@ class Contents:
 
         The next batch is fetched while one is taken; all who read share the memory for both.
         """
-        self._readers += 1
-        try:
+        with self.reading():
             batches = await self.in_thread(lambda: self._batches(content, offset, length))
             coming = self.begin(lambda: _gather(batches))
             try:
@@ -121,15 +132,25 @@ class Contents:
             finally:
                 await _ended(coming)  # it cannot be closed while it works
                 await asyncio.shield(self.in_thread(batches.close))
-        finally:
-            self._readers -= 1
 
     def _batches(self, content: str, offset: int, length: int | None) -> Generator[list[Buffer]]:
         head = self._store.head(content)
         reader = self._store.reader(head)
-        return reader.batches(offset, head.size if length is None else length, self._share)
+        return reader.batches(offset, head.size if length is None else length, self.share)
 
-    def _share(self) -> int:
+    def _scope(self, image: Image) -> str | None:
+        return (image.owner or "") if self._by_project else None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Count one more who reads for a while."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+    def share(self) -> int:
         """Give the bytes that a batch may have now."""
         return max(_LEAST, min(BATCH, _READ_AHEAD // (2 * max(1, self._readers))))
 
@@ -175,6 +196,14 @@ class Contents:
         """Do something that blocks."""
         return await self.begin(work)
 
+    async def to_its_end(self, work: Callable[[], _T]) -> _T:
+        """Do something that blocks; whatever becomes of it, nothing is at work when this ends."""
+        working = self.begin(work)
+        try:
+            return await asyncio.shield(working)
+        finally:
+            await _ended(working)
+
     def begin(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         """Begin something that blocks."""
 
@@ -186,6 +215,11 @@ class Contents:
                 raise StoreError(str(error)) from error
 
         return asyncio.get_running_loop().run_in_executor(self._threads, do)
+
+
+def name_of_part(image: Image, holder: str) -> str:
+    """Give a name that nothing else has to a part which a holder brings for an image."""
+    return f"{image.id}/parts/{holder}/{uuid4().hex}"
 
 
 class Incoming:
@@ -271,7 +305,7 @@ def _worded() -> Iterator[None]:
     try:
         yield
     except QuotaError as error:
-        raise UnavailableError(str(error), told=_FULL) from error
+        raise UnavailableError(str(error), told=FULL) from error
 
 
 async def _ended(work: asyncio.Future[Any]) -> None:

@@ -13,7 +13,7 @@ from meltemi.errors import (
     RefusedError,
     VanishedError,
 )
-from meltemi.model.image import Image
+from meltemi.model.image import Hashes, Image
 from meltemi.model.record import Content, Record
 from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
@@ -40,13 +40,16 @@ async def fill(
     length: int | None,
     *,
     project: str | None,
+    expected: str | None = None,
 ) -> Record:
     """Give a queued image its data, and make it active once all of it is stored and verified.
 
     `length` is what was announced, in bytes; `project` is that of who sends it, whose quota
-    counts. Whatever goes wrong, the image is queued again.
+    counts; `expected` the hash that the data has to have, by the region's algorithm. Whatever goes
+    wrong, the image is queued again; where it is the hash, without its parts.
     """
-    return await _receive(service, image.id, data, length, project=project, status="saving")
+    facts = (data, length, expected)
+    return await _receive(service, image.id, *facts, project=project, status="saving")
 
 
 async def keep_staged(
@@ -58,7 +61,7 @@ async def keep_staged(
     project: str | None,
 ) -> Record:
     """Store data for a queued image that is imported later, and inspected only then."""
-    return await _receive(service, image.id, data, length, project=project, status=_STAGED)
+    return await _receive(service, image.id, data, length, None, project=project, status=_STAGED)
 
 
 async def _receive(
@@ -66,6 +69,7 @@ async def _receive(
     image: str,
     data: AsyncIterator[bytes],
     length: int | None,
+    expected: str | None,
     *,
     project: str | None,
     status: str,
@@ -91,6 +95,7 @@ async def _receive(
             tell_begun(service, record)
             begun = True
         content = await take(service, taken, data, length)
+        await must_have_hash(service, image, content.hashes, expected)
         # To its end, also where the client leaves: else it would be unknown who has the data.
         handing = asyncio.ensure_future(_hand_over(service, image, content, status))
         return await asyncio.shield(handing)
@@ -117,6 +122,17 @@ async def _hand_over(service: Service, image: str, content: Content, status: str
     if then == "active":
         tell_filled(service, record)
     return record
+
+
+async def must_have_hash(service: Service, image: str, found: Hashes, expected: str | None) -> None:
+    """Raise RefusedError where an image's data is not what it should be, and forget its parts."""
+    if expected in (None, found.value):
+        return
+    await service.catalogue.drop_parts(image)
+    raise RefusedError(
+        f"Image {image}: its data has the {found.algorithm} {found.value}, and not the one that it "
+        "was to have. It is queued again, and its parts are forgotten."
+    )
 
 
 async def take(
