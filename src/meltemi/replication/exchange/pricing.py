@@ -19,6 +19,7 @@ from meltemi.chunks.exchange.delta import (
 from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.errors import ImageError
 from meltemi.libraries.base import Library
+from meltemi.libraries.exchanging import Exchange
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.units import format_size
@@ -90,7 +91,9 @@ def _streamed(action: Action, why: str) -> Action:
     return replace(action, reason=f"{action.reason}; as a whole: {why}")
 
 
-async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[str]) -> int:
+async def _estimate(
+    ends: Ends[Exchange], action: Action, image: Image, bases: Sequence[str]
+) -> int:
     """Say how many bytes cross the wire at most: pieces as they are kept, manifests, and delta."""
     comparison = await compare(ends, image, bases, action.target_id if action.filling else None)
     gatherer = Gatherer(LARGEST_DATA, ends.terms.most_pieces)

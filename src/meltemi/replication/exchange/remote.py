@@ -13,7 +13,7 @@ from meltemi.chunks.manifest import (
     encode_root,
 )
 from meltemi.errors import CorruptionError
-from meltemi.libraries.exchanging import Exchange, Holder, Sought
+from meltemi.libraries.exchanging import Giver, Holder, Sought
 
 
 class RemoteTree:
@@ -22,8 +22,8 @@ class RemoteTree:
     `read` counts the bytes that were read of it.
     """
 
-    def __init__(self, exchange: Exchange, holder: Holder, root: Root) -> None:
-        self._exchange = exchange
+    def __init__(self, giver: Giver, holder: Holder, root: Root) -> None:
+        self._giver = giver
         self._holder = holder
         self._root = root
         self._children: dict[Place, Child] = {}
@@ -31,10 +31,10 @@ class RemoteTree:
         self._learn(root.top, 0)
 
     @classmethod
-    async def open(cls, exchange: Exchange, holder: Holder) -> Self:
+    async def open(cls, giver: Giver, holder: Holder) -> Self:
         """Read the root."""
-        _, root = await exchange.root(holder)
-        return cls(exchange, holder, root)
+        _, root = await giver.root(holder)
+        return cls(giver, holder, root)
 
     @property
     def root(self) -> Root:
@@ -45,7 +45,7 @@ class RemoteTree:
         """Give segments, in the order in which they are asked for."""
         children = [self._children[place] for place in places]
         sought = [Sought(*pair) for pair in zip(places, (c.segment for c in children), strict=True)]
-        read = await self._exchange.segments(self._holder, sought)
+        read = await self._giver.segments(self._holder, sought)
         return [
             self._segment(place, child, data)
             for place, child, data in zip(places, children, read, strict=True)
