@@ -43,6 +43,9 @@ _LINES: Final = 16_384
 _TOGETHER: Final = 1024
 """Stretches that are sent at once."""
 
+_FEWER: Final = 4
+"""Into how many smaller ones a batch is divided that did not get through."""
+
 _ATTEMPTS: Final = 6
 _PAUSE_SECONDS: Final = 0.2
 
@@ -123,11 +126,12 @@ class _Sending:
         await self._lines.put(None)
 
     async def _transfer(self, batch: Batch) -> None:
-        """Bring a batch over; what cannot be brought in one piece is halved."""
+        """Bring a batch over; what breaks is brought in smaller ones."""
         try:
-            waiting = [(0, batch.spans)]
+            waiting: list[Sequence[Span]] = [batch.spans]
+            begin = 0
             while waiting:
-                begin, spans = waiting.pop()
+                spans = waiting.pop()
                 try:
                     number = await self._brought(spans)
                 except InterruptedTransfer as error:
@@ -135,16 +139,20 @@ class _Sending:
                         error.repeated = True
                         raise
                     await asyncio.sleep(_PAUSE_SECONDS)
-                    half = len(spans) // 2
-                    size = sum(span.length for span in spans[:half])
-                    self._gatherer.largest = self._how.largest = min(self._how.largest, size)
-                    waiting += [(begin + size, spans[half:]), (begin, spans[:half])]
+                    few = -(-len(spans) // _FEWER)
+                    smaller = [spans[n : n + few] for n in range(0, len(spans), few)]
+                    waiting += reversed(smaller)
+                    self._lessen(max(map(_size, smaller)))
                 else:
                     batch.parts.append((begin, number))
+                    begin += _size(spans)
             batch.spans = []
             batch.sent.set()
         finally:
             self._slots.release()
+
+    def _lessen(self, size: int) -> None:
+        self._gatherer.largest = self._how.largest = min(self._how.largest, size)
 
     async def _brought(self, spans: Sequence[Span]) -> int:
         """Bring pieces over; give the number of the part that they are there."""
@@ -198,6 +206,10 @@ class _Sending:
                 line = line.stretch()
             ready.append(line)
         return ready
+
+
+def _size(spans: Sequence[Span]) -> int:
+    return sum(span.length for span in spans)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
