@@ -10,9 +10,8 @@ from urllib.parse import quote
 
 from meltemi.chunks.blob import BlobId, Buffer, has_name
 from meltemi.chunks.cut import BLOCK
-from meltemi.chunks.writer import PIECE
 from meltemi.errors import BusyError, ImageError, QuotaError, UsageError, printable
-from meltemi.workstation.files import FULL, ZEROS, LocalFile, next_data, pieces_with_holes
+from meltemi.workstation.files import FULL, PIECE, ZEROS, LocalFile, next_data, pieces_with_holes
 
 _LONGEST_ID: Final = 100
 

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from meltemi.chunks.writer import PIECE
 from meltemi.errors import ImageError, UsageError, printable
+
+PIECE: Final = 2**20
+"""Bytes that are read at once."""
 
 ZEROS: Final = bytes(PIECE)
 FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -181,7 +181,10 @@ class Push:
                 break
             await asyncio.sleep(1)
         if image.status == "saving":
-            raise BusyError(f"{self._library.name}: image {image.label}: somebody else sends it")
+            raise BusyError(
+                f"{self._library.name}: image {image.label}: somebody else sends its data; delete "
+                "it where nobody does"
+            )
         if image.status not in ("queued", "active"):
             raise ConflictError(
                 f"{self._library.name}: image {image.label} became {image.status} meanwhile"
