@@ -26,7 +26,7 @@ from meltemi.errors import (
     RefusedError,
     is_passing,
 )
-from meltemi.libraries.exchanging import Span
+from meltemi.libraries.exchanging import Giver, Span
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
 from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer, Joiner
@@ -57,7 +57,7 @@ class ByPieces:
     data go together, which becomes less where connections break.
     """
 
-    ends: Ends
+    ends: Ends[Giver]
     image: Image
     bases: Sequence[str]
     bandwidth: Bandwidth
