@@ -112,7 +112,7 @@ class Catalogue(Protocol):
         """
 
     async def loose(self, limit: int = 1000) -> Sequence[Content]:
-        """Give contents that no image has any more, nor as a part, whose data is to be let go.
+        """Give contents that no image has any more, whose data is to be let go; so are parts.
 
         No image can get them again. They are told until they are forgotten, so that a crash in
         between loses none.
@@ -124,7 +124,7 @@ class Catalogue(Protocol):
         ConflictError where an image has it.
         """
 
-    async def add_part(self, image: str, number: int, content: Content, holder: str) -> None:
+    async def add_part(self, image: str, part: Part, holder: str) -> None:
         """Let an image that waits for its data have a part of it, which is stored by now.
 
         The holder's heart has to have beaten since before it was stored; it is struck out. Raise

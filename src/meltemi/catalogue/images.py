@@ -235,12 +235,13 @@ def having(connection: Connection, names: Sequence[str]) -> dict[str, str]:
 
 
 def loose(connection: Connection, limit: int) -> list[Content]:
-    """Give contents that no image has, nor has as a part."""
+    """Give contents that no image has, and parts that none waits for."""
     held = exists().where(images.c.content == contents.c.id)
-    part = exists().where(parts.c.content == contents.c.id)
-    found = select(contents).where(~held, ~part).order_by(contents.c.id)
-    rows = connection.execute(found.limit(limit))
-    return [to_content(row) for row in rows]
+    rows = connection.execute(select(contents).where(~held).order_by(contents.c.id).limit(limit))
+    found = [to_content(row) for row in rows]
+    columns = (parts.c.content, parts.c.size)
+    rest = select(*columns).where(_is_left()).order_by(parts.c.content).limit(limit)
+    return found + [Content(name, size, Hashes()) for name, size in connection.execute(rest)]
 
 
 def forget(connection: Connection, content: str) -> None:
@@ -248,6 +249,7 @@ def forget(connection: Connection, content: str) -> None:
     if _lock(connection, content) and _is_held(connection, content):
         raise ConflictError(f"content {content}: images have it")
     connection.execute(delete(contents).where(contents.c.id == content))
+    connection.execute(delete(parts).where(parts.c.content == content, _is_left()))
 
 
 def has_data(connection: Connection) -> bool:
@@ -258,7 +260,12 @@ def has_data(connection: Connection) -> bool:
 
 def known(connection: Connection, names: Sequence[str]) -> frozenset[str]:
     """Say which of these contents there are."""
-    return frozenset(connection.scalars(select(contents.c.id).where(contents.c.id.in_(names))))
+    columns = (contents.c.id, parts.c.content)
+    return frozenset(
+        name
+        for column in columns
+        for name in connection.scalars(select(column).where(column.in_(names)))
+    )
 
 
 def _insert(connection: Connection, image: Image, values: dict[str, Any]) -> Record:
@@ -361,8 +368,14 @@ def remember(connection: Connection, content: Content) -> None:
 
 
 def drop_parts(connection: Connection, image: str) -> None:
-    """Let an image have no parts any more; their contents are loose."""
-    connection.execute(delete(parts).where(parts.c.image == image))
+    """Let an image have no parts any more; their data is to be let go."""
+    connection.execute(update(parts).where(parts.c.image == image).values(image=None))
+
+
+def _is_left() -> ColumnElement[bool]:
+    """Say that a part's image is gone, or has its data, perhaps from an older release."""
+    filled = exists().where(images.c.id == parts.c.image, images.c.content.is_not(None))
+    return parts.c.image.is_(None) | filled
 
 
 def _lock_content_of(connection: Connection, image: str) -> Content:

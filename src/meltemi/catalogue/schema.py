@@ -73,11 +73,16 @@ images = Table(
 parts = Table(
     "parts",
     metadata,
-    Column("image", ORDERED, ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("content", ORDERED, ForeignKey("contents.id"), nullable=False, unique=True),
+    Column("content", ORDERED, primary_key=True),
+    Column("image", ORDERED, ForeignKey("images.id", ondelete="SET NULL")),
+    Column("number", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    UniqueConstraint("image", "number", name="parts_by_number"),
 )
-"""Data that came in advance, for images that are put together of it and of others."""
+"""Data that came in advance, for images that are put together of it and of others.
+
+Without an image, it is to be let go.
+"""
 
 holders = Table(
     "holders",

@@ -121,10 +121,9 @@ class SqlCatalogue:
         """Take out a content whose data has been let go."""
         await self._database.write(partial(images.forget, content=content))
 
-    async def add_part(self, image: str, number: int, content: Content, holder: str) -> None:
+    async def add_part(self, image: str, part: Part, holder: str) -> None:
         """Let an image have a part."""
-        work = partial(parts.add, image=image, number=number, content=content, holder=holder)
-        await self._database.write(work)
+        await self._database.write(partial(parts.add, image=image, part=part, holder=holder))
 
     async def parts(self, image: str) -> Sequence[Part]:
         """Give an image's parts."""

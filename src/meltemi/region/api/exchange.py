@@ -26,7 +26,7 @@ from meltemi.region.answers import document
 from meltemi.region.api import data
 from meltemi.region.api.bodies import Answer, bodiless
 from meltemi.region.api.editing import FORMATS
-from meltemi.region.api.news import tell_active
+from meltemi.region.api.news import tell_active, tell_sent
 from meltemi.region.data.assembling import Assembly, Base, Delta
 from meltemi.region.data.parts import keep_part
 from meltemi.region.data.sending import send_file
@@ -76,6 +76,7 @@ async def batch(call: Call) -> web.StreamResponse:
         file.seek(0)
         await response.prepare(call.request)
         await send_file(call.request, file, 0, response.content_length)
+        tell_sent(call, record.image, sum(length for _, length in ranges))
         await response.write_eof()
     return response
 
@@ -161,7 +162,7 @@ async def _put_together(call: Call) -> web.Response:
         await must_have_hash(service, record.image.id, base.image.hashes, expected)
         tell_active(service, await call.catalogue.share(record.image.id, base.image.id))
         return web.Response(status=204)
-    named = [Base(_content(base), base.image.size or 0) for base in bases]
+    named = [Base(f"image {base.image.id}", _content(base), base.image.size or 0) for base in bases]
     assembly = Assembly(service, record.image.id, delta, named)
     with service.meter.uploads.track_inprogress():
         async with aclosing(assembly.data()) as put:

@@ -17,7 +17,7 @@ from meltemi.chunks.exchange.delta import (
 )
 from meltemi.chunks.reader import Reader
 from meltemi.chunks.writer import PIECE
-from meltemi.errors import RefusedError
+from meltemi.errors import RefusedError, VanishedError
 from meltemi.region.data.pieces import Wanted
 from meltemi.region.service import Service
 
@@ -32,8 +32,9 @@ _OPEN: Final = 32
 
 
 class Base(NamedTuple):
-    """Data that a delta names: its content, and its size in bytes."""
+    """Data that a delta names: what it is called, its content, and its size in bytes."""
 
+    label: str
     content: str
     size: int
 
@@ -94,8 +95,9 @@ class Assembly:
         self._image = image
         self._delta = delta
         self._bases = bases
+        self._readers: list[Reader] = []
         self._parts: Mapping[int, Base] = {}
-        self._readers: OrderedDict[str, Reader] = OrderedDict()
+        self._open: OrderedDict[int, Reader] = OrderedDict()
 
     async def data(self) -> AsyncGenerator[bytes]:
         """Give the data in blocks of about a MiB; close it when done.
@@ -104,6 +106,8 @@ class Assembly:
         is not within what it is to be taken from.
         """
         with self._service.contents.reading():
+            # All of them now: what is open can be read to its end, also where it is deleted.
+            self._readers = [await self._opened(base) for base in self._bases]
             async with aclosing(self._groups()) as groups:
                 coming = asyncio.ensure_future(self._next(groups))
                 try:
@@ -137,34 +141,43 @@ class Assembly:
                     yield group
 
     async def _reader(self, stretch: Stretch) -> Reader | None:
-        """Open what a stretch is taken from."""
+        """Give what a stretch is taken from, opened."""
+        number = stretch.number
         if stretch.origin is None:
             return None
         if stretch.origin is Origin.IMAGE:
-            base = self._bases[stretch.number]
-        else:
-            base = await self._part(stretch.number)
+            self._must_be_within(stretch, self._bases[number])
+            return self._readers[number]
+        self._must_be_within(stretch, part := await self._part(number))
+        if number not in self._open:
+            self._open[number] = await self._opened(part)
+        self._open.move_to_end(number)
+        if len(self._open) > _OPEN:
+            self._open.popitem(last=False)
+        return self._open[number]
+
+    def _must_be_within(self, stretch: Stretch, base: Base) -> None:
         if stretch.offset + stretch.length > base.size:
-            name = "image" if stretch.origin is Origin.IMAGE else "part"
             raise RefusedError(
                 f"Image {self._image}: its delta takes {stretch.length} bytes at {stretch.offset} "
-                f"of {name} {stretch.number}, which has {base.size}"
+                f"of {base.label}, which has {base.size}"
             )
-        reader = self._readers.pop(base.content, None)
-        if reader is None:
-            reader = await self._service.pieces.open(base.content)
-        self._readers[base.content] = reader
-        if len(self._readers) > _OPEN:
-            self._readers.popitem(last=False)
-        return reader
 
     async def _part(self, number: int) -> Base:
         if number not in self._parts:
             found = await self._service.catalogue.parts(self._image)
-            self._parts = {part.number: Base(part.content, part.size) for part in found}
+            self._parts = {
+                part.number: Base(f"part {part.number}", part.content, part.size) for part in found
+            }
         if number not in self._parts:
             raise RefusedError(f"Image {self._image}: its delta names part {number}, it has none")
         return self._parts[number]
+
+    async def _opened(self, base: Base) -> Reader:
+        try:
+            return await self._service.pieces.open(base.content)
+        except VanishedError as error:
+            raise VanishedError(f"Image {self._image}: {base.label} is gone") from error
 
 
 def _divided(reader: Reader | None, stretch: Stretch) -> Iterator[Wanted]:

@@ -48,8 +48,8 @@ _READ_AHEAD: Final = 32 * 2**20
 
 _LEAST: Final = 256 * 2**10
 
-_NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
-"""What uploads are called: the image's id, who brought it, and a random number."""
+_NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(parts/)?(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
+"""What uploads and parts are called: the image's id, who brought it, and a random number."""
 
 FULL: Final = (
     "Image storage media is full: There is not enough disk space on the image storage media."
@@ -93,7 +93,7 @@ class Contents:
         scope = self._scope(image)
         context = self._store.writing(hashes=tuple(self.algorithms), scope=scope)
         writer = await self.in_thread(context.__enter__)
-        name = name_of(image, self._holder)
+        name = f"{image.id}/{self._holder}/{uuid4().hex}"
         incoming = Incoming(self, writer, name, self._algorithm)
         try:
             yield incoming
@@ -215,9 +215,9 @@ class Contents:
         return asyncio.get_running_loop().run_in_executor(self._threads, do)
 
 
-def name_of(image: Image, holder: str) -> str:
-    """Give a name that nothing else has to data which a holder brings for an image."""
-    return f"{image.id}/{holder}/{uuid4().hex}"
+def name_of_part(image: Image, holder: str) -> str:
+    """Give a name that nothing else has to a part which a holder brings for an image."""
+    return f"{image.id}/parts/{holder}/{uuid4().hex}"
 
 
 class Incoming:

@@ -10,7 +10,8 @@ from meltemi.chunks.blob import Buffer
 from meltemi.chunks.exchange.batch import BatchError, decode_batch
 from meltemi.errors import MeltemiError, RefusedError
 from meltemi.model.image import Image
-from meltemi.region.data.contents import name_of
+from meltemi.model.record import Part
+from meltemi.region.data.contents import name_of_part
 from meltemi.region.quotas import STAGED, mebibytes
 from meltemi.region.service import Service
 
@@ -46,15 +47,14 @@ async def _store(service: Service, image: Image, number: int, pieces: Sequence[B
     it left can be let go, and what counts never is.
     """
     holder = uuid4().hex
-    name = name_of(image, holder)
+    name = name_of_part(image, holder)
     adding: asyncio.Future[None] | None = None
     try:
         await service.catalogue.beat(holder)
         content = await service.contents.keep(image, pieces, name)
         # To its end, also where the client leaves: else it would be unknown whose the data is.
-        adding = asyncio.ensure_future(
-            service.catalogue.add_part(image.id, number, content, holder)
-        )
+        part = Part(number, content.id, content.size)
+        adding = asyncio.ensure_future(service.catalogue.add_part(image.id, part, holder))
         await asyncio.shield(adding)
     except BaseException:
         await asyncio.shield(_give_up(service, holder, name, adding))

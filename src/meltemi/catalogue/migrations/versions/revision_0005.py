@@ -13,7 +13,9 @@ def upgrade() -> None:
     """Make their table."""
     op.create_table(
         "parts",
-        sa.Column("image", _TEXT, sa.ForeignKey("images.id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("content", _TEXT, sa.ForeignKey("contents.id"), nullable=False, unique=True),
+        sa.Column("content", _TEXT, primary_key=True),
+        sa.Column("image", _TEXT, sa.ForeignKey("images.id", ondelete="SET NULL")),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.UniqueConstraint("image", "number", name="parts_by_number"),
     )
