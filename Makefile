@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 REQUIREMENTS := requirements/dev.txt
 SOURCES := src lab bench tests
+# Three, also on two cores, since many tests wait. In the order of the folders, so that tests which
+# share services run in the same process, and what takes long does not come last.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint unit bench docs lock clean
@@ -18,7 +21,7 @@ demo: $(STAMP) ## Start two regions, replicate a real image, compare before and 
 
 test: lint ## Run everything: linters, types, and all tests against real services
 	$(BIN)/python -m lab prepare
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: lint unit ## Run what takes some minutes: linters, types, tests without services
 
@@ -29,7 +32,7 @@ lint: $(STAMP) ## Run the linters and the type checker
 	$(BIN)/lint-imports --no-logo
 
 unit: $(STAMP) ## Run the tests that need no services
-	$(BIN)/python -m pytest -m "not services"
+	$(PYTEST) -m "not services"
 
 bench: $(STAMP) ## Measure against peers in the same run; writes docs/benchmarks/
 	$(BIN)/python -m lab prepare

@@ -54,7 +54,9 @@ class Database:
         except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as problem:
             # Nothing of it is shown: who knows where a password is.
             raise UsageError(f"that is not the address of {holds}: {FORMS}") from problem
-        self.label = parsed.render_as_string(hide_password=True)
+        # As operators write it, and not with the driver that is chosen here.
+        written = parsed.set(drivername=parsed.get_backend_name())
+        self.label = written.render_as_string(hide_password=True)
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
         else:

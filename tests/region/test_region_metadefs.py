@@ -218,6 +218,21 @@ async def test_listings_that_make_no_sense(filled: Api, path: str, query: str) -
     assert (await filled.ask(ADMIN, "GET", f"{path}?{query}"))[0] == 400
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"namespace": ""},
+        {"resource_type_associations": [{"name": "x" * 81}]},
+        {"objects": [{"name": "x" * 81}]},
+        {"properties": {"x" * 81: {"title": "X", "type": "string"}}},
+        {"tags": [{"name": "x" * 81}]},
+    ],
+)
+async def test_names_by_which_nothing_could_be_found(api: Api, body: Mapping[str, Any]) -> None:
+    assert (await api.ask(ADMIN, "POST", NAMESPACES, {"namespace": "n", **body}))[0] == 400
+    assert (await api.ask(ADMIN, "GET", f"{NAMESPACES}/n"))[0] == 404
+
+
 async def test_every_page_is_reached(api: Api) -> None:
     for number in range(5):
         body = {"namespace": f"n {number}&ü", "visibility": "public"}

@@ -96,3 +96,9 @@ def test_a_keystone_that_is_away(tmp_path: Path, keystone: Keystone) -> None:
         assert becomes(server, (200, {**parts, "keystone": "ok"}))
         with pytest.raises(RefusedError, match="401"):
             Place(server.url).images()
+
+
+def test_probes_only_tell(shared_region: Place) -> None:
+    for path in ("/healthcheck", "/readyz"):
+        with pytest.raises(RefusedError, match="405 Method Not Allowed"):
+            shared_region.call("POST", path)

@@ -142,7 +142,7 @@ async def _answered(
     """Answer what is of this API's version; tell all else which versions there are."""
     path = "/" + request.path.lstrip("/")
     if path in PROBES:
-        return await handler(request)
+        return await _refusing(request, handler(request))
     first, _, rest = path[1:].partition("/")
     if first == "versions":
         return versions(service, request)
@@ -160,18 +160,25 @@ async def _answered(
         found = await request.app.router.resolve(request.clone(rel_url=elsewhere))
         note_route(request, found)
     request[CALL] = Call(service, context, request, found)
-    return await _handled(service.front, request, found, f"/v2/{rest}")
+    return await _refusing(request, _handled(service.front, request, found, f"/v2/{rest}"))
 
 
 async def _handled(
     front: Front | None, request: web.Request, found: web.UrlMappingMatchInfo, path: str
 ) -> web.StreamResponse:
+    if front is not None:
+        passed = await front.answer(request, path, request[CALL].url)
+        if passed is not None:
+            return passed
+    return await found.handler(request)
+
+
+async def _refusing(
+    request: web.Request, answer: Awaitable[web.StreamResponse]
+) -> web.StreamResponse:
+    """Give an answer; where aiohttp knows none, say so as everywhere else."""
     try:
-        if front is not None:
-            passed = await front.answer(request, path, request[CALL].url)
-            if passed is not None:
-                return passed
-        return await found.handler(request)
+        return await answer
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(method for method in _METHODS if method in error.allowed_methods)
         return refusal(request, 405, headers={"Allow": allowed})

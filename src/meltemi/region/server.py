@@ -41,17 +41,20 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise UsageError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+        # Python adds the address, which is named already.
+        why = str(error.strerror).partition(" (while")[0]
+        raise UsageError(f"cannot listen on {host} port {port}: {why}") from error
 
 
 def serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Answer requests until SIGTERM or SIGINT; `ready` is called once the first can come."""
     give_memory_back()
+    tls = _tls(settings)
     exposition = _expose(settings)
     if settings.workers == 1:
-        asyncio.run(_work(settings, listener, exposition, ready))
+        asyncio.run(_work(settings, listener, tls, exposition, ready))
     else:
-        _Supervisor(settings, listener, exposition).run(ready)
+        _Supervisor(settings, listener, tls, exposition).run(ready)
 
 
 def _expose(settings: Settings) -> Exposition | None:
@@ -66,6 +69,7 @@ def _expose(settings: Settings) -> Exposition | None:
 async def _work(
     settings: Settings,
     listener: socket.socket,
+    tls: ssl.SSLContext | None,
     exposition: Exposition | None,
     ready: Callable[[], None],
 ) -> None:
@@ -91,7 +95,7 @@ async def _work(
             handler_cancellation=True,
         )
         await runner.setup()
-        site = web.SockSite(runner, listener, ssl_context=_tls(settings))
+        site = web.SockSite(runner, listener, ssl_context=tls)
         await site.start()
         async with exposition.served() if exposition else nullcontext():
             ready()
@@ -129,10 +133,15 @@ class _Supervisor:
     """Keeps a number of workers alive."""
 
     def __init__(
-        self, settings: Settings, listener: socket.socket, exposition: Exposition | None
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        tls: ssl.SSLContext | None,
+        exposition: Exposition | None,
     ) -> None:
         self._settings = settings
         self._listener = listener
+        self._tls = tls
         self._exposition = exposition
         self._workers: set[int] = set()
         self._stopping = False
@@ -166,7 +175,9 @@ class _Supervisor:
         try:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            asyncio.run(_work(self._settings, self._listener, self._exposition, lambda: None))
+            asyncio.run(
+                _work(self._settings, self._listener, self._tls, self._exposition, lambda: None)
+            )
             code = 0
         except Exception:  # noqa: BLE001 - the child must not go on as a second parent
             _log.exception("a worker cannot go on")

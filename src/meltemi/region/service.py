@@ -136,14 +136,17 @@ class Call:
         return protections.readable(self.context, properties) if protections else properties
 
     def must_be_allowed(self, before: Mapping[str, str], after: Mapping[str, str]) -> None:
-        """Raise ForbiddenError where an operator protects a property from such a change."""
+        """Raise ForbiddenError where an operator protects a property from such a change.
+
+        What who asks may not read is not theirs to change: `after` is to have what they see, and
+        what they name.
+        """
         if (protections := self.service.protections) is None:
             return
         seen = protections.readable(self.context, before)
-        changed = {key: value for key, value in after.items() if before.get(key) != value}
-        kept = {key: value for key, value in seen.items() if key in after}
-        if name := protections.refused(self.context, seen, {**kept, **changed}):
-            raise ForbiddenError(f"Property '{name}' is protected")
+        hidden = sorted(after.keys() & (before.keys() - seen.keys()))
+        if name := hidden[0] if hidden else protections.refused(self.context, seen, after):
+            raise ForbiddenError(f"Attribute '{name}' is reserved.")
 
     def may(self, rule: str, image: Image) -> bool:
         """Say whether a rule allows something about an image."""

@@ -162,14 +162,27 @@ def _protections(settings: Settings, policy: Policy) -> Protections | None:
 
 
 def prepare(settings: Settings) -> None:
-    """Check what could not work, and make what is not there yet: folders, the store."""
+    """Check what could not work, and make what is not there yet: folders, the store, tables.
+
+    Workers that found it out would be started again and again.
+    """
     if settings.notifications:
         check_bus(settings.notifications.transport_url)
-    settings.data.mkdir(parents=True, exist_ok=True)
+    if "://" in settings.store_address and settings.index is None:
+        raise ConfigurationError("store: one in a bucket needs an index: the URL of a database")
+    _protections(settings, Policy(settings.policy_file, settings.rules))
+    if settings.keystone:
+        tls_of(settings.keystone)
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+        raise UsageError(f"{settings.data}: cannot be made, or is no folder: {reason}") from error
     # In a process of its own: no worker may be forked from one that has spoken with an object
     # store, whose client keeps threads, and dies without them.
     with ProcessPoolExecutor(1, mp_context=get_context("fork")) as apart:
         apart.submit(_find_store, settings).result()
+        apart.submit(_find_catalogue, settings).result()
 
 
 def _find_store(settings: Settings) -> None:
@@ -182,6 +195,19 @@ def _find_store(settings: Settings) -> None:
                 f"{error}; the catalogue has images, whose data is in a store: is its disk mounted?"
             ) from error
         _open_store(settings, create=True).close()
+
+
+def _find_catalogue(settings: Settings) -> None:
+    """See that it can be opened, and whether it is that of an adoption."""
+
+    async def look() -> None:
+        catalogue = await open_catalogue(settings.database_url)
+        try:
+            _must_adopt_it(settings, await catalogue.ledger.state())
+        finally:
+            await catalogue.close()
+
+    asyncio.run(look())
 
 
 async def _has_data(url: str) -> bool:

@@ -36,7 +36,7 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     "schema": ("/x",),
     "resource_type_associations": (
         *([], [{"name": "OS::Glance::Image"}], [{"name": "parity::type", "prefix": "p_"}]),
-        *([{}], [5], "x", [{"name": "OS::Glance::Image"}] * 2),
+        *([{}], [5], "x", [{"name": "OS::Glance::Image"}] * 2, [{"name": "x" * 81}]),
     ),
     "properties": (
         *(
@@ -51,8 +51,14 @@ _VALUES: dict[str, tuple[Any, ...]] = {
         {"size": {"title": "S", "type": "string", "maxLength": -1}},
         {"size": {"title": "S", "type": "string", "unknown": 5}},
     ),
-    "objects": ([], [_OBJECT], [{}], [{"name": "a"}], [{"name": "a"}, {"name": "a"}], [5], "x"),
-    "tags": ([], [{"name": "t"}], [{"name": "t"}, {"name": "t"}], [{}], ["t"], [{"name": 5}]),
+    "objects": (
+        *([], [_OBJECT], [{}], [{"name": "a"}], [{"name": "a"}, {"name": "a"}], [5], "x"),
+        [{"name": "x" * 81}],
+    ),
+    "tags": (
+        *([], [{"name": "t"}], [{"name": "t"}, {"name": "t"}], [{}], ["t"], [{"name": 5}]),
+        [{"name": "x" * 81}],
+    ),
     "unknown": ("x",),
 }
 
@@ -73,6 +79,8 @@ def _definitions() -> Iterator[Conversation]:
             made_then = [post(_ALL, made), get(_NS), put(_NS, made)]
             yield talk(f"metadefs/namespace/{name}-{number}", made_then)
     yield talk("metadefs/twice", post(_ALL, _BLANK), post(_ALL, _BLANK), get(_NS), head(_NS))
+    too_long = _BLANK | {"properties": {"x" * 81: {"title": "X", "type": "string"}}}
+    yield talk("metadefs/too-long", post(_ALL, too_long))  # Glance fails, and keeps the rest
     yield talk("metadefs/body", post(_ALL, []), post(_ALL, {}), post(_ALL), put(_NS, _BLANK))
     yield talk(
         "metadefs/rename",

@@ -58,6 +58,7 @@ _ADVICE: Final[Mapping[int, str]] = {
 
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONNECT_SECONDS: Final = 10.0
+_SLICE: Final = 2**18
 
 
 class GlanceHttp:
@@ -169,14 +170,13 @@ class GlanceHttp:
 
     async def put(self, path: str, about: str, data: bytes, media_type: str) -> None:
         """PUT some bytes, once."""
-
-        async def read(response: aiohttp.ClientResponse) -> None:
+        headers = {"Content-Type": media_type, "Content-Length": str(len(data))}
+        # What can be read only once is not sent again by aiohttp itself.
+        async with self._send(
+            self._api, "PUT", path, about, headers=headers, data=_sliced(data)
+        ) as response:
             if response.status not in (200, 201, 204):
                 await self._fail(response, about)
-
-        await self._repeated(
-            read, "PUT", path, about=about, data=data, media_type=media_type, repeatable=False
-        )
 
     async def _repeated(
         self,
@@ -343,3 +343,8 @@ class GlanceHttp:
 def image_path(image_id: str, *more: object) -> str:
     """Give the path of an image, or of something below it."""
     return "/".join(["/v2/images", *(quote(str(part), safe="") for part in (image_id, *more))])
+
+
+async def _sliced(data: bytes) -> AsyncIterator[bytes]:
+    for begin in range(0, len(data), _SLICE):
+        yield data[begin : begin + _SLICE]

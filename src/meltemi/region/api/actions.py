@@ -37,13 +37,16 @@ async def clone(call: Call) -> web.Response:
     """
     record = await downloadable(call)
     body = await call.json() if call.request.body_exists else {}
-    wanted = {**_inherited(record.image), **call.service.image_checker.check(body)}
+    given = call.service.image_checker.check(body)
+    wanted = {**_inherited(record.image), **given}
     if any(wanted[name] != getattr(record.image, name) for name in FORMATS):
         raise ForbiddenError("A clone has the formats of the image whose data it has.")
     image = drafted(wanted.get("id") or str(uuid4()), wanted, call.context.project, now_in_utc())
     call.service.policy.demand_new_image(call.context, wanted)
     # What an operator protects stays on the clone; on top of it comes what its owner may set.
-    call.must_be_allowed(record.image.properties, image.properties)
+    named = {*call.readable(record.image.properties), *given}
+    properties = {key: value for key, value in image.properties.items() if key in named}
+    call.must_be_allowed(record.image.properties, properties)
     must_have_room(call, image, None)
     await call.service.quotas.demand(call.context.project, COUNT, 1)
     size = mebibytes(record.image.size or 0)

@@ -14,13 +14,11 @@ from meltemi.errors import (
     ConflictError,
     ForbiddenError,
     MediaTypeError,
-    MeltemiError,
     RefusedError,
     StoreError,
     VanishedError,
 )
 from meltemi.model.image import Image
-from meltemi.model.listing import Viewer
 from meltemi.model.record import Record
 from meltemi.region.answers import document
 from meltemi.region.api.editing import drafted, edited, must_be_within
@@ -76,7 +74,9 @@ async def listing(call: Call) -> web.Response:
     try:
         found = await call.catalogue.page(wanted)
     except VanishedError as error:
-        raise await _of_marker(call, wanted.marker or "") from error
+        raise RefusedError(f"No image found with ID {wanted.marker}") from error
+    if call.readable(wanted.properties).keys() != wanted.properties.keys():
+        found = []  # nobody is told whether a property has a value that they may not read
     seen = [record for record in found if call.may("get_image", record.image)]
     query = dict(call.request.query.items())  # the last one counts
     query.pop("marker", None)
@@ -89,15 +89,6 @@ async def listing(call: Call) -> web.Response:
         query["marker"] = seen[-1].image.id
         body["next"] = f"/v2/images?{urlencode(query)}"
     return document(body)
-
-
-async def _of_marker(call: Call, marker: str) -> MeltemiError:
-    """Give the error of a page that begins after an image which is not there for who asks."""
-    try:
-        await call.catalogue.get(marker, Viewer(None, is_admin=True))
-    except VanishedError:
-        return RefusedError(f"No image found with ID {marker}")
-    return ForbiddenError(f"Forbidding request, image {marker} not visible")
 
 
 async def show(call: Call) -> web.Response:
@@ -157,8 +148,11 @@ def _changed(call: Call, image: Image, changes: list[Change]) -> Image:
             facts = {**of_image(call.context, image), "visibility": change.value}
             call.service.policy.demand_visibility(call.context, facts)
         call.demand("modify_image", image)
-    result = replace(edited(image, changes, partial(located, call)), status=image.status)
+    seen = replace(image, properties=call.readable(image.properties))
+    result = replace(edited(seen, changes, partial(located, call)), status=image.status)
     call.must_be_allowed(image.properties, result.properties)
+    hidden = {key: value for key, value in image.properties.items() if key not in seen.properties}
+    result = replace(result, properties={**hidden, **result.properties})
     must_have_room(call, result, image)
     return result
 

@@ -27,7 +27,7 @@ async def listing(call: Call) -> web.Response:
         call, f"Not allowed to list members for image {call.image_id}: {_NOT_SHARED}"
     )
     call.demand("get_members", image)
-    members = await _visible(call, image)
+    members = await _visible(call, image) if call.may("get_member", image) else []
     body = {"members": [_shown(image, one) for one in members], "schema": "/v2/schemas/members"}
     return document(body)
 
@@ -91,10 +91,11 @@ async def withdraw(call: Call) -> web.Response:
 
 
 async def _shared(call: Call, refusal: str) -> Image:
-    """Give the image that the path names; only shared ones have members."""
+    """Give the image that the path names, if who asks may see it; only shared ones have members."""
     record = await call.found(f"Image {call.image_id} not found.")
     if record.image.visibility != "shared":
         raise ForbiddenError(refusal)
+    call.demand("get_image", record.image)
     return record.image
 
 

@@ -276,8 +276,9 @@ class Checker:
     def check(self, body: Any) -> Mapping[str, Any]:
         """Give the body back, or raise RefusedError with what is wrong about it."""
         error = best_match(self._validator.iter_errors(body))
-        if error is not None:
-            name = self.schema["name"]
-            raise RefusedError(f"Provided object does not match schema '{name}': {error}")
-        checked: Mapping[str, Any] = body
-        return checked
+        if error is not None or not isinstance(body, dict):  # of which they say nothing themselves
+            what = error or "it is no object"
+            raise RefusedError(
+                f"Provided object does not match schema '{self.schema['name']}': {what}"
+            )
+        return body

@@ -1,7 +1,7 @@
 """Sending an image by pieces: batches several at once, and meanwhile the delta."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
@@ -16,7 +16,6 @@ from meltemi.chunks.exchange.delta import (
     Stretch,
     encode_outline,
     encode_stretch,
-    joined,
 )
 from meltemi.chunks.exchange.difference import Piece
 from meltemi.errors import (
@@ -30,7 +29,7 @@ from meltemi.errors import (
 from meltemi.libraries.exchanging import Span
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
-from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer
+from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer, Joiner
 from meltemi.replication.limits import Bandwidth
 
 BATCHES: Final = 4
@@ -47,6 +46,9 @@ _LINES: Final = 16_384
 
 _TOGETHER: Final = 1024
 """Stretches that are sent at once."""
+
+_FEWER: Final = 4
+"""Into how many smaller ones a batch is divided that did not get through."""
 
 _ATTEMPTS: Final = 6
 _PAUSE_SECONDS: Final = 0.2
@@ -73,7 +75,8 @@ class ByPieces:
         `moved` is told what has crossed the wire. After an error it may be sent again: what had
         arrived is there.
         """
-        comparison = await compare(self.ends, self.image, self.bases, target_id)
+        spend = self.bandwidth.spend
+        comparison = await compare(self.ends, self.image, self.bases, target_id, spend=spend)
         await _Sending(self, comparison, target_id, moved).run()
 
 
@@ -129,11 +132,12 @@ class _Sending:
         await self._lines.put(None)
 
     async def _transfer(self, batch: Batch) -> None:
-        """Bring a batch over; what cannot be brought in one piece is halved."""
+        """Bring a batch over; what breaks is brought in smaller ones."""
         try:
-            waiting = [(0, batch.spans)]
+            waiting: list[Sequence[Span]] = [batch.spans]
+            begin = 0
             while waiting:
-                begin, spans = waiting.pop()
+                spans = waiting.pop()
                 try:
                     number = await self._brought(spans)
                 except InterruptedTransfer as error:
@@ -141,16 +145,20 @@ class _Sending:
                         error.repeated = True
                         raise
                     await asyncio.sleep(_PAUSE_SECONDS)
-                    half = len(spans) // 2
-                    size = sum(span.length for span in spans[:half])
-                    self._gatherer.largest = self._how.largest = min(self._how.largest, size)
-                    waiting += [(begin + size, spans[half:]), (begin, spans[:half])]
+                    few = -(-len(spans) // _FEWER)
+                    smaller = [spans[n : n + few] for n in range(0, len(spans), few)]
+                    waiting += reversed(smaller)
+                    self._lessen(max(map(_size, smaller)))
                 else:
                     batch.parts.append((begin, number))
+                    begin += _size(spans)
             batch.spans = []
             batch.sent.set()
         finally:
             self._slots.release()
+
+    def _lessen(self, size: int) -> None:
+        self._gatherer.largest = self._how.largest = min(self._how.largest, size)
 
     async def _brought(self, spans: Sequence[Span]) -> int:
         """Bring pieces over; give the number of the part that they are there."""
@@ -184,12 +192,20 @@ class _Sending:
         raise ImageError(f"image {self._target_id}: it would have more than {MOST_PARTS} parts")
 
     async def _delta(self) -> AsyncIterator[bytes]:
-        data = encode_outline(Outline(self._image.size or 0, self._comparison.images))
-        while data:
-            await self._how.bandwidth.spend(len(data))
-            self._moved(len(data))
-            yield data
-            data = b"".join(map(encode_stretch, joined(await self._ready())))
+        joiner = Joiner()
+        yield await self._spent(
+            encode_outline(Outline(self._image.size or 0, self._comparison.images))
+        )
+        while ready := await self._ready():
+            if data := _written(joiner.feed(ready)):
+                yield await self._spent(data)
+        if data := _written(joiner.finish()):
+            yield await self._spent(data)
+
+    async def _spent(self, data: bytes) -> bytes:
+        await self._how.bandwidth.spend(len(data))
+        self._moved(len(data))
+        return data
 
     async def _ready(self) -> list[Stretch]:
         """Give the next stretches that are there, at least one; none at the end."""
@@ -204,6 +220,14 @@ class _Sending:
                 line = line.stretch()
             ready.append(line)
         return ready
+
+
+def _written(stretches: Iterable[Stretch]) -> bytes:
+    return b"".join(map(encode_stretch, stretches))
+
+
+def _size(spans: Sequence[Span]) -> int:
+    return sum(span.length for span in spans)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -41,6 +41,7 @@ _ATTRIBUTES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "default": _as_text,
     "items": _items,
 }
+_LONGEST_NAME: Final = 80
 _OBJECT: Final = ("name", "description", "required", "properties")
 _ASSOCIATION: Final = ("name", "prefix", "properties_target")
 _SHOWN: Final = ("created_at", "updated_at", "self", "schema")
@@ -78,7 +79,9 @@ def described(body: Mapping[str, Any], owner: str | None) -> Described:
 
 
 def namespace(body: Mapping[str, Any]) -> Namespace:
-    """Read a namespace's own attributes."""
+    """Read a namespace's own attributes; RefusedError where no path could lead to it."""
+    if not body["namespace"]:
+        raise RefusedError("A namespace has to have a name.")
     return Namespace(
         name=body["namespace"],
         owner=body.get("owner"),
@@ -98,7 +101,7 @@ def _defined(body: Mapping[str, Any]) -> Iterator[Definition]:
     for one in body.get("tags", ()):
         yield Definition(Kind.TAG, _named("tag", one, ("name",)))
     for name, one in body.get("properties", {}).items():
-        yield Definition(Kind.PROPERTY, name, property_document(one))
+        yield Definition(Kind.PROPERTY, _short("property", name), property_document(one))
 
 
 def shown_namespace(namespace: Namespace) -> Body:
@@ -177,7 +180,13 @@ def _named(what: str, body: Mapping[str, Any], attributes: tuple[str, ...]) -> s
             raise RefusedError(f"Unknown attribute '{key}' ({what}).")
     if "name" not in body:
         raise RefusedError(f"Mandatory field 'name' missing ({what}).")
-    name: str = body["name"]
+    return _short(what, body["name"])
+
+
+def _short(what: str, name: str) -> str:
+    """Give a name that is no longer than one may be that is given to a definition by itself."""
+    if len(name) > _LONGEST_NAME:
+        raise RefusedError(f"A name of more than {_LONGEST_NAME} characters ({what}).")
     return name
 
 
