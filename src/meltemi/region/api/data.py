@@ -81,9 +81,9 @@ async def download(call: Call) -> web.StreamResponse:
     """
     record = await downloadable(call)
     image = record.image
+    asked = asked_range(call.request.headers, image.size or 0)
     if record.content is None or image.size is None or not image.has_data:
         return web.Response(status=204)
-    asked = asked_range(call.request.headers, image.size)
     first, end = asked or (0, image.size)
     response = web.StreamResponse(status=206 if asked else 200)
     response.content_type = BINARY
