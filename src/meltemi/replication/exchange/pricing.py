@@ -18,6 +18,7 @@ from meltemi.chunks.exchange.delta import (
 from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.errors import ImageError, MeltemiError
 from meltemi.libraries.base import Library
+from meltemi.libraries.exchanging import Exchange
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.units import format_size
@@ -107,7 +108,7 @@ def _streamed(action: Action, why: str) -> Action:
 
 
 async def _estimate(
-    ends: Ends,
+    ends: Ends[Exchange],
     action: Action,
     image: Image,
     bases: Sequence[str],

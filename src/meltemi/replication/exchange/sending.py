@@ -26,7 +26,7 @@ from meltemi.errors import (
     RefusedError,
     is_passing,
 )
-from meltemi.libraries.exchanging import Span
+from meltemi.libraries.exchanging import Giver, Span
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
 from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer, Joiner
@@ -36,6 +36,11 @@ BATCHES: Final = 4
 """Batches of all images of a run that are held at the same time; each has 33 MiB at most."""
 
 _BATCHES_OF_ONE: Final = 3
+_FIRST: Final = 2 * 2**20
+"""Bytes of data in the first batch, and twice as many in each that follows: so the target begins
+soon to put the image together, and batches that share a link do not all arrive at its end.
+"""
+
 _LINES: Final = 16_384
 """Stretches that wait for batches before them."""
 
@@ -57,7 +62,7 @@ class ByPieces:
     data go together, which becomes less where connections break.
     """
 
-    ends: Ends
+    ends: Ends[Giver]
     image: Image
     bases: Sequence[str]
     bandwidth: Bandwidth
@@ -89,7 +94,7 @@ class _Sending:
         self._moved = moved
         terms = how.ends.terms
         how.largest = min(how.largest, terms.largest_batch)
-        self._gatherer = Gatherer(how.largest, terms.most_pieces)
+        self._gatherer = Gatherer(min(_FIRST, how.largest), terms.most_pieces)
         self._numbers: Iterator[int] = count(comparison.unused)
         self._slots = asyncio.Semaphore(_BATCHES_OF_ONE)
         self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
@@ -112,6 +117,7 @@ class _Sending:
 
         async def flush() -> None:
             if (batch := self._gatherer.take()) is not None:
+                self._gatherer.largest = min(2 * self._gatherer.largest, self._how.largest)
                 await self._slots.acquire()
                 tasks.create_task(self._transfer(batch))
 
