@@ -60,8 +60,8 @@ class Delivery:
 
     `data` is where the first attempt takes its bytes from; later ones read for themselves. With
     `pieces`, it is sent by pieces instead, as long as the target agrees. `moved` is told how many
-    bytes crossed the wire. With `checked` the plan's word on the id of
-    the image holds: where that id cannot be used, the plan is stale.
+    bytes crossed the wire. With `checked` the plan's word on the id of the image holds: where that
+    id cannot be used, the plan is stale.
     """
 
     action: Action
