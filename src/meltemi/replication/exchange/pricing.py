@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -45,10 +45,13 @@ async def priced(plan: Plan, source: Library, targets: Sequence[Library]) -> Pla
     Where nothing is to be copied, nothing is asked.
     """
     actions = list(plan.actions)
+    senders = {library.name: library for library in (source, *targets)}
+    coming = {(a.subject.target, a.subject.source_id) for a in actions if a.sends}
     for target in targets:
         numbers = [n for n, action in enumerate(actions) if _sends(action, target)]
         copies = [actions[number] for number in numbers]
-        for number, action in zip(numbers, await _priced(copies, source, target), strict=True):
+        priced = await _priced(copies, senders, target, coming)
+        for number, action in zip(numbers, priced, strict=True):
             actions[number] = action
     return replace(plan, actions=tuple(actions))
 
@@ -57,14 +60,25 @@ def _sends(action: Action, target: Library) -> bool:
     return action.kind is Kind.COPY and action.bytes > 0 and action.subject.target == target.name
 
 
-async def _priced(copies: Sequence[Action], source: Library, target: Library) -> Sequence[Action]:
+async def _priced(
+    copies: Sequence[Action],
+    senders: Mapping[str, Library],
+    target: Library,
+    coming: Container[tuple[str, str]],
+) -> Sequence[Action]:
+    """Price the copies to one target, all of which one library sends.
+
+    What is still `coming` to that library is looked at where it comes from.
+    """
     if not copies:
         return copies
-    ends = await meet(source, target)
+    source, sender = copies[0].subject.source, copies[0].sender
+    ends = await meet(senders[sender], target)
     if ends is None:
         return copies
     if isinstance(ends, str):
         return [_streamed(action, ends) for action in copies]
+    from_source = ends if sender == source else await meet(senders[source], target)
     bases = Bases(image for action in copies if (image := action.image))
     async for page in target.list_images():
         for image in page:
@@ -73,17 +87,29 @@ async def _priced(copies: Sequence[Action], source: Library, target: Library) ->
 
     async def one(action: Action, image: Image) -> Action:
         chosen = bases.choose(image)
-        try:
-            async with gate:
-                wire = await _estimate(ends, action, image, chosen)
-        except ImageError as error:
-            return _streamed(action, f"its pieces cannot be compared ({error})")
-        if wire >= action.bytes:
-            return _streamed(action, "pieces would be no fewer bytes")
-        reason = f"{action.reason}; by pieces, at most {format_size(wire)}"
-        return replace(action, reason=reason, wire=wire, bases=chosen)
+        here: Ends | str | None = ends
+        if (sender, image.id) in coming:
+            here = from_source
+        elif action.relay is not None:
+            image = replace(image, id=action.relay.image_id, hashes=action.relay.hashes)
+        if not isinstance(here, Ends):
+            reason = f"{action.reason}; by pieces, which {sender} has yet to get"
+            return replace(action, reason=reason, wire=action.bytes, bases=chosen)
+        async with gate:
+            return await _by_pieces(here, action, image, chosen)
 
     return await asyncio.gather(*(one(a, image) for a in copies if (image := a.image)))
+
+
+async def _by_pieces(ends: Ends, action: Action, image: Image, bases: tuple[str, ...]) -> Action:
+    try:
+        wire = await _estimate(ends, action, image, bases)
+    except ImageError as error:
+        return _streamed(action, f"its pieces cannot be compared ({error})")
+    if wire >= action.bytes:
+        return _streamed(action, "pieces would be no fewer bytes")
+    reason = f"{action.reason}; by pieces, at most {format_size(wire)}"
+    return replace(action, reason=reason, wire=wire, bases=bases)
 
 
 def _streamed(action: Action, why: str) -> Action:
