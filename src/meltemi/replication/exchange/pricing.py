@@ -78,7 +78,8 @@ async def _priced(
         return copies
     if isinstance(ends, str):
         return [_streamed(action, ends) for action in copies]
-    from_source = ends if sender == source else await meet(senders[source], target)
+    awaited = {a.subject.source_id for a in copies if (sender, a.subject.source_id) in coming}
+    from_source = await meet(senders[source], target) if awaited else None
     bases = Bases(image for action in copies if (image := action.image))
     async for page in target.list_images():
         for image in page:
@@ -88,7 +89,7 @@ async def _priced(
     async def one(action: Action, image: Image) -> Action:
         chosen = bases.choose(image)
         here: Ends | str | None = ends
-        if (sender, image.id) in coming:
+        if image.id in awaited:
             here = from_source
         elif action.relay is not None:
             image = replace(image, id=action.relay.image_id, hashes=action.relay.hashes)
