@@ -399,6 +399,30 @@ async def test_pieces_that_the_relay_has_are_priced_there() -> None:
     assert crete.exchange.sent
 
 
+@pytest.mark.parametrize("known", [False, True])
+async def test_images_that_are_made_of_each_other(known: bool) -> None:
+    """The relay has the first one of them already, or none."""
+    athens, crete, naxos = exchanging("athens", "crete", "naxos")
+    sparse = bytes(MIB)
+    first = athens.put(BUILD + sparse, name="build 1", created_at="2026-01-01T00:00:00Z")
+    if known:
+        crete.burnt.add(first.id)
+        await synced(athens, crete)
+    second = athens.put(NEXT + sparse, name="build 2", created_at="2026-01-02T00:00:00Z")
+    the_plan = await plan(athens, crete, naxos, relay="crete")
+    outcomes = await carry_out(the_plan, athens, crete, naxos)
+    assert len(outcomes) == 4 - known
+    assert all(o.result is Result.DONE and o.wire <= o.action.traffic for o in outcomes)
+    wire = {(a.subject.target, a.subject.source_id): a.wire or 0 for a in the_plan.actions}
+    assert MIB // 8 < wire["crete", second.id] < MIB // 2
+    assert wire["naxos", first.id] >= MIB
+    assert naxos.data(first.id) == BUILD + sparse
+    assert naxos.data(second.id) == NEXT + sparse
+    assert athens.exchange.sent < MIB * 1.5
+    assert crete.exchange.sent < MIB * 1.5
+    assert MIB // 8 < wire["naxos", second.id] < MIB // 2
+
+
 async def test_from_a_glance_over_a_relay_that_exchanges(source: MemoryLibrary) -> None:
     crete, naxos = exchanging("crete", "naxos")
     source.put(BUILD, name="build 1")

@@ -72,6 +72,7 @@ class Engine:
         self._arrivals: dict[tuple[str, str], asyncio.Future[str | None]] = {}
         self._relayed: dict[tuple[str, str], asyncio.Future[Relay | None]] = {}
         self._outcomes: list[Outcome] = []
+        self._coming: set[tuple[str, str]] = set()
         self._held = Held()
         self._batches = asyncio.Semaphore(BATCHES)
         self._accounts: dict[int, _Account] = defaultdict(_Account)
@@ -138,11 +139,17 @@ class Engine:
                 g[0].subject.source_id,
             ),
         )
+        # What is there, and has but to be verified, is a base already.
+        self._coming = {(a.subject.target, a.target_id) for a in actions if a.traffic}
         async with asyncio.TaskGroup() as tasks:
             while pending:
                 self._freed.clear()
                 ready = (group for group in pending if self._is_ready(group, unstarted))
-                group = next((group for group in ready if self._has_room(group)), None)
+                free = (group for group in ready if not self._lacks_bases(group[0]))
+                group = next((group for group in free if self._has_room(group)), None)
+                if group is None and not any(self._queued.values()):
+                    # In a plan that was edited, two may be made of each other.
+                    group = next(g for g in pending if self._is_ready(g, unstarted))
                 if group is None:
                     await self._freed.wait()
                     continue
@@ -157,14 +164,18 @@ class Engine:
         # Who waits for another in a slot must be behind it in the queue for that slot.
         if any((a.subject.target, needed) in unstarted for a in group for needed in a.needs):
             return False
-        coming = self._coming(group[0])
-        return coming is None or coming.done()
+        awaited = self._awaited(group[0])
+        return awaited is None or awaited.done()
 
-    def _coming(self, action: Action) -> asyncio.Future[Relay | None] | None:
+    def _awaited(self, action: Action) -> asyncio.Future[Relay | None] | None:
         """Give what a copy from a relay waits for, None where the relay has the image already."""
         if action.relay is None:
             return None
         return self._relayed.get((action.relay.library, action.subject.source_id))
+
+    def _lacks_bases(self, action: Action) -> bool:
+        """Say whether an image is made of one that is still to arrive."""
+        return any((action.subject.target, base) in self._coming for base in action.bases)
 
     def _has_room(self, group: Iterable[Action]) -> bool:
         return any(self._queued[action.subject.target] < self._transfers for action in group)
@@ -175,8 +186,8 @@ class Engine:
             raise AssertionError("a copy knows what to copy")
         image = first.image
         if first.relay is not None:
-            coming = self._coming(first)
-            relay = first.relay if coming is None else coming.result()
+            awaited = self._awaited(first)
+            relay = first.relay if awaited is None else awaited.result()
             if relay is None:
                 for action in group:
                     self._skip(action, f"not copied, since the relay {first.sender} has it not")
@@ -227,8 +238,10 @@ class Engine:
 
     def _end(self, action: Action, arrived: Relay | None) -> None:
         """Make room, and tell who waits for a copy what came of it."""
-        place = action.subject.target, action.subject.source_id
-        self._queued[action.subject.target] -= 1
+        target = action.subject.target
+        place = target, action.subject.source_id
+        self._queued[target] -= 1
+        self._coming.discard((target, action.target_id))
         self._freed.set()
         if place in self._arrivals:
             self._arrivals[place].set_result(arrived.image_id if arrived else None)

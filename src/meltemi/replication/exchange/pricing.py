@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -14,17 +14,16 @@ from meltemi.chunks.exchange.delta import (
     Stretch,
     encode_outline,
     encode_stretch,
-    joined,
 )
 from meltemi.chunks.manifest import LARGEST_DATA
-from meltemi.errors import ImageError
+from meltemi.errors import ImageError, MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.units import format_size
-from meltemi.replication.exchange.bases import Bases
+from meltemi.replication.exchange.bases import Bases, Kin
 from meltemi.replication.exchange.comparing import Ends, compare, meet
-from meltemi.replication.exchange.gathering import Batch, Gatherer
+from meltemi.replication.exchange.gathering import Batch, Gatherer, Joiner
 
 _log: Final = logging.getLogger(__name__)
 
@@ -46,11 +45,11 @@ async def priced(plan: Plan, source: Library, targets: Sequence[Library]) -> Pla
     """
     actions = list(plan.actions)
     senders = {library.name: library for library in (source, *targets)}
-    coming = {(a.subject.target, a.subject.source_id) for a in actions if a.sends}
+    arriving = {(a.subject.target, a.subject.source_id) for a in actions if a.sends}
     for target in targets:
         numbers = [n for n, action in enumerate(actions) if _sends(action, target)]
         copies = [actions[number] for number in numbers]
-        priced = await _priced(copies, senders, target, coming)
+        priced = await _priced(copies, senders, target, arriving)
         for number, action in zip(numbers, priced, strict=True):
             actions[number] = action
     return replace(plan, actions=tuple(actions))
@@ -64,47 +63,79 @@ async def _priced(
     copies: Sequence[Action],
     senders: Mapping[str, Library],
     target: Library,
-    coming: Container[tuple[str, str]],
+    arriving: Container[tuple[str, str]],
 ) -> Sequence[Action]:
     """Price the copies to one target, all of which one library sends.
 
-    What is still `coming` to that library is looked at where it comes from.
+    What is yet `arriving` at that library is looked at where it comes from.
     """
     if not copies:
         return copies
     source, sender = copies[0].subject.source, copies[0].sender
-    ends = await meet(senders[sender], target)
-    if ends is None:
-        return copies
-    if isinstance(ends, str):
-        return [_streamed(action, ends) for action in copies]
-    awaited = {a.subject.source_id for a in copies if (sender, a.subject.source_id) in coming}
-    from_source = await meet(senders[source], target) if awaited else None
-    bases = Bases(image for action in copies if (image := action.image))
+    awaited = {a.subject.source_id for a in copies if (sender, a.subject.source_id) in arriving}
+    try:
+        ends = await meet(senders[sender], target)
+        if not isinstance(ends, Ends):
+            return [_streamed(action, ends) for action in copies] if ends else copies
+        from_source = await meet(senders[source], target) if awaited else None
+        chosen = await _chosen(copies, target)
+    except MeltemiError as error:
+        return [_streamed(action, f"nothing can be compared ({error})") for action in copies]
+    at_source = {action.target_id: image for action in copies if (image := action.image)}
+    at_sender = {
+        action.target_id: _at_sender(action, image)
+        for action in copies
+        if (image := action.image) and image.id not in awaited
+    }
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(action: Action, image_id: str, bases: tuple[str, ...]) -> Action:
+        here: Ends | str | None = ends
+        coming = at_sender
+        if image_id in awaited:
+            here, coming = from_source, at_source
+        if not isinstance(here, Ends):
+            reason = f"{action.reason}; by pieces, which {sender} has yet to get"
+            return replace(action, reason=reason, wire=action.bytes, bases=bases)
+        async with gate:
+            return await _by_pieces(here, action, coming[action.target_id], bases, coming)
+
+    both = zip(copies, chosen, strict=True)
+    return await asyncio.gather(*(one(a, a.subject.source_id, ids) for a, ids in both))
+
+
+async def _chosen(copies: Sequence[Action], target: Library) -> Sequence[tuple[str, ...]]:
+    """Choose bases for each copy: images of the target, or one that is copied before it."""
+    images = [image for action in copies if (image := action.image)]
+    bases, kin = Bases(images), Kin(images)
     async for page in target.list_images():
         for image in page:
             bases.look(image)
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(action: Action, image: Image) -> Action:
-        chosen = bases.choose(image)
-        here: Ends | str | None = ends
-        if image.id in awaited:
-            here = from_source
-        elif action.relay is not None:
-            image = replace(image, id=action.relay.image_id, hashes=action.relay.hashes)
-        if not isinstance(here, Ends):
-            reason = f"{action.reason}; by pieces, which {sender} has yet to get"
-            return replace(action, reason=reason, wire=action.bytes, bases=chosen)
-        async with gate:
-            return await _by_pieces(here, action, image, chosen)
-
-    return await asyncio.gather(*(one(a, image) for a in copies if (image := a.image)))
+    ids = {image.id: action.target_id for action in copies if (image := action.image)}
+    # What boots with others waits for them in its slot; those must wait for nobody.
+    needed = {image_id for action in copies for image_id in action.needs}
+    chosen = []
+    for image in images:
+        found = bases.choose(image)
+        first = None if found or image.id in needed else kin.find(image)
+        chosen.append(found if first is None else (ids[first.id],))
+    return chosen
 
 
-async def _by_pieces(ends: Ends, action: Action, image: Image, bases: tuple[str, ...]) -> Action:
+def _at_sender(action: Action, image: Image) -> Image:
+    relay = action.relay
+    return image if relay is None else replace(image, id=relay.image_id, hashes=relay.hashes)
+
+
+async def _by_pieces(
+    ends: Ends,
+    action: Action,
+    image: Image,
+    bases: tuple[str, ...],
+    coming: Mapping[str, Image],
+) -> Action:
     try:
-        wire = await _estimate(ends, action, image, bases)
+        wire = await _estimate(ends, action, image, bases, coming)
     except ImageError as error:
         return _streamed(action, f"its pieces cannot be compared ({error})")
     if wire >= action.bytes:
@@ -117,12 +148,19 @@ def _streamed(action: Action, why: str) -> Action:
     return replace(action, reason=f"{action.reason}; as a whole: {why}")
 
 
-async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[str]) -> int:
+async def _estimate(
+    ends: Ends,
+    action: Action,
+    image: Image,
+    bases: Sequence[str],
+    coming: Mapping[str, Image],
+) -> int:
     """Say how many bytes cross the wire at most: pieces as they are kept, manifests, and delta."""
-    comparison = await compare(ends, image, bases, action.target_id if action.filling else None)
+    incoming = action.target_id if action.filling else None
+    comparison = await compare(ends, image, bases, incoming, coming=coming)
     gatherer = Gatherer(LARGEST_DATA, ends.terms.most_pieces)
     wire = len(encode_outline(Outline(image.size or 0, comparison.images)))
-    lines: list[Stretch] = []
+    joiner, lines = Joiner(), list[Stretch]()
 
     async def ask(batch: Batch | None) -> int:
         if batch is None:
@@ -141,10 +179,11 @@ async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[st
                 length, _, offset = gatherer.add(one)
                 lines.append(Stretch(length, Origin.PART, MOST_PARTS - 1, offset))
             if len(lines) == _LINES:
-                wire += _length(lines)
+                wire += _length(joiner.feed(lines))
                 lines = []
-    return wire + _length(lines) + await ask(gatherer.take()) + comparison.read
+    wire += _length([*joiner.feed(lines), *joiner.finish()])
+    return wire + await ask(gatherer.take()) + comparison.read
 
 
-def _length(lines: Sequence[Stretch]) -> int:
-    return sum(len(encode_stretch(stretch)) for stretch in joined(lines))
+def _length(stretches: Iterable[Stretch]) -> int:
+    return sum(len(encode_stretch(stretch)) for stretch in stretches)

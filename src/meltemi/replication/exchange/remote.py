@@ -13,7 +13,7 @@ from meltemi.chunks.manifest import (
     encode_root,
 )
 from meltemi.errors import CorruptionError
-from meltemi.libraries.exchanging import Exchange, Holder, Sought
+from meltemi.libraries.exchanging import Exchange, Holder, Sought, Spend
 
 
 class RemoteTree:
@@ -22,8 +22,11 @@ class RemoteTree:
     `read` counts the bytes that were read of it.
     """
 
-    def __init__(self, exchange: Exchange, holder: Holder, root: Root) -> None:
+    def __init__(
+        self, exchange: Exchange, holder: Holder, root: Root, spend: Spend | None = None
+    ) -> None:
         self._exchange = exchange
+        self._spend = spend
         self._holder = holder
         self._root = root
         self._children: dict[Place, Child] = {}
@@ -31,10 +34,13 @@ class RemoteTree:
         self._learn(root.top, 0)
 
     @classmethod
-    async def open(cls, exchange: Exchange, holder: Holder) -> Self:
-        """Read the root."""
+    async def open(cls, exchange: Exchange, holder: Holder, spend: Spend | None = None) -> Self:
+        """Read the root; `spend` is told of all bytes that come."""
         _, root = await exchange.root(holder)
-        return cls(exchange, holder, root)
+        tree = cls(exchange, holder, root, spend)
+        if spend is not None:
+            await spend(tree.read)
+        return tree
 
     @property
     def root(self) -> Root:
@@ -46,6 +52,8 @@ class RemoteTree:
         children = [self._children[place] for place in places]
         sought = [Sought(*pair) for pair in zip(places, (c.segment for c in children), strict=True)]
         read = await self._exchange.segments(self._holder, sought)
+        if self._spend is not None:
+            await self._spend(sum(map(len, read)))
         return [
             self._segment(place, child, data)
             for place, child, data in zip(places, children, read, strict=True)

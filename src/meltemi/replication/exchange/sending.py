@@ -1,7 +1,7 @@
 """Sending an image by pieces: batches several at once, and meanwhile the delta."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
@@ -16,7 +16,6 @@ from meltemi.chunks.exchange.delta import (
     Stretch,
     encode_outline,
     encode_stretch,
-    joined,
 )
 from meltemi.chunks.exchange.difference import Piece
 from meltemi.errors import (
@@ -30,7 +29,7 @@ from meltemi.errors import (
 from meltemi.libraries.exchanging import Span
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
-from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer
+from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer, Joiner
 from meltemi.replication.limits import Bandwidth
 
 BATCHES: Final = 4
@@ -71,7 +70,8 @@ class ByPieces:
         `moved` is told what has crossed the wire. After an error it may be sent again: what had
         arrived is there.
         """
-        comparison = await compare(self.ends, self.image, self.bases, target_id)
+        spend = self.bandwidth.spend
+        comparison = await compare(self.ends, self.image, self.bases, target_id, spend=spend)
         await _Sending(self, comparison, target_id, moved).run()
 
 
@@ -186,12 +186,20 @@ class _Sending:
         raise ImageError(f"image {self._target_id}: it would have more than {MOST_PARTS} parts")
 
     async def _delta(self) -> AsyncIterator[bytes]:
-        data = encode_outline(Outline(self._image.size or 0, self._comparison.images))
-        while data:
-            await self._how.bandwidth.spend(len(data))
-            self._moved(len(data))
-            yield data
-            data = b"".join(map(encode_stretch, joined(await self._ready())))
+        joiner = Joiner()
+        yield await self._spent(
+            encode_outline(Outline(self._image.size or 0, self._comparison.images))
+        )
+        while ready := await self._ready():
+            if data := _written(joiner.feed(ready)):
+                yield await self._spent(data)
+        if data := _written(joiner.finish()):
+            yield await self._spent(data)
+
+    async def _spent(self, data: bytes) -> bytes:
+        await self._how.bandwidth.spend(len(data))
+        self._moved(len(data))
+        return data
 
     async def _ready(self) -> list[Stretch]:
         """Give the next stretches that are there, at least one; none at the end."""
@@ -206,6 +214,10 @@ class _Sending:
                 line = line.stretch()
             ready.append(line)
         return ready
+
+
+def _written(stretches: Iterable[Stretch]) -> bytes:
+    return b"".join(map(encode_stretch, stretches))
 
 
 def _size(spans: Sequence[Span]) -> int:
