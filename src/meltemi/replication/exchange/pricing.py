@@ -91,7 +91,7 @@ async def _priced(
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def one(action: Action, image_id: str, bases: tuple[str, ...]) -> Action:
-        here: Ends | str | None = ends
+        here: Ends[Exchange] | str | None = ends
         coming = at_sender
         if image_id in awaited:
             here, coming = from_source, at_source
@@ -129,7 +129,7 @@ def _at_sender(action: Action, image: Image) -> Image:
 
 
 async def _by_pieces(
-    ends: Ends,
+    ends: Ends[Exchange],
     action: Action,
     image: Image,
     bases: tuple[str, ...],
