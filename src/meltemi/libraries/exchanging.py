@@ -75,16 +75,12 @@ class Span(NamedTuple):
 Spend = Callable[[int], Awaitable[None]]
 
 
-class Exchange(Protocol):
-    """How to exchange images with one library.
+class Giver(Protocol):
+    """What gives images by pieces.
 
     Errors are those of `Library`. Nothing is given that does not have the name that it was asked
     for by: what was altered on its way is an `InterruptedTransfer`.
     """
-
-    async def terms(self) -> Terms | None:
-        """Give what the library says of itself; None where it does not exchange."""
-        ...
 
     async def root(self, holder: Holder) -> tuple[BlobId, Root]:
         """Give the root of a manifest, and its name."""
@@ -99,6 +95,14 @@ class Exchange(Protocol):
 
         `spend` is told how many bytes have come, and returns when more may come.
         """
+        ...
+
+
+class Exchange(Giver, Protocol):
+    """How to exchange images with one library."""
+
+    async def terms(self) -> Terms | None:
+        """Give what the library says of itself; None where it does not exchange."""
         ...
 
     async def batch_size(self, image_id: str, spans: Sequence[Span]) -> int:

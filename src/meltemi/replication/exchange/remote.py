@@ -13,7 +13,7 @@ from meltemi.chunks.manifest import (
     encode_root,
 )
 from meltemi.errors import CorruptionError
-from meltemi.libraries.exchanging import Exchange, Holder, Sought, Spend
+from meltemi.libraries.exchanging import Giver, Holder, Sought, Spend
 
 
 class RemoteTree:
@@ -23,9 +23,9 @@ class RemoteTree:
     """
 
     def __init__(
-        self, exchange: Exchange, holder: Holder, root: Root, spend: Spend | None = None
+        self, giver: Giver, holder: Holder, root: Root, spend: Spend | None = None
     ) -> None:
-        self._exchange = exchange
+        self._giver = giver
         self._spend = spend
         self._holder = holder
         self._root = root
@@ -34,10 +34,10 @@ class RemoteTree:
         self._learn(root.top, 0)
 
     @classmethod
-    async def open(cls, exchange: Exchange, holder: Holder, spend: Spend | None = None) -> Self:
+    async def open(cls, giver: Giver, holder: Holder, spend: Spend | None = None) -> Self:
         """Read the root; `spend` is told of all bytes that come."""
-        _, root = await exchange.root(holder)
-        tree = cls(exchange, holder, root, spend)
+        _, root = await giver.root(holder)
+        tree = cls(giver, holder, root, spend)
         if spend is not None:
             await spend(tree.read)
         return tree
@@ -51,7 +51,7 @@ class RemoteTree:
         """Give segments, in the order in which they are asked for."""
         children = [self._children[place] for place in places]
         sought = [Sought(*pair) for pair in zip(places, (c.segment for c in children), strict=True)]
-        read = await self._exchange.segments(self._holder, sought)
+        read = await self._giver.segments(self._holder, sought)
         if self._spend is not None:
             await self._spend(sum(map(len, read)))
         return [

@@ -26,7 +26,7 @@ from meltemi.errors import (
     RefusedError,
     is_passing,
 )
-from meltemi.libraries.exchanging import Span
+from meltemi.libraries.exchanging import Giver, Span
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
 from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer, Joiner
@@ -62,7 +62,7 @@ class ByPieces:
     data go together, which becomes less where connections break.
     """
 
-    ends: Ends
+    ends: Ends[Giver]
     image: Image
     bases: Sequence[str]
     bandwidth: Bandwidth
@@ -98,6 +98,7 @@ class _Sending:
         self._numbers: Iterator[int] = count(comparison.unused)
         self._slots = asyncio.Semaphore(_BATCHES_OF_ONE)
         self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
+        self._front: Stretch | Gathered | None = None
 
     async def run(self) -> None:
         """Send everything."""
@@ -208,18 +209,28 @@ class _Sending:
         return data
 
     async def _ready(self) -> list[Stretch]:
-        """Give the next stretches that are there, at least one; none at the end."""
+        """Give the next stretches, at least one, as far as what they name is there.
+
+        None at the end.
+        """
         ready: list[Stretch] = []
-        while len(ready) < _TOGETHER and not (ready and self._lines.empty()):
-            line = await self._lines.get()
+        while len(ready) < _TOGETHER and not (ready and self._must_wait()):
+            line = self._front or await self._lines.get()
+            self._front = line
             if line is None:
                 self._lines.put_nowait(None)
                 break
             if isinstance(line, Gathered):
+                if ready and not line.batch.sent.is_set():
+                    break
                 await line.batch.sent.wait()
                 line = line.stretch()
             ready.append(line)
+            self._front = None
         return ready
+
+    def _must_wait(self) -> bool:
+        return self._front is None and self._lines.empty()
 
 
 def _written(stretches: Iterable[Stretch]) -> bytes:
