@@ -1,5 +1,6 @@
 """Copies by pieces between libraries in memory: only what the target lacks crosses the wire."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from meltemi.errors import (
     ForbiddenError,
 )
+from meltemi.libraries.exchanging import Span, Spend
 from meltemi.model.address import LibraryAddress
 from meltemi.model.image import Image
 from meltemi.model.plan import Plan
