@@ -42,10 +42,6 @@ class Unreliable:
         self.errors = self.halves = 0.0
         self.late = False
 
-    @property
-    def at_once(self) -> int:
-        return self._real.at_once
-
     def write(self, name: str, data: Buffer) -> None:
         """Fail before the object is there, or after."""
         self._fail("before writing")

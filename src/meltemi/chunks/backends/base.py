@@ -23,11 +23,6 @@ class Backend(Protocol):
         """Name the backend for people."""
         ...
 
-    @property
-    def at_once(self) -> int:
-        """Give the bytes that are best asked for at once by who takes them as they come."""
-        ...
-
     def write(self, name: str, data: Buffer) -> None:
         """Store an object, complete and durable, or not at all.
 

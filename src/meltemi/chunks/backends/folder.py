@@ -14,7 +14,6 @@ from meltemi.chunks.blob import Buffer
 from meltemi.errors import DamageError, MeltemiError, MissingError, QuotaError, StoreError
 
 _DRAFTS: Final = "tmp"
-_AT_ONCE: Final = 2**20
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -32,11 +31,6 @@ class FolderBackend:
     def label(self) -> str:
         """Name the backend for people."""
         return str(self._folder)
-
-    @property
-    def at_once(self) -> int:
-        """Give so much that what is read into need not be asked of the system each time."""
-        return _AT_ONCE
 
     def write(self, name: str, data: Buffer) -> None:
         """Write a file under a temporary name, sync it, rename it, sync its folder."""

@@ -39,8 +39,6 @@ _REQUEST: Final = timedelta(seconds=60)
 _LARGE: Final = 2**20
 _LARGE_WRITE: Final = timedelta(seconds=120)
 
-_AT_ONCE: Final = 4 * 2**20
-
 _STATUS: Final = re.compile(r"status code: (\d+)([\w ]*)")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _FAILURE: Final = re.compile(r"HttpError {\s+kind: (\w+)")
@@ -76,11 +74,6 @@ class ObjectBackend:
     def label(self) -> str:
         """Name the backend for people."""
         return self._url
-
-    @property
-    def at_once(self) -> int:
-        """Give so much that requests are few: each takes milliseconds, however little it asks."""
-        return _AT_ONCE
 
     def write(self, name: str, data: Buffer) -> None:
         """Put an object as a whole."""

@@ -152,8 +152,7 @@ class Contents:
 
     def share(self) -> int:
         """Give the bytes that a batch may have now."""
-        most = self._store.backend.at_once
-        return max(_LEAST, min(most, _READ_AHEAD // (2 * max(1, self._readers))))
+        return max(_LEAST, min(BATCH, _READ_AHEAD // (2 * max(1, self._readers))))
 
     async def facts(self, content: str) -> Facts | None:
         """Tell the size and the strongest hash of data; None where it was let go."""
