@@ -18,9 +18,10 @@ from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress, parse_address
 from meltemi.model.plan import Action, Plan, Standing
-from meltemi.model.route import Route
+from meltemi.model.route import Link, Route
 from meltemi.model.units import format_size
 from meltemi.replication.engine import is_removal
+from meltemi.replication.limits import Links
 from meltemi.replication.report import Outcome, Reporter, Result
 from meltemi.replication.run import Libraries, opened, plan_route, run_plan
 
@@ -33,13 +34,17 @@ _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """How to reach libraries: their addresses by name, tokens, and how long they may be silent."""
+    """How to reach libraries: their addresses by name, tokens, and how long they may be silent.
+
+    `links` are what lies between them.
+    """
 
     addresses: Mapping[str, LibraryAddress]
     silence: float
     tokens: Mapping[str, str | None] = field(default_factory=dict)
     targets: frozenset[str] = frozenset()
     writing: bool = False
+    links: tuple[Link, ...] = ()
 
     async def open(self, name: str) -> Library:
         """Open a library by its name."""
@@ -90,6 +95,7 @@ def configured(
         options["timeout"].total_seconds(),
         targets=frozenset(name for route in routes for name in route.targets),
         writing=writing,
+        links=configuration.links,
     )
     return routes, connections
 
@@ -189,6 +195,7 @@ async def replicate(
     rows: list[dict[str, Any]] = []
     plans: list[Plan] = []
     outcomes: list[Outcome] = []
+    links = Links(connections.links)
     async with opened(library_names(routes), connections.open) as libraries:
         with progress() as reporter:
             for route in routes:
@@ -201,6 +208,7 @@ async def replicate(
                     alone=len(routes) == 1,
                     limits=route.limits,
                     max_delete=route.policy.max_delete,
+                    links=links,
                     failed=bool(worst_error(plans)) or any(map(is_bad, outcomes)),
                 )
                 plans.append(plan)
