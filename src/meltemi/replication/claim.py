@@ -77,8 +77,11 @@ class Claim:
     def is_given_up(self, image: Image, now: datetime) -> bool:
         """Say whether nobody sends an image any more that is `saving` under this claim.
 
-        A sender on another host cannot be seen: it is given a day since the upload began.
+        A sender on another host cannot be seen: it is given a day since the upload began. This
+        process does not plan what it sends itself: what it has claimed, it has broken off.
         """
+        if self.is_ours:
+            return True
         lives = self._holder_lives
         if lives is not None:
             return not lives
