@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -199,6 +200,21 @@ async def test_a_copy_without_its_index_is_read(vault: Path, tmp_path: Path) -> 
     await writer.upload((await writer.create(image(id=OTHER))).id, len(DATA), pieces(DATA))
     await writer.close()
     assert weight(copy) == weight(vault)
+
+
+async def test_one_that_cannot_be_written_is_read(small: Path) -> None:
+    made = await stored(small / "vault", b"data")
+    before = names(small)
+    remount(small, "ro")
+    source = opened(small / "vault")
+    assert await listed(source) == [made]
+    assert await content(source, ID) == b"data"
+    await source.close()
+    assert names(small) == before
+
+
+def remount(path: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", str(path)], check=True)
 
 
 async def test_another_store_is_no_archive(tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ class Documents:
         for attempt in range(_ATTEMPTS):
             found = [self._newest[one] for one in wanted if one in self._newest]
             try:
+                if len(found) <= 1:
+                    return list(map(self._described, found))
                 with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="documents") as pool:
                     return list(pool.map(self._described, found))
             except MissingError as error:

@@ -90,6 +90,8 @@ def _open_folder(path: Path, held: ExitStack, *, writable: bool) -> tuple[Store,
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.is_dir():
         raise UsageError(f"{shown(path)} is no folder; name one that holds an archive")
+    if not (writable or is_dedup(path)):
+        raise UsageError(f"{shown(path)} is no archive that dump --dedup wrote; name one that is")
     _refuse_links(path)
     if writable:
         folder = Folder.open(path)
