@@ -19,7 +19,7 @@ from meltemi.chunks.manifest import (
     decode_segment,
     encode_segment,
 )
-from meltemi.chunks.tree import TreeBuilder, entries_from, segments_at
+from meltemi.chunks.tree import TreeBuilder, entries_at, entries_from, segments_at
 from tests.chunks.making import KIB, MIB, Tree, some_chunk, some_entries
 
 TIB = 2**40
@@ -248,3 +248,26 @@ def test_a_segment_is_found_by_its_level_and_place() -> None:
     for place in [(0, 1), (0, -1), (0, made.root.size), (made.root.top.level, 0), (-1, 0), (99, 0)]:
         with pytest.raises(LookupError):
             segments_at(made.root, made.fetch, [place])
+
+
+@pytest.mark.usefixtures("small_segments")
+@settings(max_examples=100, deadline=None)
+@given(
+    count=st.sampled_from([1, 2, 40, 400]),
+    places=st.lists(st.tuples(st.floats(0, 1), st.integers(1, 600_000)), max_size=30),
+    seed=st.integers(0, 9),
+)
+def test_many_ranges_are_what_each_is_alone(
+    count: int, places: list[tuple[float, int]], seed: int
+) -> None:
+    chance = Random(seed)
+    entries = some_entries(count, seed)
+    made = Tree([Entry(e.length) if chance.random() < 0.2 else e for e in entries])
+    size = made.root.size
+    offsets = [min(int(where * size), size - 1) for where, _ in places]
+    ranges = [(at, min(length, size - at)) for at, (_, length) in zip(offsets, places, strict=True)]
+    made.reads.clear()
+    found = entries_at(made.root, made.fetch, ranges)
+    assert len(made.reads) == len(set(made.reads)), "each segment is read once"
+    for (offset, length), entries in zip(ranges, found, strict=True):
+        assert entries == list(entries_from(made.root, made.fetch, offset, offset + length))

@@ -107,6 +107,7 @@ def forge(folder: Path, records: Sequence[Record], bases: Sequence[Base] = ()) -
         for record in records:
             out.add(record)
         parts = out.finish()
+        out.keep()
     path = folder / f"{FORGED}.set"
     write_file(path, SetManifest(FORGED, parts, bases).encode())
     return path

@@ -6,16 +6,15 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
-from uuid import uuid4
 
 import pytest
 import zstandard
 from blake3 import blake3
 
-from meltemi.chunks.blob import ROOT, chunk_id, name_blob
+from meltemi.chunks.blob import ROOT, SEGMENT, chunk_id, name_blob
 from meltemi.chunks.cut import Cut
 from meltemi.chunks.head import Head
-from meltemi.chunks.manifest import Entry
+from meltemi.chunks.manifest import Child, Entry, Root, Segment, encode_root, encode_segment
 from meltemi.errors import ArchiveError, MeltemiError, UsageError
 from meltemi.libraries.archive import metadata
 from meltemi.libraries.archive.bundles import manifest, sealing
@@ -351,18 +350,30 @@ async def test_data_that_is_not_what_its_hashes_say_is_not_loaded(tmp_path: Path
     await library.close()
 
 
-def test_a_manifest_of_nonsense(far: Path) -> None:
-    for data in (b"", b"M1", b"M1\x01" + b"\xff" * 20, bytes(100)):
-        one = told(b"data")
-        root = name_blob(ROOT, data)
-        made = Tree(some_entries(1))
-        made.root_id = root
-        path = forge(
-            far.parent / uuid4().hex,
-            [document(one), head(made, one), Blob(root, 0, len(data), data)],
-        )
-        with pytest.raises(MeltemiError):
-            apply(path, far)
+def rooted(root: bytes, one: Image, *segments: bytes) -> list[Record]:
+    """Give the records of an image of any manifest."""
+    made = Tree(())
+    made.root_id = name_blob(ROOT, root)
+    named = [(made.root_id, root), *((name_blob(SEGMENT, raw), raw) for raw in segments)]
+    blobs = [Blob(name, 0, len(raw), raw) for name, raw in named]
+    return [document(one), head(made, one), *blobs]
+
+
+@pytest.mark.parametrize("root", [b"", b"M1", b"M1\x01" + b"\xff" * 20, bytes(100)])
+def test_a_manifest_of_nonsense(far: Path, root: bytes) -> None:
+    refuse(forge(far.parent / "forged", rooted(root, told(b"data"))), far)
+
+
+def test_a_manifest_that_descends_for_ever(far: Path) -> None:
+    segment = encode_segment(Segment(0, entries=[Entry(4)]))
+    segments = [segment]
+    for _ in range(2000):
+        child = Child(4, name_blob(SEGMENT, segments[-1]))
+        segments.append(encode_segment(Segment(1, children=[child])))
+    top = Segment(1, children=[Child(4, name_blob(SEGMENT, segments[-1]))])
+    root = encode_root(Root(Cut.CONTENT, 4, top))
+    path = forge(far.parent / "forged", rooted(root, told(bytes(4)), *segments))
+    refuse(path, far, match="on the wrong level")
 
 
 def test_a_queued_image_cannot_take_away_data(far: Path) -> None:

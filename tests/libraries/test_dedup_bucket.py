@@ -21,7 +21,9 @@ from tests.libraries.archiving import ID, image
 from tests.libraries.conformance import LibraryConformance
 from tests.libraries.handling import DATA, content, listed, pieces
 from tests.support.archives import make_archive
-from tests.support.cli import succeed
+from tests.support.cli import meltemi, succeed
+
+OTHER = ID.replace("1", "2")
 
 
 @pytest.fixture
@@ -153,6 +155,34 @@ async def test_another_store_is_no_archive(url: str, index: str) -> None:
     store.close()
     with pytest.raises(ArchiveError, match="not an archive"):
         await opened(url, index, writable=True)
+
+
+async def test_who_reads_without_an_index_looks_anew(url: str, library: Library) -> None:
+    await library.create(image())
+    reader = await opened(url, None)
+    await library.upload(ID, len(DATA), pieces(DATA))
+    assert await content(reader, ID) == DATA
+    await library.create(image(id=OTHER))
+    await library.upload(OTHER, 5, pieces(b"other"))
+    await library.update(ID, Changes({"name": "new"}))
+    assert [one.name for one in await listed(reader)] == ["new"]
+    await reader.close()
+
+
+def test_bundles_from_bucket_to_bucket(url: str, index: str, tmp_path: Path) -> None:
+    make_archive(tmp_path / "plain", {"one": DATA, "two": DATA[:-1]})
+    succeed("dump", tmp_path / "plain", url, "--dedup", "--index", index)
+    make = ("bundle", "make", url, tmp_path / "disk", "--size", "2M", "-f", "json")
+    [made] = succeed(*make).rows
+    assert made["Bundles"] > 1
+    far, far_index = f"{url}-far", f"{index}-far"
+    apply = ("bundle", "apply", made["Set"], far)
+    assert "--index" in meltemi(*apply, code=2).complaint
+    succeed(*apply, "--index", far_index)
+    assert succeed("compare", url, far).idle
+    succeed("bundle", "state", far, tmp_path / "state")
+    again = succeed(*make, "--since", tmp_path / "state", "--index", index)
+    assert "nothing is lacking" in again.err
 
 
 def test_from_the_command_line(url: str, index: str, tmp_path: Path) -> None:

@@ -191,7 +191,9 @@ class Proxy:
         try:
             head = _RANGE.sub(b"\r\nX-Range: no", head) if self.deaf_to_ranges else head
             up_writer.write(_KEPT.sub(b"", head[:-4]) + b"\r\nConnection: close\r\n\r\n")
-            length = int(found[1]) if (found := _LENGTH.search(head)) else 0
+            length = float(found[1]) if (found := _LENGTH.search(head)) else 0
+            if b"transfer-encoding: chunked" in head.lower():
+                length = float("inf")  # nobody looks for its end: who has his answer goes away
             if b"100-continue" in head.lower():
                 writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             answering = asyncio.create_task(self._pass_answer(request, fault, up_reader, writer))
@@ -214,7 +216,7 @@ class Proxy:
         self,
         request: Request,
         fault: Fault,
-        length: int,
+        length: float,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
@@ -270,9 +272,10 @@ class _BrokenOffError(Exception):
     """The connection is to end without a word."""
 
 
-def _step(moved: int, *stops: int | None) -> int:
+def _step(moved: int, *stops: float | None) -> int:
     """Give how many bytes may pass at once so that none of these places is passed by."""
-    return min([_PIECE, *(stop - moved for stop in stops if stop is not None and stop > moved)])
+    left = [stop - moved for stop in stops if stop is not None and stop > moved]
+    return int(min([_PIECE, *left]))
 
 
 async def _hang(request: Request) -> None:

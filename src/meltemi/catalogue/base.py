@@ -5,7 +5,7 @@ from typing import Protocol
 
 from meltemi.model.image import Hashes, Member
 from meltemi.model.listing import Listing, Viewer
-from meltemi.model.record import Content, Record
+from meltemi.model.record import Content, Part, Record
 
 
 class Catalogue(Protocol):
@@ -112,7 +112,7 @@ class Catalogue(Protocol):
         """
 
     async def loose(self, limit: int = 1000) -> Sequence[Content]:
-        """Give contents that no image has any more, whose data is to be let go.
+        """Give contents that no image has any more, whose data is to be let go; so are parts.
 
         No image can get them again. They are told until they are forgotten, so that a crash in
         between loses none.
@@ -123,6 +123,20 @@ class Catalogue(Protocol):
 
         ConflictError where an image has it.
         """
+
+    async def add_part(self, image: str, part: Part, holder: str) -> None:
+        """Let an image that waits for its data have a part of it, which is stored by now.
+
+        The holder's heart has to have beaten since before it was stored; it is struck out. Raise
+        SessionLostError where it was buried, ConflictError where the number is taken, or the image
+        is not `queued` or `saving`. An image has its parts until it gets data.
+        """
+
+    async def parts(self, image: str) -> Sequence[Part]:
+        """Give an image's parts by their numbers; none where there is no such image."""
+
+    async def drop_parts(self, image: str) -> None:
+        """Let an image have no parts any more."""
 
     async def known(self, contents: Sequence[str]) -> frozenset[str]:
         """Say which of these contents are known, those included that are loose."""
@@ -146,7 +160,7 @@ class Catalogue(Protocol):
         """Sum what a project has; without one, what is nobody's.
 
         `images`, all of them; `bytes` of those that have data; `uploading`, images whose data is
-        on its way; `staged_bytes`, those that are staged or being imported.
+        on its way; `staged_bytes`, those that are staged or being imported, and those of parts.
         """
 
     async def close(self) -> None:

@@ -19,7 +19,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from meltemi.catalogue.schema import contents, holders, ids, images
+from meltemi.catalogue.database import insert_if_new
+from meltemi.catalogue.schema import contents, holders, ids, images, parts
 from meltemi.errors import (
     ConflictError,
     ForbiddenError,
@@ -133,7 +134,7 @@ def enlist(connection: Connection, holder: str) -> None:
     """
     known = select(holders.c.id).where(holders.c.id == holder)
     if connection.scalar(known.with_for_update(read=True, key_share=True)) is None:
-        connection.execute(insert(holders).values(id=holder, beats=0))
+        insert_if_new(connection, holders, {"id": holder, "beats": 0})
 
 
 def move(
@@ -151,6 +152,7 @@ def move(
         staged = {**NO_DATA, "content": content.id, "size": content.size}
         values |= staged if status == STAGED else values_of(content)
         remember(connection, content)
+        drop_parts(connection, image)
     elif status == "queued":
         values |= NO_DATA
     return _moved(connection, image, expected, values, holder)
@@ -201,6 +203,7 @@ def share(connection: Connection, image: str, source: str) -> Record:
     fits = and_(*(column == value for column, value in zip(formats, found, strict=True)))
     free = (images.c.status == "queued") & images.c.holder.is_(None)
     row = update_row(connection, image, free & fits, {"status": "active", **values_of(content)})
+    drop_parts(connection, image)
     if row is None:
         status = state(connection, image).status
         raise ConflictError(
@@ -233,10 +236,13 @@ def having(connection: Connection, names: Sequence[str]) -> dict[str, str]:
 
 
 def loose(connection: Connection, limit: int) -> list[Content]:
-    """Give contents that no image has."""
+    """Give contents that no image has, and parts that none waits for."""
     held = exists().where(images.c.content == contents.c.id)
     rows = connection.execute(select(contents).where(~held).order_by(contents.c.id).limit(limit))
-    return [to_content(row) for row in rows]
+    found = [to_content(row) for row in rows]
+    columns = (parts.c.content, parts.c.size)
+    rest = select(*columns).where(_is_left()).order_by(parts.c.content).limit(limit)
+    return found + [Content(name, size, Hashes()) for name, size in connection.execute(rest)]
 
 
 def forget(connection: Connection, content: str) -> None:
@@ -244,6 +250,7 @@ def forget(connection: Connection, content: str) -> None:
     if _lock(connection, content) and _is_held(connection, content):
         raise ConflictError(f"content {content}: images have it")
     connection.execute(delete(contents).where(contents.c.id == content))
+    connection.execute(delete(parts).where(parts.c.content == content, _is_left()))
 
 
 def has_data(connection: Connection) -> bool:
@@ -254,7 +261,12 @@ def has_data(connection: Connection) -> bool:
 
 def known(connection: Connection, names: Sequence[str]) -> frozenset[str]:
     """Say which of these contents there are."""
-    return frozenset(connection.scalars(select(contents.c.id).where(contents.c.id.in_(names))))
+    columns = (contents.c.id, parts.c.content)
+    return frozenset(
+        name
+        for column in columns
+        for name in connection.scalars(select(column).where(column.in_(names)))
+    )
 
 
 def _insert(connection: Connection, image: Image, values: dict[str, Any]) -> Record:
@@ -354,6 +366,17 @@ def remember(connection: Connection, content: Content) -> None:
         connection.execute(insert(contents).values({"id": content.id} | _data(content)))
     except IntegrityError as error:
         raise ConflictError(f"content {content.id}: it is there already") from error
+
+
+def drop_parts(connection: Connection, image: str) -> None:
+    """Let an image have no parts any more; their data is to be let go."""
+    connection.execute(update(parts).where(parts.c.image == image).values(image=None))
+
+
+def _is_left() -> ColumnElement[bool]:
+    """Say that a part's image is gone, or has its data, perhaps from an older release."""
+    filled = exists().where(images.c.id == parts.c.image, images.c.content.is_not(None))
+    return parts.c.image.is_(None) | filled
 
 
 def _lock_content_of(connection: Connection, image: str) -> Content:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, update
 from meltemi.catalogue.images import (
     NO_DATA,
     check_text,
+    drop_parts,
     enlist,
     remember,
     state,
@@ -69,6 +70,7 @@ def finish(
         remember(connection, content)
     else:
         content = _staged(connection, found.content, virtual_size)
+    drop_parts(connection, image)
     values: dict[str, Any] = {"status": "active", "holder": None, **values_of(content)}
     properties = ended(found.properties)
     if carried is not None:

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue.images import UNFINISHED, now, vanished
-from meltemi.catalogue.schema import images, members
+from meltemi.catalogue.schema import images, members, parts
 from meltemi.errors import ConflictError, VanishedError
 from meltemi.model.image import Member
 
@@ -75,7 +75,12 @@ def usage(connection: Connection, project: str | None) -> Mapping[str, int]:
         "staged_bytes": _sum(size, staged),
     }
     statement = select(*sums.values()).select_from(images).where(images.c.owner == project)
-    return dict(zip(sums, map(int, connection.execute(statement).one()), strict=True))
+    found = dict(zip(sums, map(int, connection.execute(statement).one()), strict=True))
+    in_parts = select(func.coalesce(func.sum(parts.c.size), 0)).where(
+        images.c.owner == project, parts.c.image == images.c.id
+    )
+    found["staged_bytes"] += int(connection.scalar(in_parts) or 0)
+    return found
 
 
 def _sum(size: ColumnElement[int], condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -70,6 +70,20 @@ images = Table(
     Column("properties", DOCUMENT, nullable=False),
 )
 
+parts = Table(
+    "parts",
+    metadata,
+    Column("content", ORDERED, primary_key=True),
+    Column("image", ORDERED, ForeignKey("images.id", ondelete="SET NULL")),
+    Column("number", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    UniqueConstraint("image", "number", name="parts_by_number"),
+)
+"""Data that came in advance, for images that are put together of it and of others.
+
+Without an image, it is to be let go.
+"""
+
 holders = Table(
     "holders",
     metadata,

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from meltemi.catalogue import holders, images, listing, members, migrations
+from meltemi.catalogue import holders, images, listing, members, migrations, parts
 from meltemi.catalogue.adopting_sql import SqlLedger
 from meltemi.catalogue.database import Database
 from meltemi.catalogue.definitions_sql import SqlDefinitions
 from meltemi.catalogue.tasks_sql import SqlTasks
 from meltemi.model.image import Hashes, Member
 from meltemi.model.listing import Listing, Viewer
-from meltemi.model.record import Content, Record
+from meltemi.model.record import Content, Part, Record
 
 
 async def open_catalogue(url: str) -> "SqlCatalogue":
@@ -120,6 +120,18 @@ class SqlCatalogue:
     async def forget(self, content: str) -> None:
         """Take out a content whose data has been let go."""
         await self._database.write(partial(images.forget, content=content))
+
+    async def add_part(self, image: str, part: Part, holder: str) -> None:
+        """Let an image have a part."""
+        await self._database.write(partial(parts.add, image=image, part=part, holder=holder))
+
+    async def parts(self, image: str) -> Sequence[Part]:
+        """Give an image's parts."""
+        return await self._database.read(partial(parts.listed, image=image))
+
+    async def drop_parts(self, image: str) -> None:
+        """Let an image have no parts any more."""
+        await self._database.write(partial(images.drop_parts, image=image))
 
     async def known(self, contents: Sequence[str]) -> frozenset[str]:
         """Say which of these contents the catalogue has."""

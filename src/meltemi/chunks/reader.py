@@ -1,7 +1,7 @@
 """Reading data out of a store: by range, in order, ahead of who reads, every chunk verified."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from meltemi.chunks.blob import BlobId, Buffer
 from meltemi.chunks.fetching import Fetcher
 from meltemi.chunks.manifest import Entry, FormatError, decode_root
-from meltemi.chunks.tree import entries_from
+from meltemi.chunks.tree import entries_at, entries_from, segments_at
 from meltemi.errors import DamageError
 
 FIRST_WINDOW: Final = 2**20
@@ -24,8 +24,21 @@ _MOST_ENTRIES: Final = 2048
 _AHEAD: Final = 2
 """Windows on their way."""
 
-_ZEROS: Final = bytes(2**20)
+ZEROS: Final = bytes(2**20)
 _REMEMBERED: Final = 64
+
+
+def pieces_of(entries: Iterable[Entry], chunks: Mapping[BlobId, Buffer]) -> Iterator[Buffer]:
+    """Give the data of entries; FormatError where one is longer than its chunk."""
+    for length, chunk, offset in entries:
+        if chunk is None:
+            for begin in range(0, length, len(ZEROS)):
+                yield memoryview(ZEROS)[: length - begin]
+        else:
+            data = memoryview(chunks[chunk])[offset : offset + length]
+            if len(data) != length:
+                raise FormatError("an entry is longer than its chunk")
+            yield data
 
 
 class Segments:
@@ -100,6 +113,16 @@ class Reader:
             if batch:
                 yield batch
 
+    def segments(self, places: Sequence[tuple[int, int]]) -> list[Buffer]:
+        """Give the bytes of segments of the manifest; LookupError as `tree.segments_at` has it."""
+        with self._telling():
+            return segments_at(self._root, self._segments.fetch, places)
+
+    def entries(self, ranges: Sequence[tuple[int, int]]) -> list[list[Entry]]:
+        """Give what several ranges of the data consist of, as `tree.entries_at` does."""
+        with self._telling():
+            return entries_at(self._root, self._segments.fetch, ranges)
+
     def _fetch(self, window: list[Entry]) -> dict[BlobId, Buffer]:
         wanted = [entry.chunk for entry in window if entry.chunk is not None]
         with self._telling():
@@ -120,15 +143,10 @@ class Reader:
             yield window
 
     def _pieces(self, window: list[Entry], chunks: dict[BlobId, Buffer]) -> Iterator[Buffer]:
-        for length, chunk, offset in window:
-            if chunk is None:
-                for begin in range(0, length, len(_ZEROS)):
-                    yield memoryview(_ZEROS)[: length - begin]
-            else:
-                data = memoryview(chunks[chunk])[offset : offset + length]
-                if len(data) != length:
-                    raise DamageError(f"{self._label}: an entry is longer than its chunk")
-                yield data
+        try:
+            yield from pieces_of(window, chunks)
+        except FormatError as error:
+            raise DamageError(f"{self._label}: {error}") from error
 
     @contextmanager
     def _telling(self) -> Iterator[None]:

@@ -1,11 +1,14 @@
 """Building a manifest from its entries, and finding one's way in it."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final
 
 from meltemi.chunks.blob import ROOT, SEGMENT, BlobId, Buffer, name_blob
 from meltemi.chunks.cut import Cut
 from meltemi.chunks.manifest import (
+    LARGEST_DATA,
     MOST_ENTRIES,
     Child,
     Entry,
@@ -103,6 +106,27 @@ def entries_from(
     yield from _descend(root.top, offset, root.size if end is None else end, fetch)
 
 
+def entries_at(root: Root, fetch: Fetch, ranges: Sequence[tuple[int, int]]) -> list[list[Entry]]:
+    """Give the entries of several ranges, each told by its offset and its length.
+
+    Of each, they are those that `entries_from` gives; but every segment is read once, in whatever
+    order the ranges are, and they may overlap.
+    """
+    found: list[list[Entry]] = [[] for _ in ranges]
+    waiting = sorted(range(len(ranges)), key=ranges.__getitem__, reverse=True)
+    open_: list[int] = []
+    for at, leaf in _leaves(root.top, 0, _merged(ranges), fetch):
+        starts = list(accumulate((entry.length for entry in leaf.entries), initial=at))
+        open_ = [one for one in open_ if sum(ranges[one]) > at]
+        while waiting and ranges[waiting[-1]][0] < starts[-1]:
+            open_.append(waiting.pop())
+        for one in open_:
+            offset, length = ranges[one]
+            begin = max(0, bisect_right(starts, offset) - 1)
+            found[one] += _cut_to_fit(leaf, starts, begin, offset, offset + length)
+    return found
+
+
 def segments_at(root: Root, fetch: Fetch, places: Sequence[tuple[int, int]]) -> list[Buffer]:
     """Give the bytes of segments, each told by its level and where in the data it begins.
 
@@ -111,6 +135,66 @@ def segments_at(root: Root, fetch: Fetch, places: Sequence[tuple[int, int]]) -> 
     found = [_name_at(root.top, fetch, level, offset) for level, offset in places]
     read = fetch(found)
     return [read[segment] for segment in found]
+
+
+def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Give what ranges cover: beginnings and ends, in order, that do not touch each other."""
+    merged: list[tuple[int, int]] = []
+    for offset, length in sorted(ranges):
+        if merged and offset <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], offset + length))
+        else:
+            merged.append((offset, offset + length))
+    return merged
+
+
+def _leaves(
+    segment: Segment, at: int, covered: Sequence[tuple[int, int]], fetch: Fetch
+) -> Iterator[tuple[int, Segment]]:
+    """Give the leaves of which something is covered, and where in the data each begins."""
+    if not segment.level:
+        yield at, segment
+        return
+    wanted: list[tuple[int, Child]] = []
+    for child in segment.children:
+        last = bisect_right(covered, (at + child.length - 1, LARGEST_DATA * 2)) - 1
+        if last >= 0 and covered[last][1] > at:
+            wanted.append((at, child))
+        at += child.length
+    for group, found in _fetched(wanted, fetch):
+        for place, child in group:
+            yield from _leaves(_below(segment, child, found), place, covered, fetch)
+
+
+def _fetched(
+    wanted: Sequence[tuple[int, Child]], fetch: Fetch
+) -> Iterator[tuple[Sequence[tuple[int, Child]], Mapping[BlobId, Buffer]]]:
+    for begin in range(0, len(wanted), _TOGETHER):
+        group = wanted[begin : begin + _TOGETHER]
+        yield group, fetch([child.segment for _, child in group])
+
+
+def _below(segment: Segment, child: Child, found: Mapping[BlobId, Buffer]) -> Segment:
+    """Read a segment; raise FormatError where it does not fit in below the one that names it."""
+    below = decode_segment(bytes(found[child.segment]), length=child.length)
+    if below.level != segment.level - 1:
+        raise FormatError("a segment on the wrong level")
+    return below
+
+
+def _cut_to_fit(
+    leaf: Segment, starts: Sequence[int], begin: int, offset: int, end: int
+) -> Iterator[Entry]:
+    """Give the entries of a leaf from one of them on that lie between two places of the data."""
+    for number in range(begin, len(leaf.entries)):
+        at, entry = starts[number], leaf.entries[number]
+        if at >= end:
+            return
+        skipped = max(0, offset - at)
+        used = min(entry.length, end - at) - skipped
+        if used > 0:
+            within = 0 if entry.chunk is None else entry.offset + skipped
+            yield Entry(used, entry.chunk, within)
 
 
 def _name_at(segment: Segment, fetch: Fetch, level: int, offset: int) -> BlobId:
@@ -136,21 +220,9 @@ def _descend(segment: Segment, offset: int, end: int, fetch: Fetch) -> Iterator[
         if at < end and at + child.length > offset:
             wanted.append((at, child))
         at += child.length
-    for begin in range(0, len(wanted), _TOGETHER):
-        group = wanted[begin : begin + _TOGETHER]
-        found = fetch([child.segment for _, child in group])
+    for group, found in _fetched(wanted, fetch):
         for at, child in group:
-            below = decode_segment(bytes(found[child.segment]), length=child.length)
-            if below.level != segment.level - 1:
-                raise FormatError("a segment on the wrong level")
+            below = _below(segment, child, found)
             yield from _descend(below, max(0, offset - at), end - at, fetch)
-    at = 0
-    for entry in segment.entries:
-        if at >= end:
-            return
-        skipped = max(0, offset - at)
-        used = min(entry.length, end - at) - skipped
-        if used > 0:
-            within = 0 if entry.chunk is None else entry.offset + skipped
-            yield Entry(used, entry.chunk, within)
-        at += entry.length
+    starts = list(accumulate((entry.length for entry in segment.entries), initial=0))
+    yield from _cut_to_fit(segment, starts, 0, offset, end)

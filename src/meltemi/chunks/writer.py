@@ -1,12 +1,12 @@
 """Putting data into a store: cut, name, look up, compress, pack, publish."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 from meltemi.chunks.backends.base import Backend
-from meltemi.chunks.blob import BlobId, Buffer, chunk_id, scope_prefix
+from meltemi.chunks.blob import LARGEST_CHUNK, BlobId, Buffer, chunk_id, scope_prefix
 from meltemi.chunks.coding import encode
 from meltemi.chunks.crowd import Crowd
 from meltemi.chunks.cut import Cut, Cutter, Piece
@@ -30,6 +30,8 @@ _MOST_PIECES: Final = 1024
 _AT_ONCE: Final = 16
 """Chunks that one task compresses."""
 
+_TINY: Final = 2**10
+"""Bytes below which a piece that comes cut already is not worth a chunk of its own."""
 
 _Stretch = tuple[int, bool]
 """How long a piece is, and whether it is a chunk or a run of zeros."""
@@ -95,6 +97,19 @@ class Writer:
         self._held += sum(map(len, data))
         if self._held >= PIECE:
             self._take()
+
+    def write_pieces(self, pieces: Iterable[Buffer]) -> None:
+        """Take in data that is cut already: each piece, of at most a chunk's length, becomes one.
+
+        But those become one together that follow one another and are tiny, so that what an index
+        has to remember is bounded by the data; and what a scope leaves no room for becomes two.
+        """
+        room = LARGEST_CHUNK - len(self._prefix)
+        for chunks in _grouped(_sized(pieces, room)):
+            self._session.check()
+            for chunk in chunks:
+                self._digests.update(chunk)
+            self._gather([Piece(len(chunk), memoryview(chunk)) for chunk in chunks])
 
     def finish(self, name: str) -> Put:
         """Publish what was written under a name; only then is it stored.
@@ -194,6 +209,35 @@ class Writer:
     def _encoded(self, blobs: Sequence[Buffer]) -> list[tuple[int, Buffer]]:
         groups = [blobs[i : i + _AT_ONCE] for i in range(0, len(blobs), _AT_ONCE)]
         return [coded for group in self._pool.map(_encode, groups) for coded in group]
+
+
+def _sized(pieces: Iterable[Buffer], room: int) -> Iterator[Buffer]:
+    """Join tiny pieces, and divide those that are too large."""
+    tiny: list[Buffer] = []
+    for piece in pieces:
+        if tiny and (len(piece) >= _TINY or sum(map(len, tiny)) >= _TINY):
+            yield b"".join(tiny)
+            tiny = []
+        if len(piece) < _TINY:
+            tiny.append(piece)
+            continue
+        for begin in range(0, len(piece), room):
+            yield memoryview(piece)[begin : begin + room]
+    if tiny:
+        yield b"".join(tiny)
+
+
+def _grouped(chunks: Iterable[Buffer]) -> Iterator[list[Buffer]]:
+    group: list[Buffer] = []
+    size = 0
+    for chunk in chunks:
+        group.append(chunk)
+        size += len(chunk)
+        if size >= PIECE:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _name(pieces: Sequence[Buffer], prefix: bytes) -> list[tuple[BlobId, Buffer]]:

@@ -8,8 +8,8 @@ from meltemi.cli import options as opt
 from meltemi.cli.output import check_columns, output_options
 from meltemi.cli.selection import adhoc_name, selection_from
 from meltemi.cli.work import (
+    COMPARE_COLUMNS,
     DIFFERENCES,
-    PLAN_COLUMNS,
     Connections,
     connections_from,
     library_names,
@@ -37,7 +37,7 @@ def command(source: str, targets: tuple[str, ...], **options: Any) -> int:
 
     It is what livecopy would do with the same options. What only lacks a mark of origin is in sync.
     """
-    check_columns(PLAN_COLUMNS, options)
+    check_columns(COMPARE_COLUMNS, options)
     route = Route(
         name=adhoc_name("livecopy", options),
         source=source,
@@ -51,7 +51,7 @@ def command(source: str, targets: tuple[str, ...], **options: Any) -> int:
 
 async def _compare(route: Route, connections: Connections, options: dict[str, Any]) -> int:
     async with opened(library_names([route]), connections.open) as libraries:
-        [(_, plan)] = await plan_all([route], libraries)
+        [(_, plan)] = await plan_all([route], libraries, sending=False)
     plan = plan.without_marks()  # what was copied by other means is no different for that
-    print_plan([(route, plan)], options)
+    print_plan([(route, plan)], options, COMPARE_COLUMNS)
     return worst_error([plan]) or (DIFFERENCES if plan.differs else 0)

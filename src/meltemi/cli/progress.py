@@ -47,7 +47,8 @@ class Lines(Progress):
         if plan.actions:
             count = len(plan.actions)
             things = f"{count} action{'s' * (count > 1)}"
-            click.echo(f"{things}, {format_size(plan.bytes)} to send", err=True)
+            most = "at most " * plan.is_bound
+            click.echo(f"{things}, {most}{format_size(plan.bytes)} to send", err=True)
 
     def started(self, action: Action) -> None:
         """Begin to count."""
@@ -58,8 +59,8 @@ class Lines(Progress):
         moved = self._moved[id(action)] = self._moved.get(id(action), 0) + count
         if time.monotonic() - self._told > _EVERY_SECONDS:
             self._told = time.monotonic()
-            share = f"{100 * moved // max(action.bytes, 1)} %"
-            of = f"{format_size(moved)} of {format_size(action.bytes)}"
+            share = f"{100 * moved // max(action.traffic, 1)} %"
+            of = f"{format_size(moved)} of {format_size(action.traffic)}"
             click.echo(f"{_line(action)}: {share}, {of}", err=True)
 
     def finished(self, outcome: Outcome) -> None:
@@ -108,7 +109,7 @@ class Bars(Progress):
         if action.kind is Kind.COPY and action.bytes:
             subject = action.subject
             told = printable(f"{subject.name or subject.source_id} -> {subject.target}")
-            task = self._progress.add_task(told, total=action.bytes)
+            task = self._progress.add_task(told, total=action.traffic)
             self._tasks[id(action)] = task
 
     def moved(self, action: Action, count: int) -> None:
@@ -137,4 +138,6 @@ def _ending(outcome: Outcome) -> str:
     if outcome.bytes:
         speed = format_size(int(outcome.bytes / max(outcome.seconds, 0.001)))
         line += f", {format_size(outcome.bytes)} in {outcome.seconds:.1f} s, {speed}/s"
+    if outcome.action.wire is not None:
+        line += f", {format_size(outcome.wire)} on the wire"
     return f"{line}, {outcome.detail}" if outcome.detail else line

@@ -24,8 +24,9 @@ from meltemi.replication.engine import is_removal
 from meltemi.replication.report import Outcome, Reporter, Result
 from meltemi.replication.run import Libraries, opened, plan_route, run_plan
 
-PLAN_COLUMNS: Final = ("Action", "ID", "Name", "From", "To", "Bytes", "Reason")
-RESULT_COLUMNS: Final = ("Result", "Action", "ID", "Name", "To", "Bytes", "Detail")
+PLAN_COLUMNS: Final = ("Action", "ID", "Name", "From", "To", "Bytes", "Wire", "Reason")
+RESULT_COLUMNS: Final = ("Result", "Action", "ID", "Name", "To", "Bytes", "Wire", "Detail")
+COMPARE_COLUMNS: Final = tuple(column for column in PLAN_COLUMNS if column != "Wire")
 DIFFERENCES: Final = 1
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -160,14 +161,17 @@ def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
         raise KeyboardInterrupt from None
 
 
-async def plan_all(routes: Sequence[Route], libraries: Libraries) -> list[tuple[Route, Plan]]:
+async def plan_all(
+    routes: Sequence[Route], libraries: Libraries, *, sending: bool = True
+) -> list[tuple[Route, Plan]]:
     """Plan routes one after another; what keeps one from being planned stands in its errors."""
-    return [(route, await _plan(route, libraries, alone=len(routes) == 1)) for route in routes]
+    alone = len(routes) == 1
+    return [(r, await _plan(r, libraries, alone=alone, sending=sending)) for r in routes]
 
 
-async def _plan(route: Route, libraries: Libraries, *, alone: bool) -> Plan:
+async def _plan(route: Route, libraries: Libraries, *, alone: bool, sending: bool = True) -> Plan:
     try:
-        plan = await plan_route(route, libraries)
+        plan = await plan_route(route, libraries, sending=sending)
     except MeltemiError as error:
         if alone:
             raise
@@ -242,13 +246,17 @@ def library_names(routes: Sequence[Route]) -> list[str]:
     return list(dict.fromkeys(n for route in routes for n in (route.source, *route.targets)))
 
 
-def print_plan(plans: Sequence[tuple[Route, Plan]], options: Mapping[str, Any]) -> None:
+def print_plan(
+    plans: Sequence[tuple[Route, Plan]],
+    options: Mapping[str, Any],
+    columns: Sequence[str] = PLAN_COLUMNS,
+) -> None:
     """Print the plans of routes as rows."""
     rows: list[dict[str, Any]] = []
     for _, plan in plans:
         rows += [_action_row(action) for action in plan.actions]
         rows += note_rows(plan, PLAN_COLUMNS)
-    print_rows(rows, PLAN_COLUMNS, options)
+    print_rows(rows, columns, options)
     _summarize(plans)
 
 
@@ -258,6 +266,7 @@ def _summarize(planned: Sequence[tuple[Route, Plan]]) -> None:
     in_sync = sum(count for plan in plans for count in plan.in_sync.values())
     actions = sum(len(plan.actions) for plan in plans)
     size = format_size(sum(plan.bytes for plan in plans))
+    size = f"at most {size}" if any(plan.is_bound for plan in plans) else size
     notes = Counter(str(note.standing) for plan in plans for note in plan.notes)
     others = "".join(f", {count} {standing}" for standing, count in sorted(notes.items()))
     click.echo(f"{in_sync} in sync, {actions} to do ({size}){others}", err=True)
@@ -284,6 +293,7 @@ def note_rows(plan: Plan, columns: Sequence[str]) -> list[dict[str, Any]]:
             "From": note.subject.source,
             "To": note.subject.target,
             "Bytes": 0,
+            "Wire": 0,
             "Reason": note.reason,
             "Detail": note.reason,
         }
@@ -291,7 +301,7 @@ def note_rows(plan: Plan, columns: Sequence[str]) -> list[dict[str, Any]]:
     ]
     rows += [
         dict.fromkeys((*PLAN_COLUMNS, *RESULT_COLUMNS), "")
-        | {"Result": "failed", "Action": "list", "To": name, "Bytes": 0}
+        | {"Result": "failed", "Action": "list", "To": name, "Bytes": 0, "Wire": 0}
         | {"Reason": str(error), "Detail": str(error)}
         for name, error in plan.errors.items()
     ]
@@ -308,6 +318,7 @@ def outcome_row(outcome: Outcome) -> dict[str, Any]:
         "Name": subject.name,
         "To": subject.target,
         "Bytes": outcome.bytes,
+        "Wire": outcome.wire,
         "Detail": outcome.detail or outcome.action.reason,
     }
 
@@ -352,5 +363,6 @@ def _action_row(action: Action) -> dict[str, Any]:
         "From": subject.source,
         "To": subject.target,
         "Bytes": action.bytes,
+        "Wire": action.traffic,
         "Reason": action.reason,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from meltemi.errors import MeltemiError, printable
-from meltemi.model.image import Image, Member, Value
+from meltemi.model.image import Hashes, Image, Member, Value
 from meltemi.model.provenance import Provenance
 
 
@@ -55,6 +55,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Relay:
+    """The image that a copy's data comes from, where that is not the source's.
+
+    `hashes` are those that its data has to have: what the source recorded, or, where it recorded
+    none, what was computed of its data; empty where that is yet to be.
+    """
+
+    library: str
+    image_id: str
+    hashes: Hashes
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One thing to do to one target, with its reason and the bytes it moves.
 
@@ -64,6 +77,10 @@ class Action:
     `remove` change attributes, `add` and `withdraw` change members. `origin` is the provenance to
     leave behind, None where the target keeps none. `needs` names source images that must be there
     first. The states are digests of both images as they were when the plan was made.
+
+    Where only what the target lacks is sent, `wire` is how many bytes that takes at most, and
+    `bases` are the images there that the rest is taken from. With a `relay`, the data is read
+    there, once it has arrived there.
     """
 
     kind: Kind
@@ -82,6 +99,24 @@ class Action:
     add: tuple[Member, ...] = ()
     withdraw: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    wire: int | None = None
+    bases: tuple[str, ...] = ()
+    relay: Relay | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Say whether it brings an image whose data counts."""
+        return self.kind is Kind.COPY and not self.without_data
+
+    @property
+    def sender(self) -> str:
+        """Name the library that the data is read from."""
+        return self.subject.source if self.relay is None else self.relay.library
+
+    @property
+    def traffic(self) -> int:
+        """Give how many bytes cross the wire, at most."""
+        return self.bytes if self.wire is None else self.wire
 
     @property
     def only_marks(self) -> bool:
@@ -119,5 +154,10 @@ class Plan:
 
     @property
     def bytes(self) -> int:
-        """Sum the bytes that the actions will send."""
-        return sum(action.bytes for action in self.actions)
+        """Sum the bytes that the actions will send, at most."""
+        return sum(action.traffic for action in self.actions)
+
+    @property
+    def is_bound(self) -> bool:
+        """Say whether that sum is a bound, since some images are sent by pieces."""
+        return any(action.wire is not None for action in self.actions)

@@ -24,6 +24,15 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Data that came in advance for an image: its number, its content's id, its size in bytes."""
+
+    number: int
+    content: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """An image as its region holds it.
 

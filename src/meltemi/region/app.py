@@ -15,6 +15,7 @@ from meltemi.region.api import (
     cache,
     data,
     descriptions,
+    exchange,
     images,
     imports,
     locations,
@@ -58,7 +59,7 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("GET", _IMAGE, bodiless(images.show)),
     ("PATCH", _IMAGE, images.update),
     ("DELETE", _IMAGE, bodiless(images.delete)),
-    ("PUT", f"{_IMAGE}/file", data.upload),
+    ("PUT", f"{_IMAGE}/file", exchange.upload),
     ("GET", f"{_IMAGE}/file", bodiless(data.download)),
     ("PUT", f"{_IMAGE}/stage", data.stage),
     ("POST", f"{_IMAGE}/import", imports.begin),
@@ -86,6 +87,7 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("GET", "/v2/info/usage", usage.show),
     *cache.ROUTES,
     *descriptions.ROUTES,
+    *exchange.ROUTES,
     *metadefs.ROUTES,
 )
 """Every resource of the API that wants to know who asks."""
@@ -116,6 +118,7 @@ def application(service: Service, in_flight: InFlight) -> web.Application:
     async def closing(_: web.Request, response: web.StreamResponse) -> None:
         if in_flight.is_ending:
             response.force_close()
+            response.headers["Connection"] = "close"  # it is too late for aiohttp to say so
 
     async def ready(_: web.Request) -> web.Response:
         away = await service.readiness.look()

@@ -21,6 +21,7 @@ from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
 from meltemi.region.data.hot import HotImages
 from meltemi.region.data.janitor import Janitor
+from meltemi.region.data.pieces import Pieces
 from meltemi.region.identity.base import Identity
 from meltemi.region.imports.elsewhere import Elsewhere
 from meltemi.region.imports.web import Web
@@ -44,6 +45,7 @@ class Service:
     settings: Settings
     catalogue: Catalogue
     contents: Contents
+    pieces: Pieces
     hot: HotImages
     janitor: Janitor
     identity: Identity

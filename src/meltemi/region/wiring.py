@@ -24,6 +24,7 @@ from meltemi.region.data.contents import Contents
 from meltemi.region.data.hot import HotImages
 from meltemi.region.data.hot_files import HotFiles
 from meltemi.region.data.janitor import Janitor
+from meltemi.region.data.pieces import Pieces
 from meltemi.region.identity.base import Identity
 from meltemi.region.identity.limits import UnifiedLimits
 from meltemi.region.identity.opening import open_account, open_identity, open_limits, tls_of
@@ -61,6 +62,7 @@ async def open_service(settings: Settings) -> Service:
         settings,
         catalogue,
         contents,
+        Pieces(store, contents, settings.data),
         HotImages(copies, contents),
         janitor,
         identity,

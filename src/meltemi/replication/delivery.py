@@ -5,6 +5,7 @@ clean up; an attempt that fails leaves the image queued and private, and the nex
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
@@ -19,6 +20,7 @@ from meltemi.errors import (
     ConflictError,
     CorruptionError,
     ForbiddenError,
+    ImageError,
     InterruptedTransfer,
     MeltemiError,
     StalePlanError,
@@ -32,17 +34,21 @@ from meltemi.model.provenance import (
     COMPUTED,
     Provenance,
     Written,
+    describe_hash,
     read_provenance,
     short,
     timestamp,
 )
 from meltemi.replication.claim import Claim, unfinished
+from meltemi.replication.exchange.sending import ByPieces
 from meltemi.replication.fanout import Subscription
 from meltemi.replication.mapping import BOOT_FILES, with_boot_files
 from meltemi.replication.merge import merge
 from meltemi.replication.ownership import own_mark
 from meltemi.replication.reading import Block, Reading
 from meltemi.replication.verification import is_same_data
+
+_log: Final = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 4
 _SETTLING_SECONDS: Final = 30
@@ -53,30 +59,36 @@ _SETTLING_SECONDS: Final = 30
 class Delivery:
     """One copy action on its way to its target.
 
-    `data` is where the first attempt takes its bytes from; later ones read for themselves.
-    `moved` is told how many bytes the target took. With `checked` the plan's word on the id of
-    the image holds: where that id cannot be used, the plan is stale.
+    `data` is where the first attempt takes its bytes from; later ones read for themselves. With
+    `pieces`, it is sent by pieces instead, as long as the target agrees. `moved` is told how many
+    bytes crossed the wire. With `checked` the plan's word on the id of the image holds: where that
+    id cannot be used, the plan is stale.
     """
 
     action: Action
     target: Library
     reading: Reading
-    data: Subscription
+    data: Subscription | None
     moved: Callable[[int], None]
     boot_ids: Mapping[str, str]
     checked: bool = False
+    pieces: ByPieces | None = None
     target_id: str = ""
     refused: bool = False
+    disagreed: bool = False
+    whole: str = ""
+    """Why it was sent as a whole after all."""
 
     async def run(self) -> str:
         """Deliver; give the id that the image has at the target."""
         self.target_id = self.action.target_id
         async for attempt in stamina.retry_context(on=is_passing, attempts=_ATTEMPTS, timeout=None):
             with attempt:
-                data = (self.data if attempt.num == 1 else self.reading).blocks()
+                first = self.data if attempt.num == 1 else None
+                data = (first or self.reading).blocks()
                 async with aclosing(data):
                     if await self._registered(again=attempt.num > 1):
-                        await self._send(data)
+                        await (self._send_pieces(self.pieces) if self.pieces else self._send(data))
                     await self._publish(await self._verify(data))
         return self.target_id
 
@@ -96,8 +108,9 @@ class Delivery:
             if (image_id := self._image.properties.get(name)) and name in attributes:
                 attributes[name] = short(image_id)
         source_hash = origin.source_hash
-        if source_hash.startswith(COMPUTED) and self.reading.computed:
-            source_hash = f"{COMPUTED}sha512:{self.reading.computed.value}"
+        known = self.reading.computed or self.reading.image.hashes
+        if source_hash.startswith(COMPUTED) and known:
+            source_hash = f"{COMPUTED}{describe_hash(known)}"
         written = replace(origin.written, attributes=attributes)
         return replace(origin, at=at, source_hash=source_hash, written=written)
 
@@ -206,6 +219,25 @@ class Delivery:
         )
         marks = origin.properties(self.target_id) if origin else {}
         return replace(draft, properties={**image.properties, **marks})
+
+    async def _send_pieces(self, pieces: ByPieces) -> None:
+        """Send what the target lacks; where that is refused, be content with less the next time.
+
+        First without the bases that are gone by now, then without any of this.
+        """
+        try:
+            await pieces.send(self.target_id, self.moved)
+        except ConflictError as error:  # to be looked at again; somebody else may be sending
+            self.refused = True
+            raise InterruptedTransfer(str(error)) from error
+        except InterruptedTransfer:  # what has arrived is not sent again
+            raise
+        except ImageError as error:
+            _log.info("%s by pieces: %s", self.action.subject.label, error)
+            if self.disagreed:
+                self.pieces, self.whole = None, str(error)
+            self.disagreed = True
+            raise InterruptedTransfer(str(error)) from error
 
     async def _send(self, data: AsyncIterator[Block]) -> None:
         sent = 0

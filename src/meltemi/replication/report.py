@@ -19,7 +19,10 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One action's end: what became of it, under which id, with how many bytes and seconds."""
+    """One action's end: what became of it, under which id, with how many bytes and seconds.
+
+    `wire` is how many bytes crossed the wire for it, those of attempts that failed included.
+    """
 
     action: Action
     result: Result
@@ -28,6 +31,7 @@ class Outcome:
     bytes: int = 0
     seconds: float = 0.0
     error: MeltemiError | None = None
+    wire: int = 0
 
 
 class Reporter(Protocol):
@@ -38,7 +42,7 @@ class Reporter(Protocol):
         ...
 
     def moved(self, action: Action, count: int) -> None:
-        """Hear that a target took so many bytes; negative where an attempt starts anew."""
+        """Hear that so many bytes crossed the wire; negative where an attempt starts anew."""
         ...
 
     def finished(self, outcome: Outcome) -> None:

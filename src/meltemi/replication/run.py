@@ -10,9 +10,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageError
 from meltemi.libraries.base import Library, Verifiable
-from meltemi.model.plan import Kind, Plan
+from meltemi.model.plan import Plan
 from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
+from meltemi.replication.exchange.pricing import priced
 from meltemi.replication.report import Outcome, Reporter
 from meltemi.replication.survey import survey
 
@@ -56,10 +57,11 @@ async def opened(names: Sequence[str], opener: Opener) -> AsyncIterator[Librarie
         await asyncio.gather(*(library.close() for library in libraries.values()))
 
 
-async def plan_route(route: Route, libraries: Libraries) -> Plan:
+async def plan_route(route: Route, libraries: Libraries, *, sending: bool = True) -> Plan:
     """Plan a route; targets that cannot be read stand in the plan's errors.
 
-    Raise the source's error, or a target's where no target can be read.
+    Unless nothing is ever to be sent, it says how many bytes will cross the wire. Raise the
+    source's error, or a target's where no target can be read.
     """
     source = libraries.require(route.source)
     targets = [libraries.open[name] for name in route.targets if name in libraries.open]
@@ -70,6 +72,8 @@ async def plan_route(route: Route, libraries: Libraries) -> Plan:
     if not targets:
         raise errors[route.targets[0]]
     plan = await survey(route, source, targets, datetime.now(UTC))
+    if sending:
+        plan = await priced(plan, source, targets)
     return replace(plan, errors={**errors, **plan.errors})
 
 
@@ -94,7 +98,7 @@ async def run_plan(
 
 
 async def _verify_sources(plan: Plan, libraries: Libraries) -> None:
-    copies = [a for a in plan.actions if a.kind is Kind.COPY and not a.without_data]
+    copies = [a for a in plan.actions if a.sends and a.relay is None]
     for name, image_id in dict.fromkeys((a.subject.source, a.subject.source_id) for a in copies):
         source = libraries.open[name]
         if isinstance(source, Verifiable):

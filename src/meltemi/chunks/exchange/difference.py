@@ -4,7 +4,7 @@ Segments that manifests have in common are not looked into: of a tree of a milli
 what leads to differences is read (docs/exchange.md).
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Protocol
 
@@ -64,7 +64,7 @@ class _Node:
     found: Stretch | None = None
 
 
-async def difference(source: Tree, bases: Sequence[Base]) -> AsyncIterator[Stretch | Piece]:
+async def difference(source: Tree, bases: Sequence[Base]) -> AsyncGenerator[Stretch | Piece]:
     """Tell what the source's data consists of, in order: stretches of bases, zeros, and pieces.
 
     Memory grows with what the bases have and the source does not share, by some 200 bytes a chunk.

@@ -13,10 +13,10 @@ from meltemi.libraries.archive.contents import Edit
 from meltemi.libraries.archive.files import BLOCK
 from meltemi.libraries.archive.metadata import Described
 from meltemi.libraries.archive.reader import Listing, MetadataReader
-from meltemi.libraries.archive.threads import in_thread
 from meltemi.libraries.base import Changes
 from meltemi.model.image import Hashes, Image, Member
 from meltemi.model.provenance import timestamp
+from meltemi.threads import in_thread
 
 
 class Keeping(Listing, Protocol):

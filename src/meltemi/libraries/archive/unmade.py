@@ -8,9 +8,9 @@ from pathlib import Path
 from meltemi.errors import BusyError, ImageError, MeltemiError, UsageError
 from meltemi.libraries.archive.absent import AbsentArchive
 from meltemi.libraries.archive.files import shown
-from meltemi.libraries.archive.threads import in_thread
 from meltemi.libraries.base import Changes, Library, Verifiable
 from meltemi.model.image import Image, Member
+from meltemi.threads import in_thread
 
 
 class UnmadeArchive:

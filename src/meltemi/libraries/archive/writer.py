@@ -9,7 +9,7 @@ from meltemi.libraries.archive.contents import Contents
 from meltemi.libraries.archive.editing import MetadataWriter, filling
 from meltemi.libraries.archive.incoming import Incoming
 from meltemi.libraries.archive.reader import ArchiveReader
-from meltemi.libraries.archive.threads import in_thread
+from meltemi.threads import in_thread
 
 
 class Archive(MetadataWriter, ArchiveReader):

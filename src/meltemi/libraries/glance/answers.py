@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Awaitable, Callable
 from html import unescape
 from typing import Any, Final
 
@@ -13,6 +14,9 @@ LARGEST: Final = 64 * 2**20
 LARGEST_ERROR: Final = 64 * 2**10
 """Bytes of an error page that are looked at."""
 
+Spend = Callable[[int], Awaitable[None]]
+"""Is told of bytes that have come, and returns when more may come."""
+
 _MARKUP: Final = re.compile(r"<title>[^<]*</title>|<[^<>]*>")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-")
 _LONGEST_REASON: Final = 300
@@ -20,10 +24,17 @@ _LONGEST_REASON: Final = 300
 
 async def read_json(response: aiohttp.ClientResponse) -> Any:
     """Read an answer; raise ValueError where it is no JSON, or more of it than anybody needs."""
-    raw = await _beginning(response, LARGEST + 1)
-    if len(raw) > LARGEST:
-        raise ValueError(f"it has more than {LARGEST} bytes")
-    return _parse(raw)
+    return _parse(await read_bytes(response, LARGEST))
+
+
+async def read_bytes(
+    response: aiohttp.ClientResponse, largest: int, spend: Spend | None = None
+) -> bytes:
+    """Read an answer whole; raise ValueError where it has more bytes than that."""
+    raw = await _beginning(response, largest + 1, spend)
+    if len(raw) > largest:
+        raise ValueError(f"it has more than {largest} bytes")
+    return raw
 
 
 async def read_reason(response: aiohttp.ClientResponse) -> str:
@@ -58,10 +69,14 @@ def start_of(response: aiohttp.ClientResponse, wanted: int) -> int:
     return int(found[1]) if found else wanted
 
 
-async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def _beginning(
+    response: aiohttp.ClientResponse, limit: int, spend: Spend | None = None
+) -> bytes:
     raw = bytearray()
     async for piece in response.content.iter_any():
         raw += piece
+        if spend is not None:
+            await spend(len(piece))
         if len(raw) >= limit:
             break
     return bytes(raw[:limit])

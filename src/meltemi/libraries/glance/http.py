@@ -3,9 +3,10 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import stamina
@@ -25,11 +26,13 @@ from meltemi.errors import (
     VanishedError,
     is_passing,
 )
-from meltemi.libraries.glance.answers import read_json, read_reason
+from meltemi.libraries.glance.answers import Spend, read_bytes, read_json, read_reason
 from meltemi.libraries.glance.auth import Endpoint
 from meltemi.sockets import ReadingFirst
 
 _log: Final = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ATTEMPTS: Final = 5
 """How often a request that may be repeated is sent before its failure counts."""
@@ -55,6 +58,7 @@ _ADVICE: Final[Mapping[int, str]] = {
 
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CONNECT_SECONDS: Final = 10.0
+_SLICE: Final = 2**18
 
 
 class GlanceHttp:
@@ -120,6 +124,71 @@ class GlanceHttp:
         where the service fails or cannot be reached.
         """
         data = None if body is None else json.dumps(body).encode()
+
+        async def read(response: aiohttp.ClientResponse) -> Any:
+            if response.status not in accept:
+                await self._fail(response, about)
+            return await self._json(response, about)
+
+        return await self._repeated(
+            read,
+            method,
+            path,
+            about=about,
+            data=data,
+            media_type=media_type,
+            repeatable=repeatable,
+        )
+
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        about: str,
+        *,
+        largest: int,
+        body: object = None,
+        repeatable: bool = True,
+        spend: Spend | None = None,
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Send one request, as `request` does; give the bytes of its answer, and its headers.
+
+        Of each few bytes that come `spend` is told, and more are read once it returns. Raise
+        NotALibraryError where there are more than `largest`.
+        """
+        data = None if body is None else json.dumps(body).encode()
+
+        async def read(response: aiohttp.ClientResponse) -> tuple[bytes, Mapping[str, str]]:
+            if response.status != 200:  # noqa: PLR2004 - "OK"
+                await self._fail(response, about)
+            with self.understanding(about):
+                return await read_bytes(response, largest, spend), response.headers
+
+        return await self._repeated(
+            read, method, path, about=about, data=data, repeatable=repeatable
+        )
+
+    async def put(self, path: str, about: str, data: bytes, media_type: str) -> None:
+        """PUT some bytes, once."""
+        headers = {"Content-Type": media_type, "Content-Length": str(len(data))}
+        # What can be read only once is not sent again by aiohttp itself.
+        async with self._send(
+            self._api, "PUT", path, about, headers=headers, data=_sliced(data)
+        ) as response:
+            if response.status not in (200, 201, 204):
+                await self._fail(response, about)
+
+    async def _repeated(
+        self,
+        read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        method: str,
+        path: str,
+        *,
+        about: str,
+        data: bytes | None,
+        media_type: str = "application/json",
+        repeatable: bool,
+    ) -> T:
         headers = {} if data is None else {"Content-Type": media_type}
         attempts = ATTEMPTS if repeatable else 1
         try:
@@ -130,9 +199,7 @@ class GlanceHttp:
                     async with self._send(
                         self._api, method, path, about, headers=headers, data=data
                     ) as response:
-                        if response.status not in accept:
-                            await self._fail(response, about)
-                        return await self._json(response, about)
+                        return await read(response)
         except InterruptedTransfer as error:
             error.repeated = repeatable
             raise
@@ -161,11 +228,24 @@ class GlanceHttp:
             ) from error
 
     async def send(
-        self, path: str, about: str, headers: Mapping[str, str], data: AsyncIterator[bytes]
+        self,
+        path: str,
+        about: str,
+        headers: Mapping[str, str],
+        data: AsyncIterator[bytes],
+        *,
+        patient: bool = False,
     ) -> None:
-        """PUT a body of a length given in the headers, once."""
+        """PUT a body, once, of the length given in the headers where one is.
+
+        Who is `patient` watches by other means whether there will be an answer.
+        """
+        waiting = None
+        if patient:
+            seconds = self._data.timeout.sock_connect
+            waiting = aiohttp.ClientTimeout(total=None, sock_connect=seconds)
         async with self._send(
-            self._data, "PUT", path, about, headers=headers, data=data
+            self._data, "PUT", path, about, headers=headers, data=data, waiting=waiting
         ) as response:
             if response.status == 410:  # noqa: PLR2004 - Glance's word for a change of state
                 raise ConflictError(f"{self._name}: {about}: its state changed meanwhile")
@@ -182,6 +262,7 @@ class GlanceHttp:
         *,
         headers: Mapping[str, str],
         data: bytes | AsyncIterator[bytes] | None = None,
+        waiting: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         url = self._endpoint.url + path
         renewed = False
@@ -190,7 +271,12 @@ class GlanceHttp:
                 token = await self._endpoint.auth.token(renew=renewed)
                 sent = {**headers, "X-Auth-Token": token} if token else headers
                 async with session.request(
-                    method, url, headers=sent, data=data, allow_redirects=False
+                    method,
+                    url,
+                    headers=sent,
+                    data=data,
+                    allow_redirects=False,
+                    timeout=waiting or session.timeout,
                 ) as response:
                     _log.debug("%s %s %s: %d", self._name, method, path, response.status)
                     if response.status == 401 and not renewed:  # noqa: PLR2004
@@ -252,3 +338,13 @@ class GlanceHttp:
                 await asyncio.sleep(min(int(pause), self._silence))
             raise InterruptedTransfer(message)
         raise _BY_STATUS.get(status, RefusedError)(message)
+
+
+def image_path(image_id: str, *more: object) -> str:
+    """Give the path of an image, or of something below it."""
+    return "/".join(["/v2/images", *(quote(str(part), safe="") for part in (image_id, *more))])
+
+
+async def _sliced(data: bytes) -> AsyncIterator[bytes]:
+    for begin in range(0, len(data), _SLICE):
+        yield data[begin : begin + _SLICE]

@@ -3,11 +3,9 @@
 The API: https://docs.openstack.org/api-ref/image/v2/.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import quote
 
 from meltemi.errors import (
     AuthenticationError,
@@ -16,16 +14,16 @@ from meltemi.errors import (
     ImageError,
     InterruptedTransfer,
     NotALibraryError,
-    SilentError,
     UnreachableError,
     VanishedError,
 )
 from meltemi.libraries.base import Changes
 from meltemi.libraries.glance.answers import start_of
 from meltemi.libraries.glance.auth import Endpoint
-from meltemi.libraries.glance.http import GlanceHttp
+from meltemi.libraries.glance.exchange import GlanceExchange
+from meltemi.libraries.glance.http import GlanceHttp, image_path
 from meltemi.libraries.glance.listing import list_images
-from meltemi.libraries.glance.outgoing import Outgoing
+from meltemi.libraries.glance.outgoing import Outgoing, watched
 from meltemi.model.image import Image, Member, Value
 from meltemi.model.wire import image_from_wire, members_from_wire
 
@@ -47,6 +45,7 @@ class GlanceLibrary:
     def __init__(self, http: GlanceHttp, name: str, identity: str, silence: float) -> None:
         self._http = http
         self._silence = silence
+        self.exchange = GlanceExchange(http, silence)
         self.name = name
         self.identity = identity
 
@@ -77,11 +76,11 @@ class GlanceLibrary:
     async def show(self, image_id: str) -> Image:
         """Give one image."""
         about = f"image {image_id}"
-        return self._image(await self._http.request("GET", _path(image_id), about), about)
+        return self._image(await self._http.request("GET", image_path(image_id), about), about)
 
     async def list_members(self, image_id: str) -> tuple[Member, ...]:
         """Give the projects that a shared image is offered to."""
-        path, about = _path(image_id, "members"), f"members of image {image_id}"
+        path, about = image_path(image_id, "members"), f"members of image {image_id}"
         body = await self._http.request("GET", path, about)
         with self._http.understanding(about):
             return members_from_wire(body["members"])
@@ -90,7 +89,7 @@ class GlanceLibrary:
         """Give the image's data from `offset` on, in pieces as they arrive."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         about = f"data of image {image_id}"
-        async with self._http.stream(_path(image_id, "file"), about, headers) as response:
+        async with self._http.stream(image_path(image_id, "file"), about, headers) as response:
             surplus = offset - start_of(response, offset)
             if surplus < 0:
                 raise InterruptedTransfer(
@@ -146,28 +145,9 @@ class GlanceLibrary:
         if not size:  # such a body is complete with its headers
             async for _ in source:
                 pass
-        sending = asyncio.ensure_future(
-            self._http.send(_path(image_id, "file"), about, headers, source)
-        )
-        try:
-            seen = -1
-            while not sending.done() and (seen != source.taken or source.waiting or source.ended):
-                seen = source.taken
-                await asyncio.wait([sending], timeout=self._silence)
-            if sending.done():
-                await sending
-                return
-        except InterruptedTransfer:
-            if source.error is not None:
-                raise source.error from None
-            raise
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-        raise SilentError(
-            f"{self.name}: {about}: nothing taken for {self._silence:g} seconds; see --timeout",
-            library=self.name,
-        )
+        sending = self._http.send(image_path(image_id, "file"), about, headers, source)
+        about = f"{self.name}: {about}"
+        await watched(sending, source, silence=self._silence, about=about, library=self.name)
 
     async def update(self, image_id: str, changes: Changes) -> Image:
         """Set and remove attributes by JSON patch, and (de)activate by their own calls.
@@ -185,7 +165,7 @@ class GlanceLibrary:
             others = {key: value for key, value in others.items() if key not in _BASE}
             if base:
                 await self._patch(image_id, base)
-        path = _path(image_id, "actions", _STATUS_ACTIONS[str(status)])
+        path = image_path(image_id, "actions", _STATUS_ACTIONS[str(status)])
         await self._http.request("POST", path, f"updating image {image_id}")
         return await self._patch(image_id, others, changes.remove)
 
@@ -206,7 +186,7 @@ class GlanceLibrary:
             return await self.show(image_id)
         updated = await self._http.request(
             "PATCH",
-            _path(image_id),
+            image_path(image_id),
             about,
             repeatable=not remove,
             body=patch,
@@ -219,10 +199,10 @@ class GlanceLibrary:
         about = f"sharing image {image_id} with {member.id}"
         with suppress(ConflictError):  # a member already
             await self._http.request(
-                "POST", _path(image_id, "members"), about, body={"member": member.id}
+                "POST", image_path(image_id, "members"), about, body={"member": member.id}
             )
         if member.status != "pending":
-            path = _path(image_id, "members", member.id)
+            path = image_path(image_id, "members", member.id)
             with suppress(ForbiddenError):  # the project itself may still accept
                 await self._http.request("PUT", path, about, body={"status": member.status})
 
@@ -230,12 +210,12 @@ class GlanceLibrary:
         """Withdraw the offer."""
         about = f"no longer sharing image {image_id} with {project}"
         with suppress(VanishedError):
-            await self._http.request("DELETE", _path(image_id, "members", project), about)
+            await self._http.request("DELETE", image_path(image_id, "members", project), about)
 
     async def delete(self, image_id: str) -> None:
         """Delete the image for good."""
         about = f"deleting image {image_id}"
-        await self._http.request("DELETE", _path(image_id), about, repeatable=False)
+        await self._http.request("DELETE", image_path(image_id), about, repeatable=False)
 
     def _image(self, body: Any, about: str) -> Image:
         with self._http.understanding(about):
@@ -258,10 +238,6 @@ async def _check_version(http: GlanceHttp, name: str, url: str) -> None:
             f"only {', '.join(sorted(versions)) or 'nothing'}",
             library=name,
         )
-
-
-def _path(image_id: str, *more: str) -> str:
-    return "/".join(["/v2/images", *(quote(part, safe="") for part in (image_id, *more))])
 
 
 def _pointer(key: str) -> str:

@@ -18,6 +18,7 @@ from meltemi.errors import (
 from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.region.adoption.front import Front
+from meltemi.region.api.conditions import is_known, wants_part
 from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
@@ -34,6 +35,14 @@ async def upload(call: Call) -> web.Response:
     length = announced(call.request)
     project = call.context.project
     await call.service.quotas.demand(project, SIZE, mebibytes(length or 0))
+    record = await fillable(call)
+    with call.service.meter.uploads.track_inprogress():
+        await fill(call.service, record.image, body_of(call.request), length, project=project)
+    return web.Response(status=204)
+
+
+async def fillable(call: Call) -> Record:
+    """Give the image that the path names, if who asks may give it data now."""
     _must_be_a_store(call.request)
     record = await call.image("upload_image")
     must_have_formats(record.image)
@@ -41,9 +50,7 @@ async def upload(call: Call) -> web.Response:
         raise ConflictError(
             f"Image status transition from {record.image.status} to saving is not allowed"
         )
-    with call.service.meter.uploads.track_inprogress():
-        await fill(call.service, record.image, body_of(call.request), length, project=project)
-    return web.Response(status=204)
+    return record
 
 
 async def stage(call: Call) -> web.Response:
@@ -71,20 +78,27 @@ async def download(call: Call) -> web.StreamResponse:
     """Send an image's data: by the kernel from the copy of a hot image, else from chunks.
 
     Every piece from chunks is verified on its way. What is not here yet comes through from the
-    Glance that is adopted.
+    Glance that is adopted. A client that has the data already is told so.
     """
     record = await downloadable(call)
     image = record.image
+    etag = image.hashes.checksum
+    if image.has_data and is_known(call.request, etag):
+        unchanged = web.Response(status=304)
+        unchanged.etag = etag
+        return unchanged
+    asked = None
+    if wants_part(call.request, etag):
+        asked = asked_range(call.request.headers, image.size or 0)
     if record.content is None or image.size is None or not image.has_data:
         return web.Response(status=204)
-    asked = asked_range(call.request.headers, image.size)
     first, end = asked or (0, image.size)
     response = web.StreamResponse(status=206 if asked else 200)
     response.content_type = BINARY
     response.content_length = end - first
-    if image.hashes.checksum:
-        response.headers["Content-MD5"] = image.hashes.checksum
-        response.etag = image.hashes.checksum
+    if etag:
+        response.headers["Content-MD5"] = etag
+        response.etag = etag
     if asked:
         response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{image.size}"
     if record.is_remote and call.service.front is not None:
@@ -149,11 +163,16 @@ async def _send_through(
 async def downloadable(call: Call) -> Record:
     """Give the image that the path names, if who asks may have its data."""
     record = await call.image("download_image")
-    if is_withheld(call, record.image):
+    must_not_be_withheld(call, record.image)
+    return record
+
+
+def must_not_be_withheld(call: Call, image: Image) -> None:
+    """Raise ForbiddenError where an image's data is not given to who asks."""
+    if is_withheld(call, image):
         raise ForbiddenError(
             "The requested image has been deactivated. Image data download is forbidden."
         )
-    return record
 
 
 def is_withheld(call: Call, image: Image) -> bool:
@@ -165,11 +184,15 @@ def announced(request: web.Request) -> int | None:
     """Give the length in bytes that a request announces for its data."""
     if request.headers.get("Content-Type", "").split(";")[0].strip().lower() != BINARY:
         raise MediaTypeError(f"Invalid content type {request.headers.get('Content-Type')}")
+    size = announced_size(request)
+    return request.content_length if size is None else size
+
+
+def announced_size(request: web.Request) -> int | None:
+    """Give the size in bytes that an image is said to get, where it is said apart."""
     text = request.headers.get("x-openstack-image-size")
-    if text is None:
-        return request.content_length
     try:
-        return int(text)
+        return None if text is None else int(text)
     except ValueError:
         raise RefusedError("Invalid or missing image size in request headers.") from None
 

@@ -10,16 +10,17 @@ from collections.abc import (
     Generator,
     Iterator,
     Mapping,
+    Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from meltemi.chunks.blob import Buffer
 from meltemi.chunks.store import Store
-from meltemi.chunks.writer import PIECE, Writer
+from meltemi.chunks.writer import PIECE, Put, Writer
 from meltemi.errors import (
     AuthenticationError,
     QuotaError,
@@ -47,12 +48,13 @@ _READ_AHEAD: Final = 32 * 2**20
 
 _LEAST: Final = 256 * 2**10
 
-_NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
-"""What uploads are called: the image's id, who brought it, and a random number."""
+_NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(parts/)?(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
+"""What uploads and parts are called: the image's id, who brought it, and a random number."""
 
-_FULL: Final = (
+FULL: Final = (
     "Image storage media is full: There is not enough disk space on the image storage media."
 )
+"""What users are told of a full store, in Glance's words."""
 
 _THREADS: Final = 64
 """Uploads and downloads that move at the same moment; others take turns."""
@@ -87,17 +89,30 @@ class Contents:
 
     @asynccontextmanager
     async def receiving(self, image: Image) -> AsyncIterator["Incoming"]:
-        """Begin to take in an image's data; what is not published is given up."""
-        scope = (image.owner or "") if self._by_project else None
-        context = self._store.writing(hashes=tuple(self.algorithms), scope=scope)
-        writer = await self.in_thread(context.__enter__)
+        """Begin to take in an image's data; what is not finished is given up.
+
+        So it is where whoever brings it is cancelled at any moment, also in the midst of `finish`.
+        """
+        writing = self._store.writing(hashes=tuple(self.algorithms), scope=self._scope(image))
         name = f"{image.id}/{self._holder}/{uuid4().hex}"
-        incoming = Incoming(self, writer, name, self._algorithm)
+        incoming = Incoming(self, writing, name, self._algorithm)
         try:
+            await incoming.begun()
             yield incoming
         finally:
-            await incoming.rest()
-            await asyncio.shield(self.in_thread(lambda: context.__exit__(None, None, None)))
+            if not incoming.is_finished:
+                await asyncio.shield(incoming.give_up())
+
+    async def keep(self, image: Image, pieces: Sequence[Buffer], name: str) -> Content:
+        """Store data that is cut already, for an image, under a name; no hash is made of it."""
+
+        def keep() -> Content:
+            with self._store.writing(hashes=(), scope=self._scope(image)) as writer:
+                writer.write_pieces(pieces)
+                return Content(name, writer.finish(name).head.size, Hashes())
+
+        with _worded():
+            return await self.to_its_end(keep)
 
     async def read(
         self, content: str, offset: int = 0, length: int | None = None
@@ -106,8 +121,7 @@ class Contents:
 
         The next batch is fetched while one is taken; all who read share the memory for both.
         """
-        self._readers += 1
-        try:
+        with self.reading():
             batches = await self.in_thread(lambda: self._batches(content, offset, length))
             coming = self.begin(lambda: _gather(batches))
             try:
@@ -118,15 +132,25 @@ class Contents:
             finally:
                 await _ended(coming)  # it cannot be closed while it works
                 await asyncio.shield(self.in_thread(batches.close))
-        finally:
-            self._readers -= 1
 
     def _batches(self, content: str, offset: int, length: int | None) -> Generator[list[Buffer]]:
         head = self._store.head(content)
         reader = self._store.reader(head)
-        return reader.batches(offset, head.size if length is None else length, self._share)
+        return reader.batches(offset, head.size if length is None else length, self.share)
 
-    def _share(self) -> int:
+    def _scope(self, image: Image) -> str | None:
+        return (image.owner or "") if self._by_project else None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Count one more who reads for a while."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+    def share(self) -> int:
         """Give the bytes that a batch may have now."""
         return max(_LEAST, min(BATCH, _READ_AHEAD // (2 * max(1, self._readers))))
 
@@ -172,6 +196,14 @@ class Contents:
         """Do something that blocks."""
         return await self.begin(work)
 
+    async def to_its_end(self, work: Callable[[], _T]) -> _T:
+        """Do something that blocks; whatever becomes of it, nothing is at work when this ends."""
+        working = self.begin(work)
+        try:
+            return await asyncio.shield(working)
+        finally:
+            await _ended(working)
+
     def begin(self, work: Callable[[], _T]) -> asyncio.Future[_T]:
         """Begin something that blocks."""
 
@@ -185,17 +217,35 @@ class Contents:
         return asyncio.get_running_loop().run_in_executor(self._threads, do)
 
 
-class Incoming:
-    """One image's data on its way in."""
+def name_of_part(image: Image, holder: str) -> str:
+    """Give a name that nothing else has to a part which a holder brings for an image."""
+    return f"{image.id}/parts/{holder}/{uuid4().hex}"
 
-    def __init__(self, contents: Contents, writer: Writer, name: str, algorithm: str) -> None:
+
+class Incoming:
+    """One image's data on its way in; threads do one thing after another for it."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        writing: AbstractContextManager[Writer],
+        name: str,
+        algorithm: str,
+    ) -> None:
         self._contents = contents
-        self._writer = writer
+        self._writing = writing
         self._name = name
         self._algorithm = algorithm
-        self._writing: asyncio.Future[None] | None = None
+        self._opening = contents.begin(writing.__enter__)
+        self._at_work: asyncio.Future[Any] = self._opening
         self._gathered: list[bytes] = []
         self._size = 0
+        self._put: Put | None = None
+        self.is_finished = False
+
+    async def begun(self) -> None:
+        """Wait until data can be taken in."""
+        await asyncio.shield(self._opening)
 
     async def write(self, data: bytes) -> None:
         """Take in more data, in order, one call after another; it is stored while more comes.
@@ -210,27 +260,43 @@ class Incoming:
     async def finish(self) -> Content:
         """Publish what came, under a name that nothing else has."""
         await self._pass_on()
-        await self._written()
+        await self._rested()
+        self._at_work = self._contents.begin(self._publish)
         with _worded():
-            put = await self._contents.in_thread(lambda: self._writer.finish(self._name))
-        found = put.head.hashes
-        hashes = Hashes(found["md5"], self._algorithm, found[self._algorithm])
-        return Content(self._name, put.head.size, hashes)
+            head = (await asyncio.shield(self._at_work)).head
+        # From here to whoever called nothing is waited for, so that nobody can be cancelled.
+        self.is_finished = True
+        hashes = Hashes(head.hashes["md5"], self._algorithm, head.hashes[self._algorithm])
+        return Content(self._name, head.size, hashes)
 
-    async def rest(self) -> None:
-        """Wait until nothing is being stored, whatever becomes of it."""
-        if self._writing is not None:
-            await _ended(self._writing)
+    async def give_up(self) -> None:
+        """Leave nothing of it; what a thread is at is waited for."""
+        await _ended(self._at_work)
+        if self._opening.exception() is not None:
+            return
+        try:
+            await self._contents.in_thread(self._leave)
+        finally:
+            if self._put is not None:
+                await self._contents.let_go(self._name)
+
+    def _publish(self) -> Put:
+        self._put = self._opening.result().finish(self._name)
+        self._leave()
+        return self._put
+
+    def _leave(self) -> None:
+        self._writing.__exit__(None, None, None)
 
     async def _pass_on(self) -> None:
         gathered, self._gathered, self._size = self._gathered, [], 0
-        await self._written()
-        self._writing = self._contents.begin(lambda: self._writer.write(*gathered))
+        await self._rested()
+        writer = self._opening.result()
+        self._at_work = self._contents.begin(lambda: writer.write(*gathered))
 
-    async def _written(self) -> None:
-        if self._writing is not None:
-            with _worded():
-                await asyncio.shield(self._writing)
+    async def _rested(self) -> None:
+        with _worded():
+            await asyncio.shield(self._at_work)
 
 
 @contextmanager
@@ -239,7 +305,7 @@ def _worded() -> Iterator[None]:
     try:
         yield
     except QuotaError as error:
-        raise UnavailableError(str(error), told=_FULL) from error
+        raise UnavailableError(str(error), told=FULL) from error
 
 
 async def _ended(work: asyncio.Future[Any]) -> None:

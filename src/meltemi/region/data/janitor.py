@@ -78,6 +78,10 @@ class Janitor:
         """Say that this process holds an image anew: so it was given back."""
         self._debts.pop(image, None)
 
+    def look_again(self) -> None:
+        """Say that data may be left over, though nobody died: with the next beat it is let go."""
+        self._tidied = False
+
     async def work(self) -> None:
         """Do once whatever is to be done."""
         await self._beat()

@@ -13,7 +13,7 @@ from meltemi.errors import (
     RefusedError,
     VanishedError,
 )
-from meltemi.model.image import Image
+from meltemi.model.image import Hashes, Image
 from meltemi.model.record import Content, Record
 from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
@@ -40,13 +40,16 @@ async def fill(
     length: int | None,
     *,
     project: str | None,
+    expected: str | None = None,
 ) -> Record:
     """Give a queued image its data, and make it active once all of it is stored and verified.
 
     `length` is what was announced, in bytes; `project` is that of who sends it, whose quota
-    counts. Whatever goes wrong, the image is queued again.
+    counts; `expected` the hash that the data has to have, by the region's algorithm. Whatever goes
+    wrong, the image is queued again; where it is the hash, without its parts.
     """
-    return await _receive(service, image.id, data, length, project=project, status="saving")
+    facts = (data, length, expected)
+    return await _receive(service, image.id, *facts, project=project, status="saving")
 
 
 async def keep_staged(
@@ -58,7 +61,7 @@ async def keep_staged(
     project: str | None,
 ) -> Record:
     """Store data for a queued image that is imported later, and inspected only then."""
-    return await _receive(service, image.id, data, length, project=project, status=_STAGED)
+    return await _receive(service, image.id, data, length, None, project=project, status=_STAGED)
 
 
 async def _receive(
@@ -66,6 +69,7 @@ async def _receive(
     image: str,
     data: AsyncIterator[bytes],
     length: int | None,
+    expected: str | None,
     *,
     project: str | None,
     status: str,
@@ -77,6 +81,7 @@ async def _receive(
     )
     staged, begun = status == _STAGED, False
     content: Content | None = None
+    handing: asyncio.Future[Record] | None = None
     try:
         record = await asyncio.shield(holding)
         service.janitor.excuse(image)
@@ -84,29 +89,50 @@ async def _receive(
         await service.quotas.demand(project, UPLOADING)
         if staged:
             # As staged, data has no format yet, and is not inspected.
-            taken, then = replace(record.image, container_format=None), _STAGED
+            taken = replace(record.image, container_format=None)
         else:
-            taken, then = record.image, "active"
+            taken = record.image
             tell_begun(service, record)
             begun = True
         content = await take(service, taken, data, length)
-        try:
-            record = await service.catalogue.move(
-                image, expected=(status,), status=then, content=content, holder=holder
-            )
-        except (VanishedError, ConflictError) as error:
-            raise GoneError(
-                f"Image {image} could not be found after upload. The image may have been "
-                "deleted during the upload, cleaning up the chunks uploaded."
-            ) from error
+        await must_have_hash(service, image, content.hashes, expected)
+        # To its end, also where the client leaves: else it would be unknown who has the data.
+        handing = asyncio.ensure_future(_hand_over(service, image, content, status))
+        return await asyncio.shield(handing)
     except BaseException as error:
         if begun and isinstance(error, Exception):
             tell_failed(service, image, error)
-        await asyncio.shield(_give_back(service, Debt(image, status, content), holding))
+        debt = Debt(image, status, content)
+        await asyncio.shield(_give_back(service, debt, holding, handing))
         raise
-    if not staged:
+
+
+async def _hand_over(service: Service, image: str, content: Content, status: str) -> Record:
+    """Let an image have the data that came for it."""
+    then = _STAGED if status == _STAGED else "active"
+    try:
+        record = await service.catalogue.move(
+            image, expected=(status,), status=then, content=content, holder=service.holder
+        )
+    except (VanishedError, ConflictError) as error:
+        raise GoneError(
+            f"Image {image} could not be found after upload. The image may have been "
+            "deleted during the upload, cleaning up the chunks uploaded."
+        ) from error
+    if then == "active":
         tell_filled(service, record)
     return record
+
+
+async def must_have_hash(service: Service, image: str, found: Hashes, expected: str | None) -> None:
+    """Raise RefusedError where an image's data is not what it should be, and forget its parts."""
+    if expected in (None, found.value):
+        return
+    await service.catalogue.drop_parts(image)
+    raise RefusedError(
+        f"Image {image}: its data has the {found.algorithm} {found.value}, and not the one that it "
+        "was to have. It is queued again, and its parts are forgotten."
+    )
 
 
 async def take(
@@ -135,8 +161,17 @@ async def take(
         return replace(await incoming.finish(), virtual_size=virtual_size)
 
 
-async def _give_back(service: Service, debt: Debt, holding: asyncio.Future[Record]) -> None:
+async def _give_back(
+    service: Service,
+    debt: Debt,
+    holding: asyncio.Future[Record],
+    handing: asyncio.Future[Record] | None,
+) -> None:
     """Give an image back, if it may be held: a request may end before it is known whether it is."""
+    if handing is not None:
+        await asyncio.wait([handing])
+        if handing.exception() is None:
+            return
     await asyncio.wait([holding])
     if holding.exception() is None or isinstance(holding.exception(), CatalogueError):
         await service.janitor.give_back(debt)

@@ -15,7 +15,7 @@ from meltemi.chunks.marks import Marks, mark_head
 from meltemi.chunks.packing import Packer
 from meltemi.chunks.publishing import publish
 from meltemi.chunks.session import Session
-from meltemi.errors import ArchiveError
+from meltemi.errors import ArchiveError, DamageError
 from meltemi.libraries.archive.bundles import records
 from meltemi.libraries.archive.bundles.manifest import SetManifest
 from meltemi.libraries.archive.bundles.reading import BundleSet
@@ -149,7 +149,10 @@ class _Applying:
                     raise self._wrong(f"it does not bring the data of image {image.label}")
                 here.label = image.label
                 here.relied = set()
-                mark_head(head, self._store.fetcher, here)
+                try:
+                    mark_head(head, self._store.fetcher, here)
+                except DamageError as error:
+                    raise self._wrong(str(error)) from error
                 self._publish_one(image, head, here.relied)
 
     def _publish_one(self, image: Image, head: Head, relied: set[str]) -> None:

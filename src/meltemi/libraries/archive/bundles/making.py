@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.fetching import stretches, unpacked
@@ -20,8 +20,14 @@ from meltemi.chunks.pack import Place, pack_object
 from meltemi.chunks.session import Session
 from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MissingError
-from meltemi.libraries.archive.bundles import manifest, records, sealing
-from meltemi.libraries.archive.bundles.manifest import Base, SetManifest
+from meltemi.libraries.archive.bundles import records, sealing
+from meltemi.libraries.archive.bundles.manifest import (
+    SIGNATURE,
+    STATE,
+    SUFFIX,
+    Base,
+    SetManifest,
+)
 from meltemi.libraries.archive.bundles.state import Known, State
 from meltemi.libraries.archive.bundles.writing import BundleWriter
 from meltemi.libraries.archive.dedup.contents import Contents
@@ -30,9 +36,6 @@ from meltemi.model.image import Image
 
 if TYPE_CHECKING:  # slow, and needed only where keys are
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-STATE: Final = ".state"
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -92,16 +95,15 @@ def make(
                 for blob in _blobs(store, needed, covered):
                     out.add(blob)
                 parts = out.finish()
-    bound = SetManifest(set_id, parts, bases, since.after)
-    then = State({**since.images, **mine.images}, after=set_id)
-    path = folder / f"{set_id}{manifest.SUFFIX}"
-    sealing.write_file(path.with_suffix(STATE), then.encode())
-    content = bound.encode()
-    if key is not None:
-        from meltemi.libraries.archive.bundles import signing  # noqa: PLC0415 - slow
-
-        sealing.write_file(path.with_name(path.name + signing.SUFFIX), key.sign(content))
-    sealing.write_file(path, content)
+                bound = SetManifest(set_id, parts, bases, since.after)
+                content = bound.encode()
+                then = State({**since.images, **mine.images}, after=set_id)
+                out.beside(STATE, then.encode())
+                if key is not None:
+                    out.beside(SUFFIX + SIGNATURE, key.sign(content))
+                out.beside(SUFFIX, content)
+                out.keep()
+    path = folder / f"{set_id}{SUFFIX}"
     total = sum(part.size for part in parts)
     return Made(path, len(parts), len(wanted.images), len(wanted.deleted), total)
 

@@ -16,6 +16,10 @@ from meltemi.libraries.archive.files import shown
 from meltemi.libraries.archive.metadata import reason
 
 SUFFIX: Final = ".set"
+SIGNATURE: Final = ".sig"
+"""Behind the name of a set's file: that of its signature."""
+
+STATE: Final = ".state"
 MOST: Final = 99_999
 """Bundles that a set may have."""
 

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from meltemi.errors import ArchiveError, UsageError
 from meltemi.libraries.archive.bundles import sealing
+from meltemi.libraries.archive.bundles.manifest import SIGNATURE
 from meltemi.libraries.archive.files import shown
 
-SUFFIX: Final = ".sig"
 _LENGTH: Final = 64
 _LARGEST_KEY: Final = 64 * 2**10
 
@@ -40,7 +40,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
 
 def verify(path: Path, content: bytes, key: Ed25519PublicKey) -> None:
     """Hold what stands in a file against the signature beside it; raise ArchiveError."""
-    beside = path.with_name(path.name + SUFFIX)
+    beside = path.with_name(path.name + SIGNATURE)
     try:
         signature = sealing.read_file(beside, _LENGTH)
     except UsageError:

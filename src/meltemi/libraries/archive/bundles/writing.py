@@ -1,7 +1,7 @@
 """Writing records into files of a given size."""
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from blake3 import blake3
@@ -15,7 +15,7 @@ from meltemi.libraries.archive.files import PART, Folder, failing, write_all
 class BundleWriter:
     """Fills one bundle after another with records, none of which is divided.
 
-    Nothing has its name before `finish`; after `close`, nothing is left of what has none.
+    After `close`, nothing is left of what was not kept.
     """
 
     def __init__(self, folder: Path, set_id: str, size: int) -> None:
@@ -26,7 +26,8 @@ class BundleWriter:
         self._hash = blake3()
         self._size = 0
         self._parts: list[Part] = []
-        self._named = False
+        self._beside: list[str] = []
+        self._kept = False
 
     def add(self, record: Record) -> None:
         """Append a record; raise UsageError where a bundle cannot hold even that one."""
@@ -46,7 +47,7 @@ class BundleWriter:
         self._size += len(raw)
 
     def finish(self) -> list[Part]:
-        """Bring all to the disk, and name it."""
+        """Bring all bundles to the disk, and name them; give what they are."""
         if self._fd >= 0:
             self._end()
         count = len(self._parts)
@@ -60,19 +61,31 @@ class BundleWriter:
                     os.close(fd)
                 self._folder.rename(self._name(number) + PART, self._name(number))
         self._folder.sync()
-        self._named = True
         return self._parts
+
+    def beside(self, suffix: str, content: bytes) -> None:
+        """Write a file of the set that is no bundle."""
+        name = f"{self._set}{suffix}"
+        self._beside.append(name)
+        with self._folder.writing(name) as fd:
+            write_all(fd, content)
+        self._folder.sync()
+
+    def keep(self) -> None:
+        """Say that all is there."""
+        self._kept = True
 
     def close(self) -> None:
         """Let go; remove what was not finished."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
-        if not self._named:
-            for number in range(1, len(self._parts) + 2):
-                for name in (self._name(number), self._name(number) + PART):
-                    with failing(self._folder.path / name):
-                        self._folder.remove(name)
+        if not self._kept:
+            bundles = map(self._name, range(1, len(self._parts) + 2))
+            for name in (*bundles, *self._beside):
+                with suppress(OSError):
+                    self._folder.remove(name)
+                    self._folder.remove(name + PART)
         self._folder.close()
 
     def _begin(self) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from meltemi.chunks.head import Head
+from meltemi.chunks.reconcile import reindex
 from meltemi.chunks.store import Store
 from meltemi.errors import (
     ArchiveError,
@@ -36,12 +37,14 @@ _log = getLogger(__name__)
 class Contents:
     """The images of an archive; checked as a whole at the first use.
 
-    With a `hold` it can be written, and what a killed writer left is cleared away.
+    With a `hold` it can be written, and what a killed writer left is cleared away. An index that
+    is `scratch` is made for this reader, and knows what there was when it looked last.
     """
 
-    def __init__(self, store: Store, hold: Hold | None) -> None:
+    def __init__(self, store: Store, hold: Hold | None, *, scratch: bool = False) -> None:
         self.store: Final = store
         self._hold = hold
+        self._scratch = scratch
         self._documents = Documents(store.backend)
         self._heads: dict[str, list[Head]] = {}
         self._loaded = False
@@ -147,6 +150,8 @@ class Contents:
     def _look(self) -> None:
         # In this order: an image gets its head first, and only then says that it has data.
         self._documents.load()
+        if self._scratch:
+            reindex(self.store)
         self._heads = {}
         for head in self.store.heads.all():
             if image_id := image_of(head.name):

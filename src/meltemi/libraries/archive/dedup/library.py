@@ -13,8 +13,8 @@ from meltemi.libraries.archive.dedup.contents import Contents, name_of
 from meltemi.libraries.archive.editing import MetadataWriter
 from meltemi.libraries.archive.files import BLOCK
 from meltemi.libraries.archive.reader import MetadataReader
-from meltemi.libraries.archive.threads import in_thread
 from meltemi.model.image import Hashes
+from meltemi.threads import in_thread
 
 
 class DedupReader(MetadataReader):

@@ -79,7 +79,7 @@ def open_contents(
     else:
         store, hold = _open_bucket(place, index, held, writable=writable)
     _recognize(store, writable=writable)
-    return Contents(store, hold)
+    return Contents(store, hold, scratch=not store.is_indexed)
 
 
 def _open_folder(path: Path, held: ExitStack, *, writable: bool) -> tuple[Store, Hold | None]:
@@ -141,11 +141,10 @@ def _bucket(url: str) -> Backend:
 
 
 def _scanned(backend: Backend, held: ExitStack) -> Store:
-    """Open a store with an index that is made for this once."""
+    """Open a store with an index that is made for this once, and does not know anything yet."""
     folder = held.enter_context(TemporaryDirectory(prefix="meltemi-"))
     store = Store.open(backend, lambda: Database(f"sqlite:///{folder}/{_INDEX}"))
     held.callback(store.close)
-    reindex(store)
     return store
 
 

@@ -1,0 +1,212 @@
+"""Exchanging images by pieces over HTTP: the requests of docs/exchange.md."""
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+from meltemi.chunks.blob import ROOT, BlobId, has_name, parse_id
+from meltemi.chunks.exchange.batch import LARGEST_FRAME
+from meltemi.chunks.exchange.batch import MEDIA_TYPE as BATCH
+from meltemi.chunks.exchange.delta import MEDIA_TYPE as DELTA
+from meltemi.chunks.exchange.difference import TOGETHER
+from meltemi.chunks.manifest import MOST_ENTRIES, FormatError, Root, decode_root
+from meltemi.chunks.numbers import take_number
+from meltemi.errors import (
+    ImageError,
+    InterruptedTransfer,
+    NotALibraryError,
+    UsageError,
+)
+from meltemi.libraries.exchanging import Holder, Sought, Span, Spend, Terms
+from meltemi.libraries.glance.http import GlanceHttp, image_path
+from meltemi.libraries.glance.outgoing import Outgoing, watched
+from meltemi.model.image import Hashes
+
+_LARGEST_SEGMENT: Final = 128 + MOST_ENTRIES * (2 * 10 + 33)
+_REMEMBERED: Final = 32 * 2**20
+"""Bytes of segments that are not asked for again."""
+
+
+class GlanceExchange:
+    """Exchanges with one Image service, if it does; see `Exchange` for what each method keeps."""
+
+    def __init__(self, http: GlanceHttp, silence: float) -> None:
+        self._http = http
+        self._silence = silence
+        self._terms: Terms | None = None
+        self._remembered = _Remembered(_REMEMBERED)
+
+    async def terms(self) -> Terms | None:
+        """Ask once what the service says of itself; a Glance has no such path."""
+        if self._terms is None:
+            about = "asking how it exchanges images"
+            try:
+                body = await self._http.request("GET", "/v2/info/exchange", about)
+                with self._http.understanding(about):
+                    self._terms = _terms(body["exchange"])
+            except (ImageError, NotALibraryError):
+                return None
+        return self._terms
+
+    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
+        """Get the root of a manifest, held against its name."""
+        about = f"the manifest of {_called(holder)}"
+        data, headers = await self._http.fetch(
+            "GET", _path(holder, "manifest"), about, largest=_LARGEST_SEGMENT
+        )
+        try:
+            name = parse_id(headers.get("ETag", "").removeprefix("W/").strip('"'))
+        except UsageError:
+            name = BlobId(b"")
+        if not name or name[0] != ROOT or not has_name(data, name):
+            raise self._altered(about)
+        try:
+            return name, decode_root(data)
+        except FormatError as error:
+            raise NotALibraryError(f"{self._http.name}: {about}: {error}") from error
+
+    async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
+        """Ask for segments that are not remembered, and hold each against its name."""
+        found = {one.name: self._remembered.get(one.name) for one in sought}
+        missing = [one for one in sought if found[one.name] is None]
+        if missing:
+            about = f"segments of {_called(holder)}"
+            data, _ = await self._http.fetch(
+                "POST",
+                _path(holder, "segments"),
+                about,
+                body=[list(one.place) for one in missing],
+                largest=TOGETHER * _LARGEST_SEGMENT,
+            )
+            with self._http.understanding(about):
+                read = _parted(data, len(missing))
+            for one, came in zip(missing, read, strict=True):
+                if not has_name(came, one.name):
+                    raise self._altered(about)
+                self._remembered.put(one.name, came)
+                found[one.name] = came
+        return [segment for one in sought if (segment := found[one.name]) is not None]
+
+    async def batch(self, image_id: str, spans: Sequence[Span], spend: Spend) -> bytes:
+        """Ask for pieces; what comes is passed on unopened, and judged by whoever gets it."""
+        about = f"pieces of image {image_id}"
+        path, body = image_path(image_id, "batch"), _listed(spans)
+        data, _ = await self._http.fetch(
+            "POST", path, about, body=body, largest=LARGEST_FRAME, repeatable=False, spend=spend
+        )
+        return data
+
+    async def batch_size(self, image_id: str, spans: Sequence[Span]) -> int:
+        """Ask what pieces take."""
+        about = f"the size of pieces of image {image_id}"
+        path = image_path(image_id, "batch", "size")
+        body = await self._http.request("POST", path, about, body=_listed(spans))
+        with self._http.understanding(about):
+            return _number(body["bytes"])
+
+    async def parts(self, image_id: str) -> Mapping[int, int]:
+        """Ask which parts are there."""
+        about = f"the parts of image {image_id}"
+        body = await self._http.request("GET", image_path(image_id, "parts"), about)
+        with self._http.understanding(about):
+            return {_number(part["number"]): _number(part["size"]) for part in body["parts"]}
+
+    async def put_part(self, image_id: str, number: int, batch: bytes) -> None:
+        """Send a batch."""
+        about = f"sending pieces of image {image_id}"
+        await self._http.put(image_path(image_id, "parts", number), about, batch, BATCH)
+
+    async def put_together(
+        self, image_id: str, size: int, hashes: Hashes, delta: AsyncIterator[bytes]
+    ) -> None:
+        """Send a delta, and wait for what becomes of it as long as the image is being saved."""
+        about = f"putting image {image_id} together"
+        headers = {"Content-Type": DELTA, "x-openstack-image-size": str(size)}
+        terms = await self.terms()
+        if hashes.value and terms is not None and hashes.algorithm == terms.hash:
+            headers["x-meltemi-hash"] = f"{hashes.algorithm}:{hashes.value}"
+        source = Outgoing(delta, None, about)
+        path = image_path(image_id, "file")
+        sending = self._http.send(path, about, headers, source, patient=True)
+
+        async def is_saved() -> bool:
+            image = await self._http.request("GET", image_path(image_id), f"image {image_id}")
+            with self._http.understanding(about):
+                return bool(image["status"] == "saving")
+
+        name = self._http.name
+        await watched(
+            sending,
+            source,
+            silence=self._silence,
+            about=f"{name}: {about}",
+            library=name,
+            is_at_work=is_saved,
+        )
+
+    def _altered(self, about: str) -> InterruptedTransfer:
+        return InterruptedTransfer(f"{self._http.name}: {about}: it was altered on its way")
+
+
+class _Remembered:
+    """The segments that were used last, by name."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._segments: OrderedDict[BlobId, bytes] = OrderedDict()
+
+    def get(self, name: BlobId) -> bytes | None:
+        if name in self._segments:
+            self._segments.move_to_end(name)
+        return self._segments.get(name)
+
+    def put(self, name: BlobId, segment: bytes) -> None:
+        if name not in self._segments:
+            self._segments[name] = segment
+            self._left -= len(segment)
+        while self._left < 0:
+            self._left += len(self._segments.popitem(last=False)[1])
+
+
+def _path(holder: Holder, what: str) -> str:
+    if holder.part is None:
+        return image_path(holder.image_id, what)
+    return image_path(holder.image_id, "parts", holder.part, what)
+
+
+def _called(holder: Holder) -> str:
+    return f"{'' if holder.part is None else f'part {holder.part} of '}image {holder.image_id}"
+
+
+def _listed(spans: Sequence[Span]) -> list[list[int]]:
+    return [list(span) for span in spans]
+
+
+def _parted(data: bytes, count: int) -> list[bytes]:
+    """Part an answer into that many segments, each after its length."""
+    found, place = [], 0
+    for _ in range(count):
+        length, place = take_number(data, place)
+        found.append(data[place : place + length])
+        place += length
+    if place != len(data):
+        raise ValueError(f"{len(data)} bytes where there should be {place}")
+    return found
+
+
+def _terms(body: Any) -> Terms:
+    return Terms(
+        version=_number(body["version"]),
+        cut=str(body["cut"]),
+        dedup_scope=str(body["dedup_scope"]),
+        hash=str(body["hash"]) if "hash" in body else None,
+        largest_batch=_number(body["largest_batch"]) or 1,
+        largest_piece=_number(body["largest_piece"]) or 1,
+        most_pieces=_number(body["most_pieces"]) or 1,
+    )
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is no number")
+    return value

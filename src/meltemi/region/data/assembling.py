@@ -1,0 +1,216 @@
+"""Putting data together as a delta says, of images that are there, of parts, and of zeros."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
+from typing import Final, NamedTuple
+
+from meltemi.chunks.exchange.delta import (
+    LONGEST_LINE,
+    DeltaError,
+    DeltaReader,
+    Origin,
+    Outline,
+    Stretch,
+    joined,
+)
+from meltemi.chunks.reader import Reader
+from meltemi.chunks.writer import PIECE
+from meltemi.errors import RefusedError, VanishedError
+from meltemi.region.data.pieces import Wanted
+from meltemi.region.service import Service
+
+_LINES: Final = 2**14
+"""Bytes of lines that are read at once, so that others get their turn."""
+
+_SMALL: Final = 64 * 2**10
+"""Bytes that a stretch counts for at least: however short it is, chunks are read for it."""
+
+_OPEN: Final = 32
+"""Parts that are kept open."""
+
+
+class Base(NamedTuple):
+    """Data that a delta names: what it is called, its content, and its size in bytes."""
+
+    label: str
+    content: str
+    size: int
+
+
+class Delta:
+    """A delta as it comes; RefusedError is raised where it is none."""
+
+    def __init__(self, reader: DeltaReader, lines: AsyncGenerator[list[bytes]]) -> None:
+        self._reader = reader
+        self._lines = lines
+        self._ready: list[Stretch] = []
+
+    @classmethod
+    async def begun(cls, data: AsyncIterator[bytes]) -> "Delta":
+        """Read how a delta begins."""
+        lines = _lines(data)
+        with _refusing():
+            first = await anext(lines, [b""])
+            delta = cls(DeltaReader(first[0]), lines)
+            delta._ready = delta._read(first[1:])
+        return delta
+
+    @property
+    def outline(self) -> Outline:
+        """Tell how long the data is, and of which images it is made."""
+        return self._reader.outline
+
+    async def whole(self) -> Stretch | None:
+        """Give the only stretch of the data, where it is but one; all has come then."""
+        if not self._ready:
+            with _refusing():
+                self._ready = self._read(await anext(self._lines, []))
+        if not self._ready or self._ready[0].length != self.outline.size:
+            return None
+        with _refusing():
+            async for lines in self._lines:
+                self._read(lines)  # which is too much
+        return self._ready[0]
+
+    async def stretches(self) -> AsyncGenerator[list[Stretch]]:
+        """Give the stretches, as many at once as have come together."""
+        if self._ready:
+            yield self._ready
+        with _refusing():
+            async for lines in self._lines:
+                yield self._read(lines)
+            self._reader.finish()
+
+    def _read(self, lines: Sequence[bytes]) -> list[Stretch]:
+        return [self._reader.read(line) for line in lines]
+
+
+class Assembly:
+    """Reads the data that a delta tells of, for an image; the bases are those that it names."""
+
+    def __init__(self, service: Service, image: str, delta: Delta, bases: Sequence[Base]) -> None:
+        self._service = service
+        self._image = image
+        self._delta = delta
+        self._bases = bases
+        self._readers: list[Reader] = []
+        self._parts: Mapping[int, Base] = {}
+        self._open: OrderedDict[int, Reader] = OrderedDict()
+
+    async def data(self) -> AsyncGenerator[bytes]:
+        """Give the data in blocks of about a MiB; close it when done.
+
+        The next group of stretches is read while one is taken. Raise RefusedError where a stretch
+        is not within what it is to be taken from.
+        """
+        with self._service.contents.reading():
+            # All of them now: what is open can be read to its end, also where it is deleted.
+            self._readers = [await self._opened(base) for base in self._bases]
+            async with aclosing(self._groups()) as groups:
+                coming = asyncio.ensure_future(self._next(groups))
+                try:
+                    while blocks := await coming:
+                        coming = asyncio.ensure_future(self._next(groups))
+                        for block in blocks:
+                            yield block
+                finally:
+                    coming.cancel()
+                    await asyncio.gather(coming, return_exceptions=True)
+
+    async def _next(self, groups: AsyncGenerator[list[Wanted]]) -> list[bytes]:
+        group: list[Wanted] = await anext(groups, [])
+        return await self._service.pieces.read(group) if group else []
+
+    async def _groups(self) -> AsyncGenerator[list[Wanted]]:
+        """Gather what is read together: all that has come, as far as memory allows."""
+        at = 0
+        async with aclosing(self._delta.stretches()) as all_stretches:
+            async for stretches in all_stretches:
+                group: list[Wanted] = []
+                size = 0
+                for stretch in joined(stretches):
+                    reader = await self._reader(stretch)
+                    for wanted in _divided(reader, stretch, at):
+                        at += wanted.length
+                        group.append(wanted)
+                        size += max(wanted.length, _SMALL)
+                        if size >= self._service.contents.share():
+                            yield group
+                            group, size = [], 0
+                if group:
+                    yield group
+
+    async def _reader(self, stretch: Stretch) -> Reader | None:
+        """Give what a stretch is taken from, opened."""
+        number = stretch.number
+        if stretch.origin is None:
+            return None
+        if stretch.origin is Origin.IMAGE:
+            self._must_be_within(stretch, self._bases[number])
+            return self._readers[number]
+        self._must_be_within(stretch, part := await self._part(number))
+        if number not in self._open:
+            self._open[number] = await self._opened(part)
+        self._open.move_to_end(number)
+        if len(self._open) > _OPEN:
+            self._open.popitem(last=False)
+        return self._open[number]
+
+    def _must_be_within(self, stretch: Stretch, base: Base) -> None:
+        if stretch.offset + stretch.length > base.size:
+            raise RefusedError(
+                f"Image {self._image}: its delta takes {stretch.length} bytes at {stretch.offset} "
+                f"of {base.label}, which has {base.size}"
+            )
+
+    async def _part(self, number: int) -> Base:
+        if number not in self._parts:
+            found = await self._service.catalogue.parts(self._image)
+            self._parts = {
+                part.number: Base(f"part {part.number}", part.content, part.size) for part in found
+            }
+        if number not in self._parts:
+            raise RefusedError(f"Image {self._image}: its delta names part {number}, it has none")
+        return self._parts[number]
+
+    async def _opened(self, base: Base) -> Reader:
+        try:
+            return await self._service.pieces.open(base.content)
+        except VanishedError as error:
+            raise VanishedError(f"Image {self._image}: {base.label} is gone") from error
+
+
+def _divided(reader: Reader | None, stretch: Stretch, at: int) -> Iterator[Wanted]:
+    """Divide a stretch, which begins at `at`, at every MiB of the data that is put together.
+
+    So blocks begin where runs of zeros may, and these are looked for without a copy.
+    """
+    begin = 0
+    while begin < stretch.length:
+        length = min(PIECE - (at + begin) % PIECE, stretch.length - begin)
+        yield Wanted(reader, stretch.offset + begin, length)
+        begin += length
+
+
+async def _lines(data: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes]]:
+    """Give lines, with their ends, as many at once as have come together."""
+    rest = b""
+    async for piece in data:
+        for begin in range(0, len(piece), _LINES):
+            *lines, rest = (rest + piece[begin : begin + _LINES]).split(b"\n")
+            if lines:
+                yield [line + b"\n" for line in lines]
+            if len(rest) >= LONGEST_LINE:
+                raise DeltaError("a line that is too long")
+    if rest:
+        raise DeltaError("a line that does not end")
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except DeltaError as error:
+        raise RefusedError(f"This is no delta: {error}") from error

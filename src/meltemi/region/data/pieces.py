@@ -1,0 +1,169 @@
+"""What is read of data to exchange it by pieces: manifests, and stretches from anywhere in it.
+
+What takes much memory is done for a few at a time in each process, and what waits for a slow
+client lies in a file meanwhile.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Final, NamedTuple
+
+from meltemi.chunks.blob import Buffer
+from meltemi.chunks.exchange.batch import encode_batch
+from meltemi.chunks.gathering import gather
+from meltemi.chunks.manifest import Entry
+from meltemi.chunks.reader import Reader
+from meltemi.chunks.store import Store
+from meltemi.chunks.writer import PIECE
+from meltemi.errors import QuotaError, UnavailableError
+from meltemi.region.data.contents import FULL, Contents
+
+_AT_ONCE: Final = 3
+"""Batches that a process makes or takes in at the same time: each takes some 100 MiB."""
+
+Range = tuple[int, int]
+"""Where in the data something begins, and how long it is, in bytes."""
+
+
+class Wanted(NamedTuple):
+    """A stretch that is wanted: bytes of some data, or zeros where there is none."""
+
+    data: Reader | None
+    offset: int
+    length: int
+
+
+class Pieces:
+    """Reads from the store what exchanges ask for; `folder` is for what waits."""
+
+    def __init__(self, store: Store, contents: Contents, folder: Path) -> None:
+        self._store = store
+        self._contents = contents
+        self._folder = folder
+        self.turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def root(self, content: str) -> tuple[str, bytes]:
+        """Give the name of a manifest's root, in hexadecimal, and its bytes."""
+
+        def read() -> tuple[str, bytes]:
+            manifest = self._store.head(content).manifest
+            return manifest.hex(), self._store.fetch(manifest)
+
+        return await self._contents.in_thread(read)
+
+    async def segments(self, content: str, places: Sequence[tuple[int, int]]) -> Sequence[Buffer]:
+        """Give the bytes of segments, each told by its level and where in the data it begins.
+
+        Raise LookupError where none begins.
+        """
+        return await self._contents.in_thread(lambda: self._reader(content).segments(places))
+
+    async def batch(self, content: str, ranges: Sequence[Range]) -> IO[bytes]:
+        """Give a file with a batch of pieces of data; close it when done."""
+
+        def make() -> IO[bytes]:
+            entries = self._reader(content).entries(ranges)
+            batch = encode_batch(list(gather(self._store.fetcher, entries)))
+            file = self._file()
+            _append(file, [batch])
+            file.seek(0)
+            return file
+
+        async with self.turns:
+            return await self._contents.to_its_end(make)
+
+    async def batch_size(self, content: str, ranges: Sequence[Range]) -> int:
+        """Tell how many bytes pieces take, each compressed for itself."""
+
+        def find() -> int:
+            pieces = self._reader(content).entries(ranges)
+            chunks = {entry.chunk for piece in pieces for entry in piece if entry.chunk is not None}
+            places = {blob: at.place for blob, at in self._store.blobs.locate(chunks).items()}
+            entries = [entry for piece in pieces for entry in piece if entry.chunk in places]
+            # Of a chunk that is only needed in part, that part.
+            taken = [(entry.length, places[entry.chunk]) for entry in entries if entry.chunk]
+            return sum(-(-length * at.stored // at.length) for length, at in taken)
+
+        return await self._contents.in_thread(find)
+
+    async def open(self, content: str) -> Reader:
+        """Open data to have stretches of it read."""
+        return await self._contents.in_thread(lambda: self._reader(content))
+
+    async def read(self, wanted: Sequence[Wanted]) -> list[bytes]:
+        """Give the bytes of stretches, one after another, in blocks of at most a MiB.
+
+        They are read together; it takes memory for all of them, and more where they are small.
+        """
+
+        def read() -> list[bytes]:
+            ranges: dict[Reader, list[Range]] = {}
+            for data, offset, length in wanted:
+                if data is not None:
+                    ranges.setdefault(data, []).append((offset, length))
+            entries = {data: iter(data.entries(found)) for data, found in ranges.items()}
+            stretches = [
+                [Entry(length)] if data is None else next(entries[data])
+                for data, _, length in wanted
+            ]
+            return list(_blocks(gather(self._store.fetcher, stretches)))
+
+        return await self._contents.in_thread(read)
+
+    async def spool(self, data: AsyncIterator[bytes], most: int) -> IO[bytes]:
+        """Give a file with what comes; close it when done. QuotaError where more comes."""
+        file = await self._contents.in_thread(self._file)
+        gathered: list[bytes] = []
+        size = total = 0
+        with ExitStack() as stack:
+            stack.enter_context(file)
+            async for piece in data:
+                gathered.append(piece)
+                size, total = size + len(piece), total + len(piece)
+                if total > most:
+                    raise QuotaError(f"This is more than {most} bytes, and no batch")
+                if size >= PIECE:
+                    await self._contents.to_its_end(partial(_append, file, gathered))
+                    gathered, size = [], 0
+            await self._contents.to_its_end(partial(_append, file, gathered))
+            stack.pop_all()
+        return file
+
+    def _reader(self, content: str) -> Reader:
+        return self._store.reader(self._store.head(content))
+
+    def _file(self) -> IO[bytes]:
+        with _on_disk():
+            return tempfile.TemporaryFile(dir=self._folder)
+
+
+def _append(file: IO[bytes], data: Sequence[bytes]) -> None:
+    with _on_disk():
+        file.writelines(data)
+        file.flush()
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(f"a batch cannot be kept: {error}", told=FULL) from error
+
+
+def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small pieces, as far as blocks do not become larger than a piece may be."""
+    joined: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if joined and size + len(piece) > PIECE:
+            yield joined[0] if len(joined) == 1 else b"".join(joined)
+            joined, size = [], 0
+        joined.append(piece)
+        size += len(piece)
+    if joined:
+        yield joined[0] if len(joined) == 1 else b"".join(joined)

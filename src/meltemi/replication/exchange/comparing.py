@@ -1,0 +1,145 @@
+"""Comparing an image with what a target has of it already."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, Generic, TypeVar
+
+from meltemi.chunks.exchange.delta import MOST_IMAGES, Origin, Stretch
+from meltemi.chunks.exchange.difference import Base, Piece, difference
+from meltemi.errors import ImageError, InterruptedTransfer
+from meltemi.libraries.base import Library
+from meltemi.libraries.exchanging import Exchange, Exchanging, Giver, Holder, Spend, Terms
+from meltemi.model.image import Image
+from meltemi.replication.exchange.remote import RemoteTree
+
+_log: Final = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 8
+"""Manifests that are opened at the same time."""
+
+
+G_co = TypeVar("G_co", bound=Giver, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends(Generic[G_co]):
+    """Two ends of an exchange, and what both keep to."""
+
+    source: G_co
+    target: Exchange
+    library: Library
+    """The target, of which images are asked for."""
+    terms: Terms
+    is_near: bool = False
+    """Whether the source is this machine, so that no wire carries its manifests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What an image consists of, as far as the target has it: `images` are its bases there."""
+
+    images: tuple[str, ...]
+    found: AsyncGenerator[Stretch | Piece]
+    trees: Sequence[RemoteTree]
+    """Those that are read over a wire."""
+    unused: int = 0
+    """The first of the numbers that no part has."""
+
+    @property
+    def read(self) -> int:
+        """Give the bytes of manifests that were read so far."""
+        return sum(tree.read for tree in self.trees)
+
+
+async def meet(source: Library, target: Library) -> Ends[Exchange] | str | None:
+    """Give both libraries as ends of an exchange, or say in a word why they are none.
+
+    None where neither exchanges with anybody.
+    """
+    one, other = await _asked(source), await _asked(target)
+    if one is None and other is None:
+        return None
+    if one is None or other is None:
+        return f"{(source if one is None else target).name} does not exchange pieces"
+    if (why := one[1].mismatch(other[1])) is not None:
+        return why
+    return Ends(one[0], other[0], target, one[1].within(other[1]))
+
+
+async def _asked(library: Library) -> tuple[Exchange, Terms] | None:
+    if not isinstance(library, Exchanging):
+        return None
+    terms = await library.exchange.terms()
+    return None if terms is None else (library.exchange, terms)
+
+
+async def compare(
+    ends: Ends[Giver],
+    image: Image,
+    bases: Sequence[str],
+    incoming: str | None,
+    *,
+    coming: Mapping[str, Image] = MappingProxyType({}),
+    spend: Spend | None = None,
+) -> Comparison:
+    """Compare a source's image with bases at the target, and with the parts of one that waits.
+
+    Bases that cannot be read are left out. Where one has the same data, nothing is compared. Those
+    that are yet `coming`, by the ids that they will have, are read where they come from. `spend` is
+    told of bytes that came.
+    """
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def opened(holder: Holder, end: Giver = ends.target) -> RemoteTree:
+        async with gate:
+            return await RemoteTree.open(end, holder, spend)
+
+    async def base(image_id: str) -> RemoteTree | Image | None:
+        origin = coming.get(image_id)
+        try:
+            stored = origin or await ends.library.show(image_id)
+            if stored.status != "active":
+                return None
+            if _is_same(image, stored):
+                return stored
+            if origin is not None:
+                return await opened(Holder(origin.id), ends.source)
+            return await opened(Holder(image_id))
+        except ImageError as error:
+            if isinstance(error, InterruptedTransfer):
+                raise
+            _log.info("no base: %s", error)
+            return None
+
+    bases = bases[:MOST_IMAGES]
+    found = await asyncio.gather(*map(base, bases))
+    for image_id, one in zip(bases, found, strict=True):
+        if isinstance(one, Image):
+            return Comparison((image_id,), _whole(image), ())
+    there = {i: tree for i, tree in zip(bases, found, strict=True) if isinstance(tree, RemoteTree)}
+    parts = await ends.target.parts(incoming) if incoming is not None else {}
+    trees = await asyncio.gather(*(opened(Holder(incoming or "", n)) for n in parts))
+    source = await opened(Holder(image.id), ends.source)
+    near = () if ends.is_near else (source,)
+    compared = [Base(tree, Origin.IMAGE, n) for n, tree in enumerate(there.values())]
+    compared += [Base(tree, Origin.PART, n) for n, tree in zip(parts, trees, strict=True)]
+    return Comparison(
+        tuple(there),
+        difference(source, compared),
+        (*near, *there.values(), *trees),
+        max(parts, default=-1) + 1,
+    )
+
+
+def _is_same(image: Image, stored: Image) -> bool:
+    """Say whether both have the same data by a hash that tells; md5 alone does not."""
+    hashes = image.hashes
+    told = hashes.value is not None and hashes.algorithm == stored.hashes.algorithm
+    return told and stored.size == image.size and hashes.value == stored.hashes.value
+
+
+async def _whole(image: Image) -> AsyncGenerator[Stretch | Piece]:
+    yield Stretch(image.size or 0, Origin.IMAGE)
