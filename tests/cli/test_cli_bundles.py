@@ -68,7 +68,7 @@ def test_what_is_missing_is_named(folder: Path) -> None:
     bundle = folder / path.with_suffix(".00002.bundle")
     bundle.rename(folder / "elsewhere")
     done = meltemi("bundle", "apply", path, "copy", code=8, cwd=folder)
-    assert f"of 2 bundles, {bundle.name} are missing" in done.complaint
+    assert f"of 2 bundles there is no {bundle.name};" in done.complaint
     assert not (folder / "copy").exists()
 
 

@@ -162,7 +162,7 @@ def test_flipped_bits_of_the_set(made: Made, far: Path) -> None:
 def test_a_bundle_that_is_missing_is_named(made: Made, far: Path, number: int) -> None:
     path = bundles_of(made)[number]
     path.unlink()
-    refuse(made.path, far, match=rf"of 2 bundles, {path.name} are missing")
+    refuse(made.path, far, match=rf"of 2 bundles there is no {path.name};")
 
 
 def test_a_set_that_is_missing_is_told(made: Made, far: Path) -> None:

@@ -23,8 +23,6 @@ from tests.libraries.handling import DATA, content, listed, pieces
 from tests.support.archives import make_archive
 from tests.support.cli import meltemi, succeed
 
-OTHER = ID.replace("1", "2")
-
 
 @pytest.fixture
 def url(bucket: str) -> str:
@@ -160,10 +158,9 @@ async def test_another_store_is_no_archive(url: str, index: str) -> None:
 async def test_who_reads_without_an_index_looks_anew(url: str, library: Library) -> None:
     await library.create(image())
     reader = await opened(url, None)
+    assert [one.status for one in await listed(reader)] == ["queued"]
     await library.upload(ID, len(DATA), pieces(DATA))
     assert await content(reader, ID) == DATA
-    await library.create(image(id=OTHER))
-    await library.upload(OTHER, 5, pieces(b"other"))
     await library.update(ID, Changes({"name": "new"}))
     assert [one.name for one in await listed(reader)] == ["new"]
     await reader.close()

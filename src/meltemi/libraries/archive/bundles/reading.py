@@ -29,10 +29,10 @@ class BundleSet:
         """Read all of it; raise ArchiveError where a bundle is missing, or is not what was made."""
         names = [self.manifest.name(n) for n in self._numbers()]
         if missing := [name for name in names if not self._folder.has(name)]:
-            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            more = f", nor {len(missing) - 1} others" if len(missing) > 1 else ""
             raise ArchiveError(
-                f"{shown(self._folder.path)}: of {len(names)} bundles, {missing[0]}{more} "
-                "are missing; nothing was applied"
+                f"{shown(self._folder.path)}: of {len(names)} bundles there is no "
+                f"{missing[0]}{more}; nothing was applied"
             )
         for number in self._numbers():
             with self._opened(number) as file:

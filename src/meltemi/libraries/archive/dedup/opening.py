@@ -182,6 +182,8 @@ def _refuse_links(path: Path) -> None:
         folder = waiting.pop()
         with failing(folder), os.scandir(folder) as entries:
             for entry in entries:
+                if entry.name == "lost+found":  # the file system's, and root's alone
+                    continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(Path(entry.path))
                 elif not entry.is_file(follow_symlinks=False):
