@@ -37,6 +37,7 @@ from meltemi.model.image import Image
 if TYPE_CHECKING:  # slow, and needed only where keys are
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A set that was made: the file that binds it, its bundles, images and bytes."""
