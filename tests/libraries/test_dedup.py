@@ -379,6 +379,18 @@ async def test_links_and_special_files_are_refused(vault: Path, folder: str, kin
             opened(vault, writable=writable)
 
 
+async def test_what_a_file_system_keeps_in_its_root_is_passed_by(vault: Path) -> None:
+    await stored(vault)
+    (vault / "lost+found").mkdir()
+    (vault / "lost+found" / "#12").symlink_to("/etc/passwd")
+    library = opened(vault)
+    assert len(await listed(library)) == 1
+    await library.close()
+    (vault / "lost+found").rename(vault / "images" / "lost+found")
+    with pytest.raises(ArchiveError, match="an archive must hold none"):
+        opened(vault)
+
+
 async def test_an_object_of_another_name_is_told(vault: Path) -> None:
     await stored(vault)
     (vault / "images" / "thesis.odt").touch()

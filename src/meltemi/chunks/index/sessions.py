@@ -85,7 +85,10 @@ class Sessions:
                 .where(mine)
             ).first()
             if holder is not None and holder[0] != number:
-                raise BusyError(f"{self._database.label}: {holder[1]} is at work on it; try later")
+                raise BusyError(
+                    f"{self._database.label}: {holder[1]} is at work on it, or died "
+                    "less than a quarter of an hour ago; try later"
+                )
             connection.execute(delete(leases).where(mine))
             connection.execute(insert(leases).values(name=name, session=number))
 

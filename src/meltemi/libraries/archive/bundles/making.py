@@ -21,17 +21,12 @@ from meltemi.chunks.session import Session
 from meltemi.chunks.store import Store
 from meltemi.errors import DamageError, MissingError
 from meltemi.libraries.archive.bundles import records, sealing
-from meltemi.libraries.archive.bundles.manifest import (
-    SIGNATURE,
-    STATE,
-    SUFFIX,
-    Base,
-    SetManifest,
-)
+from meltemi.libraries.archive.bundles.manifest import SIGNATURE, STATE, Base, SetManifest
 from meltemi.libraries.archive.bundles.state import Known, State
 from meltemi.libraries.archive.bundles.writing import BundleWriter
 from meltemi.libraries.archive.dedup.contents import Contents
 from meltemi.libraries.archive.dedup.documents import Documents
+from meltemi.libraries.archive.layout import SET
 from meltemi.model.image import Image
 
 if TYPE_CHECKING:  # slow, and needed only where keys are
@@ -101,10 +96,10 @@ def make(
                 then = State({**since.images, **mine.images}, after=set_id)
                 out.beside(STATE, then.encode())
                 if key is not None:
-                    out.beside(SUFFIX + SIGNATURE, key.sign(content))
-                out.beside(SUFFIX, content)
+                    out.beside(SET + SIGNATURE, key.sign(content))
+                out.beside(SET, content)
                 out.keep()
-    path = folder / f"{set_id}{SUFFIX}"
+    path = folder / f"{set_id}{SET}"
     total = sum(part.size for part in parts)
     return Made(path, len(parts), len(wanted.images), len(wanted.deleted), total)
 

@@ -15,7 +15,6 @@ from meltemi.libraries.archive.bundles.state import SET_ID
 from meltemi.libraries.archive.files import shown
 from meltemi.libraries.archive.metadata import reason
 
-SUFFIX: Final = ".set"
 SIGNATURE: Final = ".sig"
 """Behind the name of a set's file: that of its signature."""
 

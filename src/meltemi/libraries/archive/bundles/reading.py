@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from blake3 import blake3
 
-from meltemi.errors import ArchiveError
+from meltemi.errors import ArchiveError, UsageError
 from meltemi.libraries.archive.bundles import manifest, sealing
 from meltemi.libraries.archive.bundles.manifest import SetManifest
 from meltemi.libraries.archive.bundles.records import Kind, Record, decode_all
 from meltemi.libraries.archive.files import BLOCK, Folder, failing, shown
+from meltemi.libraries.archive.layout import SET
 
 if TYPE_CHECKING:  # slow, and needed only where keys are
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -102,6 +103,8 @@ def open_set(path: Path, key: "Ed25519PublicKey | None") -> BundleSet:
 
     Raise UsageError where there is none, ArchiveError where it is not to be believed.
     """
+    if path.suffix != SET:
+        raise UsageError(f"{shown(path)}: name the file of the set that ends in {SET}")
     content = sealing.read_file(path)
     if key is not None:
         from meltemi.libraries.archive.bundles import signing  # noqa: PLC0415 - slow

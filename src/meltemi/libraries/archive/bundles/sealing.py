@@ -8,7 +8,7 @@ from blake3 import blake3
 
 from meltemi.errors import ArchiveError, UsageError
 from meltemi.libraries.archive import strictjson
-from meltemi.libraries.archive.files import Folder, failing, shown, write_all
+from meltemi.libraries.archive.files import Folder, shown, write_all
 
 LIMIT: Final = 256 << 20
 _HASH: Final = 64 + 1
@@ -33,7 +33,7 @@ def read_file(path: Path, limit: int = LIMIT) -> bytes:
     try:
         folder = Folder.open(path.parent)
     except ArchiveError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(f"{shown(path)}: there is no such file") from error
     try:
         if not folder.has(path.name):
             raise UsageError(f"{shown(path)}: there is no such file")
@@ -43,7 +43,11 @@ def read_file(path: Path, limit: int = LIMIT) -> bytes:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file as a whole; what is there of that name is replaced."""
+    """Write a file as a whole; what is there of that name is replaced.
+
+    Raise UsageError where it cannot be written.
+    """
+    _must_be_writable(path.parent)
     folder = Folder.open(path.parent)
     try:
         with folder.writing(path.name) as fd:
@@ -56,9 +60,14 @@ def write_file(path: Path, content: bytes) -> None:
 def begin_folder(path: Path) -> None:
     """Make a folder where there is none; raise UsageError where it cannot be made or written."""
     try:
-        with failing(path):
-            path.mkdir(parents=True, exist_ok=True)
-    except ArchiveError as error:
-        raise UsageError(str(error)) from error
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{shown(path)} cannot be made: {error.strerror}") from error
+    _must_be_writable(path)
+
+
+def _must_be_writable(path: Path) -> None:
+    if not path.is_dir():
+        raise UsageError(f"{shown(path)}: there is no such folder")
     if not os.access(path, os.W_OK | os.X_OK):
         raise UsageError(f"{shown(path)} cannot be written; name another folder")

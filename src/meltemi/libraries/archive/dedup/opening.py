@@ -85,7 +85,9 @@ def open_contents(
 def _open_folder(path: Path, held: ExitStack, *, writable: bool) -> tuple[Store, Hold | None]:
     if writable:
         if not (is_dedup(path) or is_absent(path, BEGUN)):
-            raise ArchiveError(f"{shown(path)} is not an archive; name another folder")
+            raise ArchiveError(
+                f"{shown(path)} is not an archive that dump --dedup wrote; name another folder"
+            )
         with failing(path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.is_dir():
@@ -182,10 +184,10 @@ def _refuse_links(path: Path) -> None:
         folder = waiting.pop()
         with failing(folder), os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name == "lost+found":  # the file system's, and root's alone
-                    continue
                 if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
+                    # What a file system has in its root, only its administrator may look into.
+                    if (folder, entry.name) != (path, "lost+found"):
+                        waiting.append(Path(entry.path))
                 elif not entry.is_file(follow_symlinks=False):
                     kind = "a symbolic link" if entry.is_symlink() else "no plain file"
                     raise ArchiveError(
