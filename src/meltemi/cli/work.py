@@ -37,6 +37,8 @@ class Connections:
     """How to reach libraries: their addresses by name, tokens, and how long they may be silent.
 
     `links` are what lies between them.
+    With `dedup`, a target that is not there yet is to store every distinct piece of data once;
+    `index` is the database of an archive in a bucket.
     """
 
     addresses: Mapping[str, LibraryAddress]
@@ -45,6 +47,8 @@ class Connections:
     targets: frozenset[str] = frozenset()
     writing: bool = False
     links: tuple[Link, ...] = ()
+    dedup: bool = False
+    index: str | None = None
 
     async def open(self, name: str) -> Library:
         """Open a library by its name."""
@@ -55,6 +59,8 @@ class Connections:
             silence=self.silence,
             writable=self.writing and name in self.targets,
             may_be_absent=name in self.targets,
+            dedup=self.dedup and name in self.targets,
+            index=self.index,
         )
 
 
@@ -73,6 +79,8 @@ def connections_from(route: Route, options: Mapping[str, Any], *, writing: bool)
         | {route.source: options.get("sourcetoken") or token},
         frozenset(route.targets),
         writing=writing,
+        dedup=options.get("dedup", False),
+        index=options.get("index"),
     )
 
 
@@ -101,12 +109,14 @@ def configured(
 
 
 def archive_address(text: str) -> str:
-    """Take an argument that can only be a path; a bare word is a folder here.
+    """Take an argument that can only be an archive; a bare word is a folder here.
 
     Raise UsageError for the empty one: it would be the folder that the user is in.
     """
     if not text:
         raise UsageError("an empty path; name the folder of an archive")
+    if text.startswith("s3://"):
+        return text
     return text if text.startswith(("/", ".", "~")) else f"./{text}"
 
 
@@ -118,7 +128,7 @@ def with_tls(
 
 
 def _with_tls(address: LibraryAddress, options: Mapping[str, Any]) -> LibraryAddress:
-    if address.path is not None:
+    if address.path is not None or address.bucket is not None:
         return address
     cacert: Path | None = address.cacert or options["cacert"]
     return replace(address, cacert=cacert, insecure=address.insecure or options["insecure"])
