@@ -42,6 +42,7 @@ MARK: Final = "meltemi_push"
 
 _HASH: Final = "sha512"
 _ATTEMPTS: Final = 4
+_FILLED: Final = ("saving", "active")
 _SETTLING_SECONDS: Final = 30
 """How long a library may take to notice that an upload was cut off."""
 
@@ -102,7 +103,10 @@ class Push:
         queued, and the next push goes on with it.
         """
         found, bases = await self._look()
-        image = found or await self._library.create(self._draft())
+        if found is None:
+            image = await self._library.create(self._draft())
+        else:
+            image = await self._taken_over(found)
         pieces = self._by_pieces(self._bases or bases)
         try:
             async for attempt in stamina.retry_context(
@@ -110,7 +114,9 @@ class Push:
             ):
                 with attempt:
                     await self._fill(image.id, pieces, done)
-            return await self._finished(await self._verified(image.id))
+            stored = await self._verified(image.id)
+            remove = frozenset({MARK} & stored.properties.keys())
+            return await self._library.update(stored.id, Changes({}, remove))
         except ImageError as error:
             if not self._file.is_changed:
                 raise
@@ -137,13 +143,23 @@ class Push:
             return False
         if wanted.id and image.status == "queued":
             return image.id == wanted.id
-        formats = (image.name, image.disk_format, image.container_format)
-        return (
-            mark == self._mark
-            and image.status in ("queued", "saving", "active")
-            and wanted.id in ("", image.id)
-            and formats == (wanted.name, wanted.disk_format, wanted.container_format)
-        )
+        same = mark == self._mark and image.name == wanted.name and wanted.id in ("", image.id)
+        filled = image.status in _FILLED and _formats(image) == _formats(wanted)
+        return same and (image.status == "queued" or filled)
+
+    async def _taken_over(self, image: Image) -> Image:
+        """Let what an earlier push registered be as this one wants it."""
+        wanted = self._draft()
+        present: dict[str, Value] = {**image.attributes(), **_formats(image)}
+        attributes: dict[str, Value] = {
+            "name": wanted.name,
+            "visibility": wanted.visibility,
+            "tags": wanted.tags,
+            **_formats(wanted),
+            **wanted.properties,
+        }
+        changes = {name: value for name, value in attributes.items() if value != present.get(name)}
+        return await self._library.update(image.id, Changes(changes)) if changes else image
 
     @property
     def _mark(self) -> str:
@@ -215,20 +231,12 @@ class Push:
             )
         return image
 
-    async def _finished(self, stored: Image) -> Image:
-        """Take the mark away, and let what an earlier push registered be as this one wants it."""
-        wanted, present = self._image, stored.attributes()
-        attributes: dict[str, Value] = {
-            "visibility": wanted.visibility,
-            "tags": wanted.tags,
-            **wanted.properties,
-        }
-        changes = {name: value for name, value in attributes.items() if value != present.get(name)}
-        remove = {MARK} & stored.properties.keys()
-        return await self._library.update(stored.id, Changes(changes, frozenset(remove)))
-
     def _written_to(self) -> ImageError:
         return ImageError(
             f"{self._file.label}: it was written to while it was pushed; no image became of it: "
             "push it again when nobody does that"
         )
+
+
+def _formats(image: Image) -> dict[str, Value]:
+    return {"disk_format": image.disk_format, "container_format": image.container_format}
