@@ -81,16 +81,17 @@ class Push:
         met = await exchange_of(self._library)
         if isinstance(met, str):
             self.whole = met
+        elif met[1].hash not in KNOWN:  # nothing could keep a file that changes from being active
+            self.whole = f"it verifies data by {met[1].hash or 'nothing'}, which is unknown here"
         else:
             self._exchange = met
 
     async def read(self, done: Done) -> None:
         """Cut the file and hash it; `done` is told how far it is."""
         asked = self._exchange[1].hash if self._exchange else None
-        algorithms = (asked,) if asked in KNOWN else ("md5", _HASH)
-        manifest = await cut(self._file, algorithms, done)
-        algorithm, checksum = algorithms[-1], manifest.hashes.get("md5")
-        hashes = Hashes(checksum, algorithm, manifest.hashes[algorithm])
+        algorithm = asked or _HASH
+        manifest = await cut(self._file, [algorithm] if asked else ["md5", algorithm], done)
+        hashes = Hashes(manifest.hashes.get("md5"), algorithm, manifest.hashes[algorithm])
         self._image = replace(self._image, size=manifest.root.size, hashes=hashes)
         self._giver = FileGiver(self._file, manifest)
         if self._file.is_changed:
@@ -114,16 +115,13 @@ class Push:
             ):
                 with attempt:
                     await self._fill(image.id, pieces, done)
-            stored = await self._verified(image.id)
-            remove = frozenset({MARK} & stored.properties.keys())
-            return await self._library.update(stored.id, Changes({}, remove))
         except ImageError as error:
-            if not self._file.is_changed:
-                raise
-            if not self._image.id:  # no other push will ever find it
-                with suppress(MeltemiError):
-                    await self._library.delete(image.id)
-            raise self._written_to() from error
+            if self._file.is_changed and await self._is_given_up(image.id):
+                raise self._written_to() from error
+            raise
+        stored = await self._verified(image.id)
+        remove = frozenset({MARK} & stored.properties.keys())
+        return await self._library.update(stored.id, Changes({}, remove))
 
     async def _look(self) -> tuple[Image | None, Sequence[str]]:
         """Find the image of a push that was interrupted, and the bases of a new one."""
@@ -206,6 +204,16 @@ class Push:
                 f"{self._library.name}: image {image.label} became {image.status} meanwhile"
             )
         return image
+
+    async def _is_given_up(self, image_id: str) -> bool:
+        """Say whether an image has no data; delete it where no other push will ever find it."""
+        with suppress(MeltemiError):
+            image = await self._library.show(image_id)
+            if image.has_data:
+                return False
+            if not self._image.id:
+                await self._library.delete(image_id)
+        return True
 
     async def _data(self, done: Done) -> AsyncIterator[bytes]:
         """Give the file as a whole; fail before its last piece is used where it changed."""
