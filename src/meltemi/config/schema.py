@@ -157,6 +157,7 @@ class RouteEntry(RouteSettings):
 
     source: Text = Field(alias="from")
     to: Texts
+    relay: Text | None = None
 
 
 class FileEntry(Entry):

@@ -1,7 +1,8 @@
 """Images of another region of the same cloud, fetched with the user's own token."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Final
@@ -13,7 +14,13 @@ from meltemi.model.image import Hashes
 from meltemi.model.task import Carried
 from meltemi.region.context import Context
 from meltemi.region.identity.base import Identity
-from meltemi.region.imports.source import Fetched, verified
+from meltemi.region.imports.source import (
+    STALLED_SECONDS,
+    Fetched,
+    lively,
+    stalled,
+    verified,
+)
 
 CARRIED: Final = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
 """How the names of properties begin that come along with an image."""
@@ -50,20 +57,25 @@ class Elsewhere:
             connector=aiohttp.TCPConnector(ssl=self._tls),
         ) as session:
             try:
-                async with session.get(url, allow_redirects=False) as answer:
-                    _must_be_ok(url, answer)
-                    length, hashes, carried = _read(image, await _body(url, answer))
-                async with session.get(f"{url}/file", allow_redirects=False) as answer:
-                    _must_be_ok(url, answer)
-                    data = verified(_pieces(url, answer), hashes, self._algorithm)
-                    yield Fetched(data, length, hashes, carried)
-            except (TimeoutError, aiohttp.ClientError) as error:
+                async with AsyncExitStack() as stack:
+                    async with asyncio.timeout(STALLED_SECONDS):
+                        answer = await stack.enter_async_context(_get(session, url))
+                        length, hashes, carried = _read(image, await _body(url, answer))
+                        answer = await stack.enter_async_context(_get(session, f"{url}/file"))
+                    data = lively(url, _pieces(url, answer))
+                    yield Fetched(verified(data, hashes, self._algorithm), length, hashes, carried)
+            except TimeoutError as error:
+                raise stalled(url) from error
+            except aiohttp.ClientError as error:
                 raise InterruptedTransfer(f"{url}: {error}") from error
 
 
-def _must_be_ok(url: str, answer: aiohttp.ClientResponse) -> None:
-    if answer.status != HTTPStatus.OK:
-        raise RefusedError(f"{url}: the answer is {answer.status} {answer.reason}")
+@asynccontextmanager
+async def _get(session: aiohttp.ClientSession, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async with session.get(url, allow_redirects=False) as answer:
+        if answer.status != HTTPStatus.OK:
+            raise RefusedError(f"{url}: the answer is {answer.status} {answer.reason}")
+        yield answer
 
 
 async def _body(url: str, answer: aiohttp.ClientResponse) -> Mapping[str, Any]:

@@ -36,6 +36,11 @@ BATCHES: Final = 4
 """Batches of all images of a run that are held at the same time; each has 33 MiB at most."""
 
 _BATCHES_OF_ONE: Final = 3
+_FIRST: Final = 2 * 2**20
+"""Bytes of data in the first batch, and twice as many in each that follows: so the target begins
+soon to put the image together, and batches that share a link do not all arrive at its end.
+"""
+
 _LINES: Final = 16_384
 """Stretches that wait for batches before them."""
 
@@ -89,10 +94,11 @@ class _Sending:
         self._moved = moved
         terms = how.ends.terms
         how.largest = min(how.largest, terms.largest_batch)
-        self._gatherer = Gatherer(how.largest, terms.most_pieces)
+        self._gatherer = Gatherer(min(_FIRST, how.largest), terms.most_pieces)
         self._numbers: Iterator[int] = count(comparison.unused)
         self._slots = asyncio.Semaphore(_BATCHES_OF_ONE)
         self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
+        self._front: Stretch | Gathered | None = None
 
     async def run(self) -> None:
         """Send everything."""
@@ -111,6 +117,7 @@ class _Sending:
 
         async def flush() -> None:
             if (batch := self._gatherer.take()) is not None:
+                self._gatherer.largest = min(2 * self._gatherer.largest, self._how.largest)
                 await self._slots.acquire()
                 tasks.create_task(self._transfer(batch))
 
@@ -202,18 +209,28 @@ class _Sending:
         return data
 
     async def _ready(self) -> list[Stretch]:
-        """Give the next stretches that are there, at least one; none at the end."""
+        """Give the next stretches, at least one, as far as what they name is there.
+
+        None at the end.
+        """
         ready: list[Stretch] = []
-        while len(ready) < _TOGETHER and not (ready and self._lines.empty()):
-            line = await self._lines.get()
+        while len(ready) < _TOGETHER and not (ready and self._must_wait()):
+            line = self._front or await self._lines.get()
+            self._front = line
             if line is None:
                 self._lines.put_nowait(None)
                 break
             if isinstance(line, Gathered):
+                if ready and not line.batch.sent.is_set():
+                    break
                 await line.batch.sent.wait()
                 line = line.stretch()
             ready.append(line)
+            self._front = None
         return ready
+
+    def _must_wait(self) -> bool:
+        return self._front is None and self._lines.empty()
 
 
 def _written(stretches: Iterable[Stretch]) -> bytes:
