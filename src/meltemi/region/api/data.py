@@ -22,6 +22,7 @@ from meltemi.region.api.conditions import is_known, wants_part
 from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
+from meltemi.region.background import fetching
 from meltemi.region.data.sending import send_file, send_pieces
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
@@ -37,8 +38,17 @@ async def upload(call: Call) -> web.Response:
     await call.service.quotas.demand(project, SIZE, mebibytes(length or 0))
     record = await fillable(call)
     with call.service.meter.uploads.track_inprogress():
-        await fill(call.service, record.image, body_of(call.request), length, project=project)
+        data = body_of(call.request)
+        record = await fill(call.service, record.image, data, length, project=project)
+    consider(call, record)
     return web.Response(status=204)
+
+
+def consider(call: Call, record: Record) -> None:
+    """Have it found out whether an image that was uploaded can borrow from another region."""
+    if call.settings.peers and call.service.front is None:
+        considering = call.service.borrower.consider(record, call.context)
+        call.service.background.start(considering, fetching(call.context.project))
 
 
 async def fillable(call: Call) -> Record:
@@ -116,7 +126,12 @@ async def download(call: Call) -> web.StreamResponse:
             tell_sent(call, image, end - first)
         else:
             pieces = call.service.contents.read(record.content, first, end - first)
-            await _send_pieces(call, response, record, end - first, pieces)
+            try:
+                await _send_pieces(call, response, record, end - first, pieces)
+            except VanishedError:
+                if response.prepared or (await call.image()).content == record.content:
+                    raise
+                return await download(call)  # it borrows by now, and has let go of the whole
     await response.write_eof()
     return response
 
