@@ -140,8 +140,9 @@ def test_it_is_exported_on_its_own(pair: Pair, tmp_path: Path) -> None:
     done = meltemi(*line, code=0, cwd=tmp_path)
     assert "fetched as a whole" in done.err
     assert (tmp_path / "child.raw").read_bytes() == CHILD
-    meltemi("dump", pair.here.url, tmp_path / "archive", code=0)
-    meltemi("livecopy", pair.here.url, pair.home.url, code=0)
+    only = ("--match", f"id={child}")
+    meltemi("dump", pair.here.url, tmp_path / "archive", *only, code=0)
+    meltemi("livecopy", pair.here.url, pair.home.url, *only, code=0)
     assert pair.home.data(child) == CHILD
 
 

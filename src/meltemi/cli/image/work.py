@@ -50,6 +50,12 @@ async def opened(options: Mapping[str, Any]) -> AsyncIterator[Library]:
         await library.close()
 
 
+def in_region(name: str, region: str) -> str | None:
+    """Name the library in another region of the same cloud; None where no cloud is named."""
+    cloud = parse_address(name).cloud
+    return f"{cloud}:{region}" if cloud else None
+
+
 def tell(line: str) -> None:
     """Say something on stderr that a user should know."""
     click.echo(f"meltemi: {line}", err=True)

@@ -114,26 +114,40 @@ async def download(call: Call) -> web.StreamResponse:
     if record.is_remote and call.service.front is not None:
         await _send_through(call, call.service.front, response, record, (first, end))
         return response
-    copy = call.service.hot.open(record.content, image.size)
+    if not await _send_stored(call, response, record, (first, end)):
+        return await download(call)
+    return response
+
+
+async def _send_stored(
+    call: Call, response: web.StreamResponse, record: Record, part: tuple[int, int]
+) -> bool:
+    """Send what is stored here, or borrowed; say whether the image had that still.
+
+    It has not where it has begun to borrow, and has let go of the whole.
+    """
+    first, end = part
+    content = record.content or ""
+    copy = call.service.hot.open(content, record.image.size or 0)
     with copy or nullcontext():
         if copy:
             await response.prepare(call.request)
             try:
                 await send_file(call.request, copy, first, end - first)
             except DamageError:
-                call.service.hot.is_damaged(record.content)
+                call.service.hot.is_damaged(content)
                 raise
-            tell_sent(call, image, end - first)
+            tell_sent(call, record.image, end - first)
         else:
-            pieces = call.service.contents.read(record.content, first, end - first)
+            pieces = call.service.contents.read(content, first, end - first)
             try:
                 await _send_pieces(call, response, record, end - first, pieces)
             except VanishedError:
-                if response.prepared or (await call.image()).content == record.content:
+                if response.prepared or (await call.image()).content == content:
                     raise
-                return await download(call)  # it borrows by now, and has let go of the whole
+                return False
     await response.write_eof()
-    return response
+    return True
 
 
 async def _send_pieces(

@@ -127,13 +127,13 @@ async def part_segments(call: Call) -> web.Response:
 
 
 async def loan(call: Call) -> web.Response:
-    """Tell what an image borrows from another region."""
+    """Tell what an image borrows from another region; null where that is nothing."""
     record = await call.image()
     found = None
     if record.content is not None and is_borrowed(record.content):
         found = await call.service.borrower.loan(record.content)
     if found is None:
-        raise VanishedError(f"Image {record.image.id} borrows nothing")
+        return document({"loan": None})
     return document({"loan": {"region": found.region, "parent": found.parent, "own": found.own}})
 
 
