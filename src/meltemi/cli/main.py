@@ -18,12 +18,14 @@ _COMMANDS: Final = {
     "compare": "Show what separates a library from another.",
     "dump": "Write images into an archive.",
     "load": "Bring an archive's images into a library.",
+    "bundle": "Carry an archive to another in files.",
     "size": "Sum what the images of a library take.",
     "plan": "Show what `sync` would do, or save it for `apply`.",
     "sync": "Carry out the routes of meltemi.yaml.",
     "apply": "Carry out a saved plan.",
     "image": "Push files to a library as images, and pull them back.",
     "store": "Keep the data of images, every distinct piece once.",
+    "daemon": "Keep the routes of meltemi.yaml true, continuously.",
     "serve": "Serve images as a region's own Image service.",
     "db": "Prepare the database of a region.",
     "adopt": "Let a region take over from a Glance, step by step.",
@@ -46,7 +48,7 @@ def meltemi() -> None:
     """Keep the same VM images in every region of an OpenStack cloud.
 
     A library is a clouds.yaml entry (mycloud, mycloud:RegionTwo), the URL or host:port of an
-    Image service without authentication, or the path of an archive.
+    Image service without authentication, the path of an archive, or s3://bucket/prefix.
     """
 
 

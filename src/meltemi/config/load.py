@@ -1,7 +1,8 @@
 """Load meltemi.yaml: from a file to libraries and routes."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -12,17 +13,36 @@ from meltemi.config.schema import FileEntry, RouteEntry, RouteSettings
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
-from meltemi.model.route import Limits, Policy, Route, Selection
+from meltemi.model.route import Limits, Link, Policy, Route, Selection
 
 VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Daemon:
+    """How `meltemi daemon` works: where it keeps its state, as a URL, and for how long.
+
+    Every route is looked at at least as often as `reconcile` says.
+    """
+
+    database: str = "sqlite:///meltemi-daemon.sqlite"
+    reconcile: timedelta = timedelta(hours=1)
+    history: timedelta = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
-    """What meltemi.yaml says: libraries by their name, and the routes between them."""
+    """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon.
+
+    `transfers` is how many images may be under way at once from and to a library, where that is
+    said.
+    """
 
     libraries: Mapping[str, LibraryAddress]
     routes: tuple[Route, ...] = ()
+    links: tuple[Link, ...] = ()
+    transfers: Mapping[str, int] = field(default_factory=dict)
+    daemon: Daemon = field(default_factory=Daemon)
 
 
 def load(file: Path) -> Configuration:
@@ -43,10 +63,30 @@ def load(file: Path) -> Configuration:
         for name, route in entry.routes.items()
         for key, text in _check_ends(route, libraries)
     ]
+    problems += [
+        Problem(document.line(("links", name, "libraries")), f"links.{name}.libraries: {text}")
+        for name, link in entry.links.items()
+        for text in _unknown(link.libraries, libraries)
+    ]
     if problems:
         raise fail(file, problems)
     routes = (_route(name, route, entry.defaults) for name, route in entry.routes.items())
-    return Configuration(libraries, tuple(routes))
+    database = entry.daemon.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
+    daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history)
+    links = (
+        Link(name, frozenset(link.libraries), link.bwlimit) for name, link in entry.links.items()
+    )
+    transfers = {n: one.transfers for n, one in entry.libraries.items() if one.transfers}
+    return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon)
+
+
+def _unknown(names: Iterable[str], libraries: Mapping[str, LibraryAddress]) -> Iterator[str]:
+    """Tell of names that no library has."""
+    for name in names:
+        if name not in libraries:
+            near = get_close_matches(name, libraries, n=1)
+            advice = f"; did you mean {near[0]}?" if near else ""
+            yield f"there is no library {name!r}{advice}"
 
 
 def _check_ends(
@@ -56,9 +96,7 @@ def _check_ends(
     for key, name in [("from", route.source), *(("to", target) for target in route.to)]:
         address = libraries.get(name)
         if address is None:
-            near = get_close_matches(name, libraries, n=1)
-            advice = f"; did you mean {near[0]}?" if near else ""
-            yield key, f"there is no library {name!r}{advice}"
+            yield from ((key, text) for text in _unknown([name], libraries))
         elif address not in seen:
             seen[address] = name
         elif seen[address] != name:
@@ -89,9 +127,12 @@ def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
         policy=Policy(**_only(Policy, settings)),
         limits=Limits(**_only(Limits, settings)),
         relay=route.relay,
+        priority=settings.get("priority", 0),
+        schedule=settings.get("schedule"),
+        within=settings.get("within"),
     )
 
 
 def _only(kind: type[Policy | Limits], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what a kind has no field for; what nobody set keeps the default of the kind."""
-    return {field.name: settings[field.name] for field in fields(kind) if field.name in settings}
+    return {one.name: settings[one.name] for one in fields(kind) if one.name in settings}

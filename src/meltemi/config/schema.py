@@ -21,6 +21,7 @@ from meltemi.documents.fields import (
 from meltemi.errors import UsageError
 from meltemi.model.address import LibraryAddress, parse_url
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
+from meltemi.model.schedule import Schedule, parse_schedule
 from meltemi.model.units import parse_bandwidth
 from meltemi.replication.where import Where
 
@@ -42,7 +43,9 @@ def _check_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
+Times = Annotated[Schedule, read_with(parse_schedule)]
 Bandwidth = Annotated[tuple[tuple[int, int | None], ...], read_with(parse_bandwidth)]
+Transfers = Annotated[int, Field(ge=1, le=256)]
 Condition = Annotated[str, checked_by(_check_where)]
 Visibility = Literal["private", "shared", "community", "public"]
 Status = Literal[
@@ -60,6 +63,7 @@ class LibraryEntry(Entry):
     path: File | None = None
     cacert: File | None = None
     insecure: bool = False
+    transfers: Transfers | None = None
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:
@@ -148,8 +152,11 @@ class RouteSettings(Entry):
     on_source_deletion: Annotated[OnSourceDeletion, Field(strict=False)] = OnSourceDeletion.KEEP
     grace: Duration = timedelta(0)
     max_delete: Annotated[int, Field(ge=0)] = 0
-    transfers: Annotated[int, Field(ge=1, le=256)] = 1
+    transfers: Transfers = 1
     bwlimit: Bandwidth = ()
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
+    schedule: Times | None = None
+    within: Duration | None = None
 
 
 class RouteEntry(RouteSettings):
@@ -160,10 +167,27 @@ class RouteEntry(RouteSettings):
     relay: Text | None = None
 
 
+class LinkEntry(Entry):
+    """One of `links`."""
+
+    libraries: Texts
+    bwlimit: Bandwidth
+
+
+class DaemonEntry(Entry):
+    """What `daemon` holds: how `meltemi daemon` works."""
+
+    database: Text | None = None
+    reconcile: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
+    history: Duration = timedelta(days=90)
+
+
 class FileEntry(Entry):
     """The whole file."""
 
     version: int
+    daemon: DaemonEntry = DaemonEntry()
     libraries: dict[Name, LibraryEntry]
+    links: dict[Name, LinkEntry] = Field(default_factory=dict)
     defaults: RouteSettings = RouteSettings()
     routes: dict[Name, RouteEntry] = Field(default_factory=dict)

@@ -1,0 +1,116 @@
+"""Lanes: one for each target of each route, which nothing but its own target holds up."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from meltemi.daemon.backoff import OF_LIBRARIES
+from meltemi.daemon.state.records import Cause
+from meltemi.model.route import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Why a lane is to be looked at, and for which images of the source; None is all of them."""
+
+    cause: Cause
+    images: frozenset[str] | None = None
+
+    def joined(self, other: "Errand") -> "Errand":
+        """Give one errand in place of two; the cause is that of the wider one, or the first."""
+        if self.images is None or other.images is None:
+            return self if self.images is None else other
+        return Errand(self.cause, self.images | other.images)
+
+
+class Room:
+    """Where so many images may be under way at once: a lane, or all that one library bears."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.slots = asyncio.Semaphore(most)
+        self.load = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Say whether another image may set out."""
+        return self.load < self.most
+
+
+@dataclass(slots=True)
+class Lane:
+    """The way of one route's images to one of its targets.
+
+    Whoever wants it looked at leaves an errand; errands that wait are one. After a failure of the
+    library, or of the source, nothing is done until the wait is over. `rooms` are those of its
+    libraries that bear only so much, and its own.
+    """
+
+    route: Route
+    library: str
+    rooms: Sequence[Room] = ()
+    errand: Errand | None = None
+    is_looked_at: bool = False
+    is_paused: bool = False
+    failures: int = 0
+    error: str = ""
+    _until: float = 0.0
+    _clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self.rooms = (*self.rooms, Room(self.route.limits.transfers))
+
+    def leave(self, errand: Errand) -> None:
+        """Leave an errand."""
+        self.errand = errand if self.errand is None else self.errand.joined(errand)
+
+    @property
+    def is_away(self) -> bool:
+        """Say whether the library is left alone for a while, since it failed."""
+        return self._clock() < self._until
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether transfers may begin."""
+        return not (self.is_paused or self.is_away)
+
+    @property
+    def has_room(self) -> bool:
+        """Say whether another transfer may begin now."""
+        return self.is_open and all(room.is_free for room in self.rooms)
+
+    def take(self, images: int) -> None:
+        """Take note that images set out, or, where it is negative, that they have arrived."""
+        for room in self.rooms:
+            room.load += images
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait until an image may be under way, and let no more than that be so meanwhile.
+
+        Everybody enters the rooms in the same order: source, target, lane.
+        """
+        async with AsyncExitStack() as entered:
+            for room in self.rooms:
+                await entered.enter_async_context(room.slots)
+            yield
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether somebody should look at it now."""
+        return self.errand is not None and self.is_open and not self.is_looked_at
+
+    def fail(self, error: str) -> None:
+        """Leave the library alone for a while, longer each time, and then look at everything."""
+        if self.is_away:
+            return
+        self.failures += 1
+        self.error = error
+        self._until = self._clock() + OF_LIBRARIES.after(self.failures)
+        self.leave(Errand(Cause.RETURN))
+
+    def succeed(self) -> None:
+        """Take note that the library answers."""
+        self.failures, self.error = 0, ""
