@@ -92,19 +92,22 @@ __all__ = [
 class MeltemiError(Exception):
     """An error with a message for the user; the base of all others.
 
-    `library` names the library that as a whole failed, where it was one.
+    `library` names the library that as a whole failed, where it was one. `advice` says what to do,
+    after what happened.
     """
 
     exit_code: ClassVar[int] = 70
     http_status: ClassVar[int] = 500
 
-    def __init__(self, message: str, *, library: str | None = None) -> None:
+    def __init__(self, message: str, *, library: str | None = None, advice: str = "") -> None:
         super().__init__(message)
         self.library = library
+        self.advice = advice
 
     def __str__(self) -> str:
         """Give the message as one line, whatever a server put in it."""
-        return printable(" ".join(super().__str__().split()))
+        parts = filter(None, (super().__str__(), self.advice))
+        return printable(" ".join("; ".join(parts).split()))
 
 
 class UsageError(MeltemiError):

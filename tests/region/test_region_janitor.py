@@ -52,7 +52,7 @@ async def catalogue(tmp_path: Path) -> AsyncIterator[Away]:
 @pytest.fixture
 async def janitor(tmp_path: Path, catalogue: Away) -> AsyncIterator[Janitor]:
     store = open_store(str(tmp_path / "store"), create=True)
-    contents = Contents(store, "sha512", "us", HotFiles(tmp_path / "hot", 0), by_project=False)
+    contents = Contents(store, "sha512", "us", HotFiles(tmp_path / "hot", 0), {}, by_project=False)
     yield Janitor(catalogue, catalogue.tasks, contents, "us", Meter())
     await contents.close()
 

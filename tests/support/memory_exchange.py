@@ -26,7 +26,7 @@ from meltemi.chunks.exchange.difference import TOGETHER
 from meltemi.chunks.manifest import Entry, Root
 from meltemi.chunks.tree import segments_at
 from meltemi.errors import ConflictError, RefusedError, VanishedError
-from meltemi.libraries.exchanging import Holder, Sought, Span, Spend, Terms
+from meltemi.libraries.exchanging import Holder, Loan, Sought, Span, Spend, Terms
 from meltemi.model.image import Hashes
 from tests.chunks.making import Tree
 from tests.support.memory import MemoryLibrary
@@ -109,6 +109,11 @@ class MemoryExchange:
         """Say what pieces take."""
         await self._begin("batch_size", image_id)
         return sum(len(encode(piece)[1]) for piece in self._pieces(image_id, spans))
+
+    async def loan(self, image_id: str) -> Loan | None:
+        """Say that all of it is here."""
+        await self._begin("loan", image_id)
+        return None
 
     async def parts(self, image_id: str) -> Mapping[int, int]:
         """Give the parts."""

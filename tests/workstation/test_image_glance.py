@@ -112,11 +112,16 @@ def test_ancestry_cannot_tell_bytes(beside: Workstation) -> None:
     assert [(row["ID"], row["Own"]) for row in rows] == [(child, None), (golden, None)]
 
 
-def test_a_region_that_cuts_otherwise_is_sent_the_whole(station: Workstation) -> None:
-    facts = station.place.call("GET", "/v2/info/exchange")["exchange"]
-    body = json.dumps({"exchange": {**facts, "cut": "other"}})
+def differing(station: Workstation, **facts: str) -> None:
+    """Let a region say something else of itself."""
+    told = station.place.call("GET", "/v2/info/exchange")["exchange"]
+    body = json.dumps({"exchange": {**told, **facts}})
     station.small = (Fault("GET", "/info/exchange$", answer=200, body=body),)
     station.fault()
+
+
+def test_a_region_that_cuts_otherwise_is_sent_the_whole(station: Workstation) -> None:
+    differing(station, cut="other")
     station.file("golden.raw", GOLDEN)
     [line] = whole(station, "push", "golden.raw", "--name", "golden")
     assert "data is cut otherwise" in line
@@ -126,3 +131,13 @@ def test_a_region_that_cuts_otherwise_is_sent_the_whole(station: Workstation) ->
     assert "data is cut otherwise" in line
     assert (station.folder / "pulled.raw").read_bytes() == GOLDEN
     assert station.moved("GET", FILE) == len(GOLDEN)
+
+
+def test_a_region_that_could_not_see_that_a_file_changed_is_sent_the_whole(
+    station: Workstation,
+) -> None:
+    differing(station, hash="sha3_512")
+    station.file("golden.raw", GOLDEN)
+    [line] = whole(station, "push", "golden.raw", "--name", "golden")
+    assert "it verifies data by sha3_512" in line
+    assert station.place.data(station.place.named("golden")["id"]) == GOLDEN

@@ -223,6 +223,7 @@ def test_a_file_that_changes_leaves_nothing(station: Workstation) -> None:
         (("data", "--library", "./archive"), 2, "an archive"),
         (("data", "--library", "127.0.0.1:1"), 6, "Connect call failed"),
         (("data", "--library", "no such"), 2, "is not the address of a library"),
+        (("data", "--disk-format", "none"), 3, "creating image x: 400"),
         (("data", "-c", "Nothing"), 2, "no column 'Nothing'"),
     ],
 )
@@ -234,7 +235,8 @@ def test_misuse_is_told_in_a_line(
     os.mkfifo(station.folder / "fifo")
     line = ("image", "push", "--library", station.proxy, "--name", "x", *words)
     done = meltemi(*line, code=code, cwd=station.folder)
-    assert complaint in done.complaint
+    assert complaint in done.lines[-1]
+    assert "--exclude" not in done.err
     assert not station.place.images()
 
 
@@ -255,3 +257,12 @@ def test_the_environment_can_say_it(station: Workstation) -> None:
 
 def test_a_typo_is_told(station: Workstation) -> None:
     assert "did you mean push?" in station.image("pusch", code=2).complaint
+
+
+def test_a_format_that_was_wrong_is_put_right(station: Workstation) -> None:
+    station.file("golden.raw", GOLDEN)
+    done = station.image("push", "golden.raw", "--name", "x", "--disk-format", "qcow2", code=3)
+    assert done.lines[-1].startswith(f"meltemi: {station.proxy}: putting image")
+    assert "--exclude" not in done.err
+    [image] = station.place.statuses()
+    assert station.push("golden.raw", "--name", "x")["ID"] == image

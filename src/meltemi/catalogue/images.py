@@ -381,15 +381,15 @@ def _is_left() -> ColumnElement[bool]:
 
 def _lock_content_of(connection: Connection, image: str) -> Content:
     """Give the content of an image that has data, as `_lock` does."""
-    found = state(connection, image)
-    name = found.content
-    if name is None or found.status in UNFINISHED:
-        raise ConflictError(f"image {image}: it has no data that could be shared")
-    content = _lock(connection, name)
-    # Only now is it sure that nobody lets go of the data.
-    if content is None or state(connection, image).content != name:
-        raise vanished(image)
-    return content
+    while True:
+        found = state(connection, image)
+        name = found.content
+        if name is None or found.status in UNFINISHED:
+            raise ConflictError(f"image {image}: it has no data that could be shared")
+        content = _lock(connection, name)
+        # Only now is it sure that nobody lets go of the data. Anew where it is another by now.
+        if content is not None and state(connection, image).content == name:
+            return content
 
 
 def _lock(connection: Connection, content: str) -> Content | None:

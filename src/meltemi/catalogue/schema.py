@@ -219,3 +219,19 @@ passings = Table(
     Column("holder", ORDERED, nullable=False),
 )
 """Changes that are being passed on to the Glance, and by whom."""
+
+loans = Table(
+    "loans",
+    metadata,
+    Column("hold", ORDERED, primary_key=True),
+    Column("region", ORDERED, nullable=False),
+    Column("parent", ORDERED, nullable=False),
+    Column("source", ORDERED, nullable=False),
+    Column("content", ORDERED),
+    Column("own", BigInteger),
+    Column("holder", ORDERED),
+    Column("tries", BigInteger, nullable=False),
+)
+"""Images that other regions hold for images of this one, and who is about to make or end that."""
+
+Index("loans_by_content", loans.c.content)

@@ -7,6 +7,7 @@ from meltemi.catalogue import holders, images, listing, members, migrations, par
 from meltemi.catalogue.adopting_sql import SqlLedger
 from meltemi.catalogue.database import Database
 from meltemi.catalogue.definitions_sql import SqlDefinitions
+from meltemi.catalogue.loans_sql import SqlLoans
 from meltemi.catalogue.tasks_sql import SqlTasks
 from meltemi.model.image import Hashes, Member
 from meltemi.model.listing import Listing, Viewer
@@ -32,8 +33,8 @@ async def open_catalogue(url: str) -> "SqlCatalogue":
 class SqlCatalogue:
     """A catalogue in SQLite or PostgreSQL; see `Catalogue` for what it promises.
 
-    `definitions`, `tasks` and `ledger` are the metadata definitions, the tasks, and the adoption of
-    a Glance, in the same database.
+    `definitions`, `tasks`, `ledger` and `loans` are the metadata definitions, the tasks, the
+    adoption of a Glance, and what is borrowed from other regions, in the same database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -41,6 +42,7 @@ class SqlCatalogue:
         self.definitions = SqlDefinitions(database)
         self.tasks = SqlTasks(database)
         self.ledger = SqlLedger(database)
+        self.loans = SqlLoans(database)
 
     async def add(self, record: Record) -> Record:
         """Take in a new image."""

@@ -15,6 +15,7 @@ from meltemi.chunks.manifest import (
     FormatError,
     Root,
     Segment,
+    decode_root,
     decode_segment,
     encode_root,
     encode_segment,
@@ -127,6 +128,43 @@ def entries_at(root: Root, fetch: Fetch, ranges: Sequence[tuple[int, int]]) -> l
     return found
 
 
+def tree_segments(root: BlobId, fetch: Fetch) -> Iterator[tuple[BlobId, bytes]]:
+    """Give the bytes of all segments of a manifest by their names, each once, the root first."""
+    data = bytes(fetch([root])[root])
+    yield root, data
+    level = [decode_root(data).top]
+    given: set[BlobId] = set()
+    while level:
+        names = [child.segment for segment in level for child in segment.children]
+        wanted = [name for name in dict.fromkeys(names) if name not in given]
+        given.update(wanted)
+        level = []
+        for begin in range(0, len(wanted), _TOGETHER):
+            group = wanted[begin : begin + _TOGETHER]
+            found = fetch(group)
+            for name in group:
+                data = bytes(found[name])
+                yield name, data
+                if data[0]:  # the leaves, most of all, lead no further
+                    level.append(decode_segment(data))
+
+
+def whole_entries(
+    root: Root, fetch: Fetch, ranges: Sequence[tuple[int, int]]
+) -> Iterator[tuple[int, Entry]]:
+    """Give all entries of which ranges have something, uncut, and where in the data each begins.
+
+    They come in the order of the data, each once. Raise FormatError as `entries_from` does.
+    """
+    covered = _merged(ranges)
+    for start, leaf in _leaves(root.top, 0, covered, fetch):
+        at = start
+        for entry in leaf.entries:
+            if _has_some(covered, at, entry.length):
+                yield at, entry
+            at += entry.length
+
+
 def segments_at(root: Root, fetch: Fetch, places: Sequence[tuple[int, int]]) -> list[Buffer]:
     """Give the bytes of segments, each told by its level and where in the data it begins.
 
@@ -148,6 +186,12 @@ def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
+def _has_some(covered: Sequence[tuple[int, int]], at: int, length: int) -> bool:
+    """Say whether something of a stretch is covered."""
+    last = bisect_right(covered, (at + length - 1, LARGEST_DATA * 2)) - 1
+    return last >= 0 and covered[last][1] > at
+
+
 def _leaves(
     segment: Segment, at: int, covered: Sequence[tuple[int, int]], fetch: Fetch
 ) -> Iterator[tuple[int, Segment]]:
@@ -157,8 +201,7 @@ def _leaves(
         return
     wanted: list[tuple[int, Child]] = []
     for child in segment.children:
-        last = bisect_right(covered, (at + child.length - 1, LARGEST_DATA * 2)) - 1
-        if last >= 0 and covered[last][1] > at:
+        if _has_some(covered, at, child.length):
             wanted.append((at, child))
         at += child.length
     for group, found in _fetched(wanted, fetch):

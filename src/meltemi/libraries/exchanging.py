@@ -72,6 +72,17 @@ class Span(NamedTuple):
     length: int
 
 
+class Loan(NamedTuple):
+    """What an image has not itself: from which region and image it is, and what its `own` takes.
+
+    That is in bytes, compressed.
+    """
+
+    region: str
+    parent: str
+    own: int
+
+
 Spend = Callable[[int], Awaitable[None]]
 
 
@@ -107,6 +118,10 @@ class Exchange(Giver, Protocol):
 
     async def batch_size(self, image_id: str, spans: Sequence[Span]) -> int:
         """Say how many bytes pieces take, compressed one by one; however much data they are."""
+        ...
+
+    async def loan(self, image_id: str) -> Loan | None:
+        """Say what an image borrows from another region; None where all of it is here."""
         ...
 
     async def parts(self, image_id: str) -> Mapping[int, int]:

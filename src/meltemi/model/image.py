@@ -69,8 +69,10 @@ class Image:
 
     @property
     def label(self) -> str:
-        """Name the image for a person."""
-        return printable(f"{self.name} ({self.id})" if self.name else self.id)
+        """Name the image for a person; it may have no id yet."""
+        return printable(
+            f"{self.name} ({self.id})" if self.name and self.id else self.name or self.id
+        )
 
     def attributes(self) -> dict[str, Value]:
         """Give everything a replicator may carry, flat as in the API, formats and owner aside."""

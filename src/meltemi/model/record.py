@@ -8,6 +8,9 @@ from meltemi.model.image import Hashes, Image
 REMOTE: Final = "remote/"
 """How the ids of contents begin whose data is not here, but at the Glance that is adopted."""
 
+BORROWED: Final = "/borrowed/"
+"""What the ids of contents have in them of which a part is in another region."""
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -30,6 +33,27 @@ class Part:
     number: int
     content: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loan:
+    """What a content borrows: from an image at a region, which is held there in another, `hold`.
+
+    `source` is the content that all of the data was in at first, `content` what it has become, and
+    `own` the bytes that this takes, compressed; None where that has not come about yet.
+    """
+
+    hold: str
+    region: str
+    parent: str
+    source: str
+    content: str | None = None
+    own: int | None = None
+
+
+def is_borrowed(content: str) -> bool:
+    """Say whether a part of a content is in another region."""
+    return BORROWED in content
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,8 @@ async def _work(
         asyncio.create_task(service.janitor.run()),
         asyncio.create_task(service.hot.run()),
     ]
+    if settings.peers:
+        tidying.append(asyncio.create_task(service.borrower.run()))
     if service.front is not None:
         tidying.append(asyncio.create_task(service.front.filler.run()))
     try:

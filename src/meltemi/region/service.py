@@ -17,6 +17,7 @@ from meltemi.model.record import Record
 from meltemi.region.adoption.front import Front
 from meltemi.region.api.schemas import Checker
 from meltemi.region.background import Background
+from meltemi.region.borrowing.borrower import Borrower
 from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
 from meltemi.region.data.hot import HotImages
@@ -58,6 +59,7 @@ class Service:
     elsewhere: Elsewhere
     quotas: Quotas
     front: Front | None
+    borrower: Borrower
     background: Background
     readiness: Readiness
     meter: Meter

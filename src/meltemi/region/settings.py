@@ -81,6 +81,13 @@ class AdoptSettings(Entry):
     endpoint: Annotated[str, checked_by(parse_url)]
 
 
+class PeerSettings(Entry):
+    """Another region of the same Keystone or, as this one, of none; images may borrow from it."""
+
+    name: Text
+    endpoint: Annotated[str, checked_by(parse_url)]
+
+
 class Limits(Entry):
     """How much of something one image may have; negative numbers are no limits."""
 
@@ -119,6 +126,7 @@ class Settings(Entry):
     hot_images: Annotated[Size, Field(ge=0)] = 10 * 2**30
     keystone: KeystoneSettings | None = None
     adopt: AdoptSettings | None = None
+    peers: Annotated[tuple[PeerSettings, ...], Listed] = ()
     metrics: MetricsSettings | None = None
     notifications: NotificationSettings | None = None
     policy_file: File | None = None
@@ -146,6 +154,13 @@ class Settings(Entry):
         if page > info.data.get("longest_page", page):
             raise ValueError("is above longest_page")
         return page
+
+    @field_validator("peers")
+    @classmethod
+    def _have_names_of_their_own(cls, peers: tuple[PeerSettings, ...]) -> tuple[PeerSettings, ...]:
+        if len({peer.name for peer in peers}) < len(peers):
+            raise ValueError("has two of one name")
+        return peers
 
     @property
     def graceful_seconds(self) -> float:

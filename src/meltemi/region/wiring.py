@@ -20,6 +20,8 @@ from meltemi.region.adoption.front import Front
 from meltemi.region.adoption.origin import Origin
 from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.background import Background
+from meltemi.region.borrowing.borrower import Borrower
+from meltemi.region.borrowing.peer import Peer
 from meltemi.region.data.contents import Contents
 from meltemi.region.data.hot import HotImages
 from meltemi.region.data.hot_files import HotFiles
@@ -49,7 +51,18 @@ async def open_service(settings: Settings) -> Service:
     holder = uuid4().hex
     copies = HotFiles(settings.hot_folder, settings.hot_images)
     by_project = settings.dedup_scope == "project"
-    contents = Contents(store, settings.hashing_algorithm, holder, copies, by_project=by_project)
+    peers = open_peers(settings)
+    contents = Contents(
+        store, settings.hashing_algorithm, holder, copies, peers, by_project=by_project
+    )
+    pieces = Pieces(store, contents, settings.data)
+    borrower = Borrower(
+        *(catalogue, catalogue.loans, policy),
+        contents=contents,
+        pieces=pieces,
+        peers=peers,
+        holder=holder,
+    )
     meter = Meter()
     told = settings.notifications
     janitor = Janitor(catalogue, catalogue.tasks, contents, holder, meter)
@@ -62,7 +75,7 @@ async def open_service(settings: Settings) -> Service:
         settings,
         catalogue,
         contents,
-        Pieces(store, contents, settings.data),
+        pieces,
         HotImages(copies, contents),
         janitor,
         identity,
@@ -75,6 +88,7 @@ async def open_service(settings: Settings) -> Service:
         Elsewhere(identity, settings.hashing_algorithm, tls),
         quotas,
         _front(settings, catalogue.ledger, contents, holder),
+        borrower,
         Background(),
         Readiness(_parts(settings, catalogue, contents, identity, limits)),
         meter,
@@ -90,6 +104,7 @@ async def close_service(service: Service) -> None:
     await service.readiness.close()
     if service.front is not None:
         await service.front.close()
+    await service.borrower.close()
     await service.catalogue.bury(service.holder)
     await service.quotas.close()
     await service.identity.close()
@@ -104,6 +119,15 @@ def open_origin(settings: Settings) -> Origin:
         raise ConfigurationError("adopt.endpoint is not set: there is no Glance to adopt")
     tls = tls_of(settings.keystone) if settings.keystone else True
     return Origin(settings.adopt.endpoint, open_account(settings), tls)
+
+
+def open_peers(settings: Settings) -> Mapping[str, Peer]:
+    """Make what asks the regions that images may borrow from; nothing is asked yet."""
+    tls = tls_of(settings.keystone) if settings.keystone else True
+    return {
+        peer.name: Peer(peer.name, peer.endpoint, open_account(settings), tls)
+        for peer in settings.peers
+    }
 
 
 def _front(settings: Settings, ledger: Ledger, contents: Contents, holder: str) -> Front | None:

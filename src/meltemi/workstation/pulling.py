@@ -94,6 +94,8 @@ class Pull:
         """Lay out what seeds have, then fetch what is missing."""
         size = self._image.size or 0
         tree = await RemoteTree.open(self._exchange, Holder(self._image.id))
+        if tree.root.size != size:
+            raise CorruptionError(f"{self._label}: its manifest is of {tree.root.size} bytes")
         bases = [Base(base, Origin.IMAGE, number) for number, (_, base) in enumerate(seeds)]
         self._missing = {}
         with telling(f"lay out {self._image.label}", size) as tell:
@@ -118,9 +120,8 @@ class Pull:
     def _lay_out(self, group: Sequence[_Laid], seeds: Sequence[LocalFile]) -> None:
         for at, one in group:
             if isinstance(one, Piece):
-                chunk = one.entry.chunk
-                there = not self._draft.is_fresh and chunk is not None
-                if not (there and chunk and self._draft.has(at, one.entry.length, chunk)):
+                length, chunk, _ = one.entry
+                if self._draft.is_fresh or not (chunk and self._draft.has(at, length, chunk)):
                     self._missing.setdefault(one.entry, []).append(at)
             elif one.origin is None:
                 self._draft.blank(at, one.length)

@@ -42,6 +42,7 @@ MARK: Final = "meltemi_push"
 
 _HASH: Final = "sha512"
 _ATTEMPTS: Final = 4
+_FILLED: Final = ("saving", "active")
 _SETTLING_SECONDS: Final = 30
 """How long a library may take to notice that an upload was cut off."""
 
@@ -80,16 +81,17 @@ class Push:
         met = await exchange_of(self._library)
         if isinstance(met, str):
             self.whole = met
+        elif met[1].hash not in KNOWN:  # nothing could keep a file that changes from being active
+            self.whole = f"it verifies data by {met[1].hash or 'nothing'}, which is unknown here"
         else:
             self._exchange = met
 
     async def read(self, done: Done) -> None:
         """Cut the file and hash it; `done` is told how far it is."""
         asked = self._exchange[1].hash if self._exchange else None
-        algorithms = (asked,) if asked in KNOWN else ("md5", _HASH)
-        manifest = await cut(self._file, algorithms, done)
-        algorithm, checksum = algorithms[-1], manifest.hashes.get("md5")
-        hashes = Hashes(checksum, algorithm, manifest.hashes[algorithm])
+        algorithm = asked or _HASH
+        manifest = await cut(self._file, [algorithm] if asked else ["md5", algorithm], done)
+        hashes = Hashes(manifest.hashes.get("md5"), algorithm, manifest.hashes[algorithm])
         self._image = replace(self._image, size=manifest.root.size, hashes=hashes)
         self._giver = FileGiver(self._file, manifest)
         if self._file.is_changed:
@@ -102,7 +104,10 @@ class Push:
         queued, and the next push goes on with it.
         """
         found, bases = await self._look()
-        image = found or await self._library.create(self._draft())
+        if found is None:
+            image = await self._library.create(self._draft())
+        else:
+            image = await self._taken_over(found)
         pieces = self._by_pieces(self._bases or bases)
         try:
             async for attempt in stamina.retry_context(
@@ -110,14 +115,13 @@ class Push:
             ):
                 with attempt:
                     await self._fill(image.id, pieces, done)
-            return await self._finished(await self._verified(image.id))
         except ImageError as error:
-            if not self._file.is_changed:
-                raise
-            if not self._image.id:  # no other push will ever find it
-                with suppress(MeltemiError):
-                    await self._library.delete(image.id)
-            raise self._written_to() from error
+            if self._file.is_changed and await self._is_given_up(image.id):
+                raise self._written_to() from error
+            raise
+        stored = await self._verified(image.id)
+        remove = frozenset({MARK} & stored.properties.keys())
+        return await self._library.update(stored.id, Changes({}, remove))
 
     async def _look(self) -> tuple[Image | None, Sequence[str]]:
         """Find the image of a push that was interrupted, and the bases of a new one."""
@@ -137,13 +141,23 @@ class Push:
             return False
         if wanted.id and image.status == "queued":
             return image.id == wanted.id
-        formats = (image.name, image.disk_format, image.container_format)
-        return (
-            mark == self._mark
-            and image.status in ("queued", "saving", "active")
-            and wanted.id in ("", image.id)
-            and formats == (wanted.name, wanted.disk_format, wanted.container_format)
-        )
+        same = mark == self._mark and image.name == wanted.name and wanted.id in ("", image.id)
+        filled = image.status in _FILLED and _formats(image) == _formats(wanted)
+        return same and (image.status == "queued" or filled)
+
+    async def _taken_over(self, image: Image) -> Image:
+        """Let what an earlier push registered be as this one wants it."""
+        wanted = self._draft()
+        present: dict[str, Value] = {**image.attributes(), **_formats(image)}
+        attributes: dict[str, Value] = {
+            "name": wanted.name,
+            "visibility": wanted.visibility,
+            "tags": wanted.tags,
+            **_formats(wanted),
+            **wanted.properties,
+        }
+        changes = {name: value for name, value in attributes.items() if value != present.get(name)}
+        return await self._library.update(image.id, Changes(changes)) if changes else image
 
     @property
     def _mark(self) -> str:
@@ -191,6 +205,16 @@ class Push:
             )
         return image
 
+    async def _is_given_up(self, image_id: str) -> bool:
+        """Say whether an image has no data; delete it where no other push will ever find it."""
+        with suppress(MeltemiError):
+            image = await self._library.show(image_id)
+            if image.has_data:
+                return False
+            if not self._image.id:
+                await self._library.delete(image_id)
+        return True
+
     async def _data(self, done: Done) -> AsyncIterator[bytes]:
         """Give the file as a whole; fail before its last piece is used where it changed."""
         found = hashlib.new(self._image.hashes.algorithm or _HASH)
@@ -215,20 +239,12 @@ class Push:
             )
         return image
 
-    async def _finished(self, stored: Image) -> Image:
-        """Take the mark away, and let what an earlier push registered be as this one wants it."""
-        wanted, present = self._image, stored.attributes()
-        attributes: dict[str, Value] = {
-            "visibility": wanted.visibility,
-            "tags": wanted.tags,
-            **wanted.properties,
-        }
-        changes = {name: value for name, value in attributes.items() if value != present.get(name)}
-        remove = {MARK} & stored.properties.keys()
-        return await self._library.update(stored.id, Changes(changes, frozenset(remove)))
-
     def _written_to(self) -> ImageError:
         return ImageError(
             f"{self._file.label}: it was written to while it was pushed; no image became of it: "
             "push it again when nobody does that"
         )
+
+
+def _formats(image: Image) -> dict[str, Value]:
+    return {"disk_format": image.disk_format, "container_format": image.container_format}

@@ -8,7 +8,7 @@ import click
 
 from meltemi.cli import options as opt
 from meltemi.cli.work import with_tls
-from meltemi.errors import UsageError
+from meltemi.errors import ForbiddenError, RefusedError, UsageError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import parse_address
@@ -43,8 +43,17 @@ async def opened(options: Mapping[str, Any]) -> AsyncIterator[Library]:
     )
     try:
         yield library
+    except (ForbiddenError, RefusedError) as error:
+        error.advice = ""  # it speaks of what may be left behind when images are copied
+        raise
     finally:
         await library.close()
+
+
+def in_region(name: str, region: str) -> str | None:
+    """Name the library in another region of the same cloud; None where no cloud is named."""
+    cloud = parse_address(name).cloud
+    return f"{cloud}:{region}" if cloud else None
 
 
 def tell(line: str) -> None:

@@ -16,8 +16,9 @@ from meltemi.errors import (
     InterruptedTransfer,
     NotALibraryError,
     UsageError,
+    VanishedError,
 )
-from meltemi.libraries.exchanging import Holder, Sought, Span, Spend, Terms
+from meltemi.libraries.exchanging import Holder, Loan, Sought, Span, Spend, Terms
 from meltemi.libraries.glance.http import GlanceHttp, image_path
 from meltemi.libraries.glance.outgoing import Outgoing, watched
 from meltemi.model.image import Hashes
@@ -103,6 +104,18 @@ class GlanceExchange:
         body = await self._http.request("POST", path, about, body=_listed(spans))
         with self._http.understanding(about):
             return _number(body["bytes"])
+
+    async def loan(self, image_id: str) -> Loan | None:
+        """Ask what an image borrows; regions of older releases borrow nothing."""
+        about = f"what image {image_id} borrows"
+        try:
+            body = await self._http.request("GET", image_path(image_id, "loan"), about)
+        except VanishedError:
+            return None
+        with self._http.understanding(about):
+            if (told := body["loan"]) is None:
+                return None
+            return Loan(str(told["region"]), str(told["parent"]), _number(told["own"]))
 
     async def parts(self, image_id: str) -> Mapping[int, int]:
         """Ask which parts are there."""

@@ -329,15 +329,14 @@ class GlanceHttp:
     async def _fail(self, response: aiohttp.ClientResponse, about: str) -> None:
         message = f"{self._name}: {about}: {response.status}: {await read_reason(response)}"
         status = response.status
-        if response.method != "GET" and status in _ADVICE:
-            message += f"; {_ADVICE[status]}"
+        advice = "" if response.method == "GET" else _ADVICE.get(status, "")
         if status == 401:  # noqa: PLR2004
             raise AuthenticationError(message, library=self._name)
         if status in _TRANSIENT:
             if (pause := response.headers.get("Retry-After", "")).isdigit():
                 await asyncio.sleep(min(int(pause), self._silence))
-            raise InterruptedTransfer(message)
-        raise _BY_STATUS.get(status, RefusedError)(message)
+            raise InterruptedTransfer(message, advice=advice)
+        raise _BY_STATUS.get(status, RefusedError)(message, advice=advice)
 
 
 def image_path(image_id: str, *more: object) -> str:

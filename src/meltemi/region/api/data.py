@@ -22,6 +22,7 @@ from meltemi.region.api.conditions import is_known, wants_part
 from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
+from meltemi.region.background import fetching
 from meltemi.region.data.sending import send_file, send_pieces
 from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
@@ -37,8 +38,17 @@ async def upload(call: Call) -> web.Response:
     await call.service.quotas.demand(project, SIZE, mebibytes(length or 0))
     record = await fillable(call)
     with call.service.meter.uploads.track_inprogress():
-        await fill(call.service, record.image, body_of(call.request), length, project=project)
+        data = body_of(call.request)
+        record = await fill(call.service, record.image, data, length, project=project)
+    consider(call, record)
     return web.Response(status=204)
+
+
+def consider(call: Call, record: Record) -> None:
+    """Have it found out whether an image that was uploaded can borrow from another region."""
+    if call.settings.peers and call.service.front is None:
+        considering = call.service.borrower.consider(record, call.context)
+        call.service.background.start(considering, fetching(call.context.project))
 
 
 async def fillable(call: Call) -> Record:
@@ -104,21 +114,40 @@ async def download(call: Call) -> web.StreamResponse:
     if record.is_remote and call.service.front is not None:
         await _send_through(call, call.service.front, response, record, (first, end))
         return response
-    copy = call.service.hot.open(record.content, image.size)
+    if not await _send_stored(call, response, record, (first, end)):
+        return await download(call)
+    return response
+
+
+async def _send_stored(
+    call: Call, response: web.StreamResponse, record: Record, part: tuple[int, int]
+) -> bool:
+    """Send what is stored here, or borrowed; say whether the image had that still.
+
+    It has not where it has begun to borrow, and has let go of the whole.
+    """
+    first, end = part
+    content = record.content or ""
+    copy = call.service.hot.open(content, record.image.size or 0)
     with copy or nullcontext():
         if copy:
             await response.prepare(call.request)
             try:
                 await send_file(call.request, copy, first, end - first)
             except DamageError:
-                call.service.hot.is_damaged(record.content)
+                call.service.hot.is_damaged(content)
                 raise
-            tell_sent(call, image, end - first)
+            tell_sent(call, record.image, end - first)
         else:
-            pieces = call.service.contents.read(record.content, first, end - first)
-            await _send_pieces(call, response, record, end - first, pieces)
+            pieces = call.service.contents.read(content, first, end - first)
+            try:
+                await _send_pieces(call, response, record, end - first, pieces)
+            except VanishedError:
+                if response.prepared or (await call.image()).content == content:
+                    raise
+                return False
     await response.write_eof()
-    return response
+    return True
 
 
 async def _send_pieces(

@@ -21,7 +21,7 @@ from meltemi.errors import (
     RefusedError,
     VanishedError,
 )
-from meltemi.model.record import Part, Record
+from meltemi.model.record import Part, Record, is_borrowed
 from meltemi.region.answers import document
 from meltemi.region.api import data
 from meltemi.region.api.bodies import Answer, bodiless
@@ -126,6 +126,17 @@ async def part_segments(call: Call) -> web.Response:
     return await _segments(call, (await _part(call)).content)
 
 
+async def loan(call: Call) -> web.Response:
+    """Tell what an image borrows from another region; null where that is nothing."""
+    record = await call.image()
+    found = None
+    if record.content is not None and is_borrowed(record.content):
+        found = await call.service.borrower.loan(record.content)
+    if found is None:
+        return document({"loan": None})
+    return document({"loan": {"region": found.region, "parent": found.parent, "own": found.own}})
+
+
 async def upload(call: Call) -> web.Response:
     """Give an image its data: as it is, or told by a delta."""
     if call.request.content_type == deltas.MEDIA_TYPE:
@@ -139,6 +150,7 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
     ("POST", f"{_IMAGE}/segments", segments),
     ("POST", f"{_IMAGE}/batch", batch),
     ("POST", f"{_IMAGE}/batch/size", batch_size),
+    ("GET", f"{_IMAGE}/loan", bodiless(loan)),
     ("GET", f"{_IMAGE}/parts", bodiless(parts)),
     ("PUT", _PART, put_part),
     ("GET", f"{_PART}/manifest", bodiless(part_manifest)),
@@ -169,7 +181,9 @@ async def _put_together(call: Call) -> web.Response:
     assembly = Assembly(service, record.image.id, delta, named)
     with service.meter.uploads.track_inprogress():
         async with aclosing(assembly.data()) as put:
-            await fill(service, record.image, put, size, project=project, expected=expected)
+            image = record.image
+            made = await fill(service, image, put, size, project=project, expected=expected)
+    data.consider(call, made)
     return web.Response(status=204)
 
 
@@ -205,6 +219,8 @@ def _content(record: Record) -> str:
     """Give the content of an image, which has to be here."""
     if record.content is None or record.is_remote or not record.image.has_data:
         raise ConflictError(f"Image {record.image.id} has no data here")
+    if is_borrowed(record.content):
+        raise ConflictError(f"Image {record.image.id} has only a part of its data here")
     return record.content
 
 

@@ -13,8 +13,9 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -31,7 +32,9 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.model.image import Hashes, Image
-from meltemi.model.record import Content
+from meltemi.model.record import BORROWED, Content, is_borrowed
+from meltemi.region.borrowing.peer import Peer
+from meltemi.region.borrowing.reading import BorrowedImages
 from meltemi.region.data.hot_files import HotFiles
 
 _T = TypeVar("_T")
@@ -48,8 +51,10 @@ _READ_AHEAD: Final = 32 * 2**20
 
 _LEAST: Final = 256 * 2**10
 
-_NAME: Final = re.compile(r"[0-9a-fA-F-]{36}/(parts/)?(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}")
-"""What uploads and parts are called: the image's id, who brought it, and a random number."""
+_NAME: Final = re.compile(
+    r"[0-9a-fA-F-]{36}/(parts/|borrowed/)?(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}"
+)
+"""What data is called: the image's id, sometimes its kind, who brought it, and a random number."""
 
 FULL: Final = (
     "Image storage media is full: There is not enough disk space on the image storage media."
@@ -72,11 +77,19 @@ class Facts:
 class Contents:
     """The data of a region's images; hashes by all of `algorithms` are computed of what comes.
 
-    With `by_project`, images share data with those of the same owner alone.
+    With `by_project`, images share data with those of the same owner alone. Some may borrow from
+    `peers`.
     """
 
     def __init__(
-        self, store: Store, algorithm: str, holder: str, hot: HotFiles, *, by_project: bool
+        self,
+        store: Store,
+        algorithm: str,
+        holder: str,
+        hot: HotFiles,
+        peers: Mapping[str, Peer],
+        *,
+        by_project: bool,
     ) -> None:
         self._holder = holder
         self._store = store
@@ -85,6 +98,7 @@ class Contents:
         self._by_project = by_project
         self.algorithms = frozenset({"md5", algorithm})
         self._readers = 0
+        self._borrowed = BorrowedImages(store, peers, self.in_thread)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
 
     @asynccontextmanager
@@ -114,6 +128,20 @@ class Contents:
         with _worded():
             return await self.to_its_end(keep)
 
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Writer]:
+        """Begin to store data of which no hash is made; what is not finished is given up."""
+        with _worded():
+            writing = self._store.writing(hashes=())
+            opening = self.begin(writing.__enter__)
+            try:
+                yield await asyncio.shield(opening)
+            finally:
+                await _ended(opening)
+                if opening.exception() is None:
+                    leave = partial(writing.__exit__, None, None, None)
+                    await asyncio.shield(self.in_thread(leave))
+
     async def read(
         self, content: str, offset: int = 0, length: int | None = None
     ) -> AsyncGenerator[Buffer]:
@@ -122,6 +150,12 @@ class Contents:
         The next batch is fetched while one is taken; all who read share the memory for both.
         """
         with self.reading():
+            if is_borrowed(content):
+                borrowed = self._borrowed.read(content, offset, length, self.share)
+                async with aclosing(borrowed) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
             batches = await self.in_thread(lambda: self._batches(content, offset, length))
             coming = self.begin(lambda: _gather(batches))
             try:
@@ -159,6 +193,9 @@ class Contents:
         head = await self.in_thread(lambda: self._store.find(content))
         if head is None:
             return None
+        if is_borrowed(content):
+            told = await self.in_thread(lambda: self._borrowed.description(content))
+            return Facts(told.size, *told.hash)
         algorithm = max(head.hashes, key=lambda name: name != "md5")
         return Facts(head.size, algorithm, head.hashes[algorithm])
 
@@ -220,6 +257,11 @@ class Contents:
 def name_of_part(image: Image, holder: str) -> str:
     """Give a name that nothing else has to a part which a holder brings for an image."""
     return f"{image.id}/parts/{holder}/{uuid4().hex}"
+
+
+def name_of_borrowed(image: str, holder: str) -> str:
+    """Give a name that nothing else has to the data of an image of which a part is elsewhere."""
+    return f"{image}{BORROWED}{holder}/{uuid4().hex}"
 
 
 class Incoming:

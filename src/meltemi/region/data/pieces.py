@@ -12,15 +12,19 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from meltemi.chunks.blob import Buffer
+from meltemi.chunks.blob import BlobId, Buffer
 from meltemi.chunks.exchange.batch import encode_batch
 from meltemi.chunks.gathering import gather
 from meltemi.chunks.manifest import Entry
 from meltemi.chunks.reader import Reader
 from meltemi.chunks.store import Store
+from meltemi.chunks.tree import tree_segments
 from meltemi.chunks.writer import PIECE
 from meltemi.errors import QuotaError, UnavailableError
 from meltemi.region.data.contents import FULL, Contents
+
+_TOGETHER: Final = 128
+"""Pieces that are stored at once."""
 
 _AT_ONCE: Final = 3
 """Batches that a process makes or takes in at the same time: each takes some 100 MiB."""
@@ -89,6 +93,40 @@ class Pieces:
             return sum(-(-length * at.stored // at.length) for length, at in taken)
 
         return await self._contents.in_thread(find)
+
+    async def tree(self, content: str) -> Sequence[tuple[BlobId, int]]:
+        """Name all segments of a manifest, the root first, and tell how long each is."""
+
+        def find() -> list[tuple[BlobId, int]]:
+            root = self._store.head(content).manifest
+            found = tree_segments(root, self._store.fetcher.fetch_all)
+            return [(name, len(data)) for name, data in found]
+
+        return await self._contents.in_thread(find)
+
+    async def store_borrowed(
+        self, content: str, own: Sequence[Range], tree: Sequence[BlobId], end: bytes, name: str
+    ) -> None:
+        """Store, under a name, pieces of data, the segments of a manifest, and some bytes.
+
+        The pieces are chunks that are here, and take no more room.
+        """
+        reader, fetcher = await self.open(content), self._store.fetcher
+
+        def take_own(group: Sequence[Range]) -> None:
+            writer.write_pieces(gather(fetcher, reader.entries(group)))
+
+        def take_tree(group: Sequence[BlobId]) -> None:
+            found = fetcher.fetch_all(group)
+            writer.write(*(bytes(found[one]) for one in group))
+
+        async with self._contents.writing() as writer:
+            for begin in range(0, len(own), _TOGETHER):
+                await self._contents.to_its_end(partial(take_own, own[begin : begin + _TOGETHER]))
+            for begin in range(0, len(tree), _TOGETHER):
+                await self._contents.to_its_end(partial(take_tree, tree[begin : begin + _TOGETHER]))
+            await self._contents.to_its_end(partial(writer.write, end))
+            await self._contents.to_its_end(partial(writer.finish, name))
 
     async def open(self, content: str) -> Reader:
         """Open data to have stretches of it read."""

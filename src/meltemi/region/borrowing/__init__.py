@@ -1,0 +1,1 @@
+"""Images that keep only what their parent in another region lacks (docs/snapshots.md)."""
