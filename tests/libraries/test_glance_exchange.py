@@ -10,6 +10,9 @@ from aiohttp import web
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.exchange.batch import LARGEST_FRAME
 from meltemi.chunks.exchange.difference import Place
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Holder, RemoteTree, Sought
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.chunks.manifest import encode_root
 from meltemi.chunks.numbers import put_number
 from meltemi.errors import (
@@ -22,10 +25,9 @@ from meltemi.errors import (
     SilentError,
     VanishedError,
 )
-from meltemi.libraries.exchanging import Exchange, Exchanging, Holder, Sought, Span, Terms
+from meltemi.libraries.exchanging import Exchange, Exchanging
 from meltemi.libraries.glance import http as glance_http
 from meltemi.model.image import Hashes
-from meltemi.replication.exchange.remote import RemoteTree
 from tests.chunks.making import Tree, some_entries
 from tests.libraries.test_glance_http import Handler, opened, saying, serving
 

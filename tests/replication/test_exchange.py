@@ -11,6 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meltemi.chunks.blob import BlobId
+from meltemi.chunks.exchange import bringing
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Holder
 from meltemi.chunks.manifest import Root
 from meltemi.errors import (
     ConflictError,
@@ -19,7 +22,7 @@ from meltemi.errors import (
     RefusedError,
     UnreachableError,
 )
-from meltemi.libraries.exchanging import Holder, Span, Spend
+from meltemi.libraries.exchanging import Spend
 from meltemi.model.address import LibraryAddress
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Kind, Plan
@@ -45,7 +48,7 @@ TEXT = "".join(f"{Random(4).random() * n}\n" for n in range(60_000)).encode()
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(bringing, "_PAUSE_SECONDS", 0)
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ class Catalogue(Protocol):
 
         The holder's heart has to have beaten since before it was stored; it is struck out. Raise
         SessionLostError where it was buried, ConflictError where the number is taken, or the image
-        is not `queued` or `saving`. An image has its parts until it gets data.
+        is not `queued`, `saving` or `importing`. An image has its parts until it gets data.
         """
 
     async def parts(self, image: str) -> Sequence[Part]:

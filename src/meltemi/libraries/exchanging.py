@@ -1,81 +1,17 @@
 """Exchanging images by pieces: an ability that a library may have (docs/exchange.md)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from meltemi.chunks.blob import LARGEST_CHUNK, BlobId
-from meltemi.chunks.exchange.batch import LARGEST_BATCH, MOST_PIECES
-from meltemi.chunks.exchange.difference import Place
-from meltemi.chunks.manifest import Root
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Manifests
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.model.image import Hashes
-
-VERSION: Final = 1
-REGION: Final = "region"
-"""The scope in which all projects share data: only its pieces have the same names elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How a library exchanges: what it understands, and in bytes how much of it at once.
-
-    `hash` is the algorithm by which it can hold data against a hash, where it does that.
-    """
-
-    version: int
-    cut: str
-    dedup_scope: str
-    hash: str | None
-    largest_batch: int
-    largest_piece: int
-    most_pieces: int
-
-    def mismatch(self, other: "Terms") -> str | None:
-        """Say in a word why two libraries cannot exchange; None where they can."""
-        if not self.version == other.version == VERSION:
-            return "another version of the exchange"
-        if self.cut != other.cut:
-            return f"data is cut otherwise ({self.cut} and {other.cut})"
-        if min(self.largest_piece, other.largest_piece) < LARGEST_CHUNK:
-            return "pieces are too large"
-        if not self.dedup_scope == other.dedup_scope == REGION:
-            return "data is not shared among projects"
-        return None
-
-    def within(self, other: "Terms") -> "Terms":
-        """Give terms that keep to both."""
-        return replace(
-            self,
-            largest_batch=min(self.largest_batch, other.largest_batch, LARGEST_BATCH),
-            most_pieces=min(self.most_pieces, other.most_pieces, MOST_PIECES),
-        )
-
-
-class Holder(NamedTuple):
-    """What has a manifest: an image, or a part of one that is coming."""
-
-    image_id: str
-    part: int | None = None
-
-
-class Sought(NamedTuple):
-    """A segment that is asked for: where it is, and the name that its bytes must have."""
-
-    place: Place
-    name: BlobId
-
-
-class Span(NamedTuple):
-    """A stretch of an image's data, in bytes."""
-
-    offset: int
-    length: int
-
 
 Spend = Callable[[int], Awaitable[None]]
 
 
-class Exchange(Protocol):
+class Exchange(Manifests, Protocol):
     """How to exchange images with one library.
 
     Errors are those of `Library`. Nothing is given that does not have the name that it was asked
@@ -84,14 +20,6 @@ class Exchange(Protocol):
 
     async def terms(self) -> Terms | None:
         """Give what the library says of itself; None where it does not exchange."""
-        ...
-
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
-        """Give the root of a manifest, and its name."""
-        ...
-
-    async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
-        """Give the bytes of segments, at most `TOGETHER`, in the order in which they are named."""
         ...
 
     async def batch(self, image_id: str, spans: Sequence[Span], spend: Spend) -> bytes:

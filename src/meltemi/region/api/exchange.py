@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from dataclasses import asdict
+from functools import partial
+from typing import IO, Any, Final
 
 from aiohttp import web
 
 from meltemi.catalogue.parts import TAKING
-from meltemi.chunks.cut import Cut
+from meltemi.chunks.blob import Buffer
 from meltemi.chunks.exchange import batch as batches
 from meltemi.chunks.exchange import delta as deltas
 from meltemi.chunks.exchange.delta import Origin, Stretch
@@ -21,6 +23,7 @@ from meltemi.errors import (
     RefusedError,
     VanishedError,
 )
+from meltemi.model.image import Image
 from meltemi.model.record import Part, Record
 from meltemi.region.answers import document
 from meltemi.region.api import data
@@ -31,10 +34,10 @@ from meltemi.region.data.assembling import Assembly, Base, Delta
 from meltemi.region.data.parts import keep_part
 from meltemi.region.data.sending import send_file
 from meltemi.region.data.uploading import fill, must_have_hash
+from meltemi.region.imports.pulling import terms_of
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
-_VERSION: Final = 1
 _HASH: Final = "x-meltemi-hash"
 _IMAGE: Final = "/v2/images/{image_id}"
 _PART: Final = f"{_IMAGE}/parts/{{number:0|[1-9][0-9]{{0,3}}}}"
@@ -42,16 +45,7 @@ _PART: Final = f"{_IMAGE}/parts/{{number:0|[1-9][0-9]{{0,3}}}}"
 
 async def info(call: Call) -> web.Response:
     """Tell whether and how this region exchanges images."""
-    facts = {
-        "version": _VERSION,
-        "cut": Cut.CONTENT.label,
-        "dedup_scope": call.settings.dedup_scope,
-        "hash": call.settings.hashing_algorithm,
-        "largest_batch": batches.LARGEST_BATCH,
-        "largest_piece": batches.LARGEST_PIECE,
-        "most_pieces": batches.MOST_PIECES,
-    }
-    return document({"exchange": facts})
+    return document({"exchange": asdict(terms_of(call.settings))})
 
 
 async def manifest(call: Call) -> web.Response:
@@ -109,7 +103,7 @@ async def put_part(call: Call) -> web.Response:
         raise QuotaError(f"This is more than {batches.LARGEST_FRAME} bytes, and no batch")
     body = data.body_of(call.request)
     with await call.service.pieces.spool(body, batches.LARGEST_FRAME) as frame:
-        await keep_part(call.service, image, number, frame, project)
+        await keep_part(call.service, image, number, partial(_unpacked, frame, image), project)
     return web.Response(status=204)
 
 
@@ -155,15 +149,15 @@ async def _put_together(call: Call) -> web.Response:
         raise RefusedError(f"Image {record.image.id}: its delta tells of {size} bytes")
     if size > call.settings.limits.image_size_cap:
         raise QuotaError(f"The incoming image is too large: {size} bytes")
-    bases = [await _base(call, image) for image in delta.outline.images]
+    bases = [await base_of(call, image) for image in delta.outline.images]
     await service.quotas.demand(project, SIZE, mebibytes(size))
     base = _shared(call, record, await delta.whole(), bases)
     if base is not None:
         await must_have_hash(service, record.image.id, base.image.hashes, expected)
         tell_active(service, await call.catalogue.share(record.image.id, base.image.id))
         return web.Response(status=204)
-    named = [Base(f"image {base.image.id}", _content(base), base.image.size or 0) for base in bases]
-    assembly = Assembly(service, record.image.id, delta, named)
+    named = [base_in(base) for base in bases]
+    assembly = Assembly(service, record.image.id, delta.stretches(), named)
     with service.meter.uploads.track_inprogress():
         async with aclosing(assembly.data()) as put:
             await fill(service, record.image, put, size, project=project, expected=expected)
@@ -186,8 +180,8 @@ def _shared(
     return base if is_all and alike and is_hashed else None
 
 
-async def _base(call: Call, image: str) -> Record:
-    """Give an image that a delta names, if who asks may have its data, and it is here."""
+async def base_of(call: Call, image: str) -> Record:
+    """Give an image that others are to be made of, if who asks may have its data, here."""
     try:
         record = await call.catalogue.get(image, call.context.viewer)
     except VanishedError as error:
@@ -196,6 +190,19 @@ async def _base(call: Call, image: str) -> Record:
     data.must_not_be_withheld(call, record.image)
     _content(record)
     return record
+
+
+def base_in(record: Record) -> Base:
+    """Give an image that has data here as what others are made of."""
+    return Base(f"image {record.image.id}", _content(record), record.image.size or 0)
+
+
+def _unpacked(frame: IO[bytes], image: Image) -> Sequence[Buffer]:
+    frame.seek(0)
+    try:
+        return batches.decode_batch(frame.read())
+    except batches.BatchError as error:
+        raise RefusedError(f"Image {image.id}: a part: {error}") from error
 
 
 def _content(record: Record) -> str:

@@ -88,12 +88,18 @@ class Delta:
 
 
 class Assembly:
-    """Reads the data that a delta tells of, for an image; the bases are those that it names."""
+    """Reads the data that stretches tell of, for an image; the bases are those that they name."""
 
-    def __init__(self, service: Service, image: str, delta: Delta, bases: Sequence[Base]) -> None:
+    def __init__(
+        self,
+        service: Service,
+        image: str,
+        stretches: AsyncGenerator[list[Stretch]],
+        bases: Sequence[Base],
+    ) -> None:
         self._service = service
         self._image = image
-        self._delta = delta
+        self._stretches = stretches
         self._bases = bases
         self._readers: list[Reader] = []
         self._parts: Mapping[int, Base] = {}
@@ -125,7 +131,7 @@ class Assembly:
 
     async def _groups(self) -> AsyncGenerator[list[Wanted]]:
         """Gather what is read together: all that has come, as far as memory allows."""
-        async with aclosing(self._delta.stretches()) as all_stretches:
+        async with aclosing(self._stretches) as all_stretches:
             async for stretches in all_stretches:
                 group: list[Wanted] = []
                 size = 0

@@ -1,7 +1,7 @@
 """Images of another region of the same cloud, fetched with the user's own token."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Final
@@ -13,7 +13,11 @@ from meltemi.model.image import Hashes
 from meltemi.model.task import Carried
 from meltemi.region.context import Context
 from meltemi.region.identity.base import Identity
+from meltemi.region.imports.neighbour import Neighbour
 from meltemi.region.imports.source import Fetched, verified
+
+Pull = Callable[[Neighbour], Awaitable[AsyncGenerator[bytes] | None]]
+"""Gives an image's data by pieces; nothing where it cannot be had so."""
 
 CARRIED: Final = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
 """How the names of properties begin that come along with an image."""
@@ -37,9 +41,12 @@ class Elsewhere:
 
     @asynccontextmanager
     async def fetch(
-        self, context: Context, region: str, image: str, interface: str
+        self, context: Context, region: str, image: str, interface: str, pull: Pull
     ) -> AsyncIterator[Fetched]:
-        """Connect to the Image service of a region, and read an image there."""
+        """Connect to the Image service of a region, and read an image there.
+
+        It comes as `pull` has it, or, where that gives nothing, as a whole.
+        """
         endpoint = await self._identity.endpoint(context, "image", region, interface)
         if endpoint is None:
             raise RefusedError(f"{interface} glance endpoint not found for region {region}")
@@ -53,6 +60,12 @@ class Elsewhere:
                 async with session.get(url, allow_redirects=False) as answer:
                     _must_be_ok(url, answer)
                     length, hashes, carried = _read(image, await _body(url, answer))
+                pulled = await pull(Neighbour(session, endpoint.rstrip("/"), image))
+                if pulled is not None:
+                    async with aclosing(pulled):
+                        data = verified(pulled, hashes, self._algorithm)
+                        yield Fetched(data, length, hashes, carried)
+                    return
                 async with session.get(f"{url}/file", allow_redirects=False) as answer:
                     _must_be_ok(url, answer)
                     data = verified(_pieces(url, answer), hashes, self._algorithm)

@@ -8,11 +8,12 @@ from typing import Final
 
 from meltemi.chunks.exchange.delta import MOST_IMAGES, Origin, Stretch
 from meltemi.chunks.exchange.difference import Base, Piece, difference
+from meltemi.chunks.exchange.remote import Holder, RemoteTree
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.errors import ImageError, InterruptedTransfer
 from meltemi.libraries.base import Library
-from meltemi.libraries.exchanging import Exchange, Exchanging, Holder, Terms
+from meltemi.libraries.exchanging import Exchange, Exchanging
 from meltemi.model.image import Image
-from meltemi.replication.exchange.remote import RemoteTree
 
 _log: Final = logging.getLogger(__name__)
 

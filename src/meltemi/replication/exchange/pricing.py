@@ -16,6 +16,7 @@ from meltemi.chunks.exchange.delta import (
     encode_stretch,
     joined,
 )
+from meltemi.chunks.exchange.gathering import Batch, Gatherer, spans
 from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.errors import ImageError
 from meltemi.libraries.base import Library
@@ -24,7 +25,6 @@ from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.units import format_size
 from meltemi.replication.exchange.bases import Bases
 from meltemi.replication.exchange.comparing import Ends, compare, meet
-from meltemi.replication.exchange.gathering import Batch, Gatherer
 
 _log: Final = logging.getLogger(__name__)
 
@@ -100,9 +100,9 @@ async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[st
     async def ask(batch: Batch | None) -> int:
         if batch is None:
             return 0
-        size = await ends.source.batch_size(image.id, batch.spans)
+        size = await ends.source.batch_size(image.id, spans(batch.pieces))
         heads = batch.size // ends.terms.largest_batch + 1
-        return size + heads * _HEAD + len(batch.spans) * _HEAD_OF_PIECE
+        return size + heads * _HEAD + len(batch.pieces) * _HEAD_OF_PIECE
 
     async with aclosing(comparison.found) as found:
         async for one in found:

@@ -1,7 +1,7 @@
 """Sending an image by pieces: batches several at once, and meanwhile the delta."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
@@ -10,44 +10,31 @@ from typing import Final
 import stamina
 
 from meltemi.chunks.exchange.batch import LARGEST_BATCH
+from meltemi.chunks.exchange.bringing import Bringing
 from meltemi.chunks.exchange.delta import (
     MOST_PARTS,
     Outline,
-    Stretch,
     encode_outline,
     encode_stretch,
     joined,
 )
 from meltemi.chunks.exchange.difference import Piece
+from meltemi.chunks.exchange.gathering import Gatherer, spans
 from meltemi.errors import (
     ConflictError,
     ImageError,
     InterruptedTransfer,
-    MeltemiError,
     RefusedError,
     is_passing,
 )
-from meltemi.libraries.exchanging import Span
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
-from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer
 from meltemi.replication.limits import Bandwidth
 
 BATCHES: Final = 4
 """Batches of all images of a run that are held at the same time; each has 33 MiB at most."""
 
-_BATCHES_OF_ONE: Final = 3
-_LINES: Final = 16_384
-"""Stretches that wait for batches before them."""
-
-_TOGETHER: Final = 1024
-"""Stretches that are sent at once."""
-
-_FEWER: Final = 4
-"""Into how many smaller ones a batch is divided that did not get through."""
-
 _ATTEMPTS: Final = 6
-_PAUSE_SECONDS: Final = 0.2
 
 
 @dataclass(slots=True)
@@ -88,78 +75,25 @@ class _Sending:
         self._comparison = comparison
         self._moved = moved
         terms = how.ends.terms
-        how.largest = min(how.largest, terms.largest_batch)
-        self._gatherer = Gatherer(how.largest, terms.most_pieces)
+        self._gatherer = Gatherer(min(how.largest, terms.largest_batch), terms.most_pieces)
         self._numbers: Iterator[int] = count(comparison.unused)
-        self._slots = asyncio.Semaphore(_BATCHES_OF_ONE)
-        self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
 
     async def run(self) -> None:
         """Send everything."""
         size, hashes = self._image.size or 0, self._image.hashes
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._gather(tasks))
-                await self._target.put_together(self._target_id, size, hashes, self._delta())
-        except BaseExceptionGroup as group:
-            raise _first(group) from group
+            async with aclosing(self._delta()) as delta:
+                await self._target.put_together(self._target_id, size, hashes, delta)
         finally:
+            self._how.largest = self._gatherer.largest
             self._moved(self._comparison.read)
 
-    async def _gather(self, tasks: asyncio.TaskGroup) -> None:
-        """Fill batches and send each when it is full; keep the stretches in their order."""
-
-        async def flush() -> None:
-            if (batch := self._gatherer.take()) is not None:
-                await self._slots.acquire()
-                tasks.create_task(self._transfer(batch))
-
-        async with aclosing(self._comparison.found) as found:
-            async for one in found:
-                if isinstance(one, Piece) and not self._gatherer.fits(one):
-                    await flush()
-                line = self._gatherer.add(one) if isinstance(one, Piece) else one
-                if self._lines.full():  # what is at its front may wait for the batch at hand
-                    await flush()
-                await self._lines.put(line)
-        await flush()
-        await self._lines.put(None)
-
-    async def _transfer(self, batch: Batch) -> None:
-        """Bring a batch over; what breaks is brought in smaller ones."""
-        try:
-            waiting: list[Sequence[Span]] = [batch.spans]
-            begin = 0
-            while waiting:
-                spans = waiting.pop()
-                try:
-                    number = await self._brought(spans)
-                except InterruptedTransfer as error:
-                    if len(spans) == 1:
-                        error.repeated = True
-                        raise
-                    await asyncio.sleep(_PAUSE_SECONDS)
-                    few = -(-len(spans) // _FEWER)
-                    smaller = [spans[n : n + few] for n in range(0, len(spans), few)]
-                    waiting += reversed(smaller)
-                    self._lessen(max(map(_size, smaller)))
-                else:
-                    batch.parts.append((begin, number))
-                    begin += _size(spans)
-            batch.spans = []
-            batch.sent.set()
-        finally:
-            self._slots.release()
-
-    def _lessen(self, size: int) -> None:
-        self._gatherer.largest = self._how.largest = min(self._how.largest, size)
-
-    async def _brought(self, spans: Sequence[Span]) -> int:
+    async def _bring(self, pieces: Sequence[Piece]) -> int:
         """Bring pieces over; give the number of the part that they are there."""
 
         def again(error: Exception) -> bool:
             if isinstance(error, InterruptedTransfer):
-                return len(spans) == 1
+                return len(pieces) == 1
             # What was altered on its way is refused.
             return is_passing(error) or isinstance(error, RefusedError)
 
@@ -167,7 +101,8 @@ class _Sending:
             with attempt:
                 async with self._how.gate:
                     spend = self._how.bandwidth.spend
-                    data = await self._how.ends.source.batch(self._image.id, spans, spend)
+                    source = self._how.ends.source
+                    data = await source.batch(self._image.id, spans(pieces), spend)
                     return await self._put(data)
         raise AssertionError("a retry context ends with a result or an error")
 
@@ -185,34 +120,16 @@ class _Sending:
                 return number
         raise ImageError(f"image {self._target_id}: it would have more than {MOST_PARTS} parts")
 
-    async def _delta(self) -> AsyncIterator[bytes]:
-        data = encode_outline(Outline(self._image.size or 0, self._comparison.images))
-        while data:
-            await self._how.bandwidth.spend(len(data))
-            self._moved(len(data))
-            yield data
-            data = b"".join(map(encode_stretch, joined(await self._ready())))
+    async def _delta(self) -> AsyncGenerator[bytes]:
+        bringing = Bringing(self._comparison.found, self._gatherer, self._bring)
+        yield await self._spent(
+            encode_outline(Outline(self._image.size or 0, self._comparison.images))
+        )
+        async with aclosing(bringing.stretches()) as all_stretches:
+            async for stretches in all_stretches:
+                yield await self._spent(b"".join(map(encode_stretch, joined(stretches))))
 
-    async def _ready(self) -> list[Stretch]:
-        """Give the next stretches that are there, at least one; none at the end."""
-        ready: list[Stretch] = []
-        while len(ready) < _TOGETHER and not (ready and self._lines.empty()):
-            line = await self._lines.get()
-            if line is None:
-                self._lines.put_nowait(None)
-                break
-            if isinstance(line, Gathered):
-                await line.batch.sent.wait()
-                line = line.stretch()
-            ready.append(line)
-        return ready
-
-
-def _size(spans: Sequence[Span]) -> int:
-    return sum(span.length for span in spans)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Give the error that counts of several that came of one cause."""
-    errors = [e for e in group.exceptions if isinstance(e, MeltemiError)]
-    return errors[0] if errors else group.exceptions[0]
+    async def _spent(self, data: bytes) -> bytes:
+        await self._how.bandwidth.spend(len(data))
+        self._moved(len(data))
+        return data

@@ -2,24 +2,31 @@
 
 import asyncio
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from meltemi.chunks.exchange.delta import Origin, Stretch
 from meltemi.chunks.exchange.difference import Piece
 from meltemi.chunks.manifest import Entry
-from meltemi.libraries.exchanging import Span
+
+
+class Span(NamedTuple):
+    """A stretch of an image's data, in bytes."""
+
+    offset: int
+    length: int
 
 
 @dataclass(eq=False, slots=True)
 class Batch:
-    """Pieces that go together: where they are in the source's data.
+    """Pieces that go together.
 
     `parts` tells, once all of them are `sent`, which parts they became: the place among the
     batch's bytes at which each begins, ascending, and its number.
     """
 
-    spans: list[Span] = field(default_factory=list)
+    pieces: list[Piece] = field(default_factory=list)
     size: int = 0
     parts: list[tuple[int, int]] = field(default_factory=list)
     sent: asyncio.Event = field(default_factory=asyncio.Event)
@@ -51,8 +58,8 @@ class Gatherer:
     def fits(self, piece: Piece) -> bool:
         """Say whether a piece has a place; if not, the batch must be taken first."""
         batch = self._batch
-        full = batch.size + piece.entry.length > self.largest or len(batch.spans) == self._most
-        return piece.entry in self._known or not (batch.spans and full)
+        full = batch.size + piece.entry.length > self.largest or len(batch.pieces) == self._most
+        return piece.entry in self._known or not (batch.pieces and full)
 
     def add(self, piece: Piece) -> Gathered:
         """Say where a piece is: where it was put before, or in the batch at hand."""
@@ -60,14 +67,19 @@ class Gatherer:
         if placed is None:
             batch, length = self._batch, piece.entry.length
             placed = self._known[piece.entry] = Gathered(length, batch, batch.size)
-            batch.spans.append(Span(piece.offset, length))
+            batch.pieces.append(piece)
             batch.size += length
         return placed
 
     def take(self) -> Batch | None:
         """Give what was gathered, if anything was, and begin anew."""
         batch = self._batch
-        if not batch.spans:
+        if not batch.pieces:
             return None
         self._batch = Batch()
         return batch
+
+
+def spans(pieces: Sequence[Piece]) -> list[Span]:
+    """Say where in the source's data pieces are."""
+    return [Span(piece.offset, piece.entry.length) for piece in pieces]

@@ -1,0 +1,149 @@
+"""Bringing an image over by pieces: batches several at once, and meanwhile its stretches in order.
+
+How a batch is brought is the matter of whoever uses this: pushed by a replicator, or pulled by the
+region that wants it.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Final
+
+from meltemi.chunks.exchange.delta import Stretch
+from meltemi.chunks.exchange.difference import Piece
+from meltemi.chunks.exchange.gathering import Batch, Gathered, Gatherer
+from meltemi.errors import InterruptedTransfer, MeltemiError
+
+_BATCHES: Final = 3
+"""Batches of an image that are on their way at the same time."""
+
+_LINES: Final = 16_384
+"""Stretches that wait for batches before them."""
+
+_TOGETHER: Final = 1024
+"""Stretches that are given at once."""
+
+_FEWER: Final = 4
+"""Into how many smaller ones a batch is divided that did not get through."""
+
+_PAUSE_SECONDS: Final = 0.2
+
+Bring = Callable[[Sequence[Piece]], Awaitable[int]]
+"""Brings pieces over, and gives the number of the part that they are there.
+
+InterruptedTransfer says that fewer of them may get through.
+"""
+
+
+class Bringing:
+    """One attempt to bring over what `difference` has found."""
+
+    def __init__(
+        self, found: AsyncGenerator[Stretch | Piece], gatherer: Gatherer, bring: Bring
+    ) -> None:
+        self._found = found
+        self._gatherer = gatherer
+        self._bring = bring
+        self._slots = asyncio.Semaphore(_BATCHES)
+        self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
+
+    async def stretches(self) -> AsyncGenerator[list[Stretch]]:
+        """Give the image's stretches, as many at once as are there; close it when done.
+
+        A stretch of a part is given once the part is there. Where connections break, the
+        gatherer's `largest` becomes less.
+        """
+        working = asyncio.ensure_future(self._work())
+        ready = asyncio.ensure_future(self._ready())
+        try:
+            while True:
+                await asyncio.wait([working, ready], return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    working.result()
+                if not (stretches := await ready):
+                    return
+                ready = asyncio.ensure_future(self._ready())
+                yield stretches
+        finally:
+            working.cancel()
+            ready.cancel()
+            await asyncio.gather(working, ready, return_exceptions=True)
+
+    async def _work(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._gather(tasks)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+    async def _gather(self, tasks: asyncio.TaskGroup) -> None:
+        """Fill batches and bring each when it is full; keep the stretches in their order."""
+
+        async def flush() -> None:
+            if (batch := self._gatherer.take()) is not None:
+                await self._slots.acquire()
+                tasks.create_task(self._transfer(batch))
+
+        async with aclosing(self._found) as found:
+            async for one in found:
+                if isinstance(one, Piece) and not self._gatherer.fits(one):
+                    await flush()
+                line = self._gatherer.add(one) if isinstance(one, Piece) else one
+                if self._lines.full():  # what is at its front may wait for the batch at hand
+                    await flush()
+                await self._lines.put(line)
+        await flush()
+        await self._lines.put(None)
+
+    async def _transfer(self, batch: Batch) -> None:
+        """Bring a batch over; what breaks is brought in smaller ones."""
+        try:
+            waiting: list[Sequence[Piece]] = [batch.pieces]
+            begin = 0
+            while waiting:
+                pieces = waiting.pop()
+                try:
+                    number = await self._bring(pieces)
+                except InterruptedTransfer as error:
+                    if len(pieces) == 1:
+                        error.repeated = True
+                        raise
+                    await asyncio.sleep(_PAUSE_SECONDS)
+                    few = -(-len(pieces) // _FEWER)
+                    smaller = [pieces[n : n + few] for n in range(0, len(pieces), few)]
+                    waiting += reversed(smaller)
+                    self._lessen(max(map(_size, smaller)))
+                else:
+                    batch.parts.append((begin, number))
+                    begin += _size(pieces)
+            batch.pieces = []
+            batch.sent.set()
+        finally:
+            self._slots.release()
+
+    def _lessen(self, size: int) -> None:
+        self._gatherer.largest = min(self._gatherer.largest, size)
+
+    async def _ready(self) -> list[Stretch]:
+        """Give the next stretches that are there, at least one; none at the end."""
+        ready: list[Stretch] = []
+        while len(ready) < _TOGETHER and not (ready and self._lines.empty()):
+            line = await self._lines.get()
+            if line is None:
+                self._lines.put_nowait(None)
+                break
+            if isinstance(line, Gathered):
+                await line.batch.sent.wait()
+                line = line.stretch()
+            ready.append(line)
+        return ready
+
+
+def _size(pieces: Sequence[Piece]) -> int:
+    return sum(piece.entry.length for piece in pieces)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give the error that counts of several that came of one cause."""
+    errors = [error for error in group.exceptions if isinstance(error, MeltemiError)]
+    return errors[0] if errors else group.exceptions[0]

@@ -1,0 +1,124 @@
+"""A manifest that somebody else holds, read as far as a comparison needs it."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol, Self
+
+from meltemi.chunks.blob import ROOT, BlobId, has_name, parse_id
+from meltemi.chunks.exchange.difference import Place
+from meltemi.chunks.manifest import (
+    MOST_ENTRIES,
+    Child,
+    FormatError,
+    Root,
+    Segment,
+    decode_segment,
+    encode_root,
+)
+from meltemi.chunks.numbers import take_number
+from meltemi.errors import CorruptionError, UsageError
+
+LARGEST_SEGMENT: Final = 128 + MOST_ENTRIES * (2 * 10 + 33)
+"""Bytes that a segment or a root has at most."""
+
+
+class Holder(NamedTuple):
+    """What has a manifest: an image, or a part of one that is coming."""
+
+    image_id: str
+    part: int | None = None
+
+
+class Sought(NamedTuple):
+    """A segment that is asked for: where it is, and the name that its bytes must have."""
+
+    place: Place
+    name: BlobId
+
+
+class Manifests(Protocol):
+    """Somebody who has manifests, each segment of which has the name that it was asked for by.
+
+    What was altered on its way is an `InterruptedTransfer`.
+    """
+
+    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
+        """Give the root of a manifest, and its name."""
+        ...
+
+    async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
+        """Give the bytes of segments, at most `TOGETHER`, in the order in which they are named."""
+        ...
+
+
+class RemoteTree:
+    """The manifest of an image, or of a part; every segment has the name that its parent tells.
+
+    `read` counts the bytes that were read of it.
+    """
+
+    def __init__(self, manifests: Manifests, holder: Holder, root: Root) -> None:
+        self._manifests = manifests
+        self._holder = holder
+        self._root = root
+        self._children: dict[Place, Child] = {}
+        self.read = len(encode_root(root))
+        self._learn(root.top, 0)
+
+    @classmethod
+    async def open(cls, manifests: Manifests, holder: Holder) -> Self:
+        """Read the root."""
+        _, root = await manifests.root(holder)
+        return cls(manifests, holder, root)
+
+    @property
+    def root(self) -> Root:
+        """Give the top of it."""
+        return self._root
+
+    async def segments(self, places: Sequence[Place]) -> Sequence[Segment]:
+        """Give segments, in the order in which they are asked for."""
+        children = [self._children[place] for place in places]
+        sought = [Sought(*pair) for pair in zip(places, (c.segment for c in children), strict=True)]
+        read = await self._manifests.segments(self._holder, sought)
+        return [
+            self._segment(place, child, data)
+            for place, child, data in zip(places, children, read, strict=True)
+        ]
+
+    def _segment(self, place: Place, child: Child, data: bytes) -> Segment:
+        about = f"the manifest of image {self._holder.image_id}"
+        self.read += len(data)
+        try:
+            segment = decode_segment(data, length=child.length)
+        except FormatError as error:
+            raise CorruptionError(f"{about}: {error}") from error
+        if segment.level != place.level:
+            raise CorruptionError(f"{about}: a segment on the wrong level")
+        self._learn(segment, place.offset)
+        return segment
+
+    def _learn(self, segment: Segment, at: int) -> None:
+        for child in segment.children:
+            self._children[Place(segment.level - 1, at)] = child
+            at += child.length
+
+
+def root_name(data: bytes, tag: str) -> BlobId | None:
+    """Read the name of a root from its entity tag; None where the bytes do not have it."""
+    try:
+        name = parse_id(tag.removeprefix("W/").strip('"'))
+    except UsageError:
+        return None
+    return name if name[0] == ROOT and has_name(data, name) else None
+
+
+def parted(data: bytes, count: int) -> list[bytes]:
+    """Part an answer into that many segments, each after its length; ValueError if it is none."""
+    found, place = [], 0
+    for _ in range(count):
+        length, place = take_number(data, place)
+        found.append(data[place : place + length])
+        place += length
+    if place != len(data):
+        raise ValueError(f"{len(data)} bytes where there should be {place}")
+    return found

@@ -1,0 +1,108 @@
+"""Another region of the cloud that may exchange images by pieces (docs/exchange.md)."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+
+from meltemi.chunks.blob import BlobId, has_name
+from meltemi.chunks.exchange.difference import TOGETHER
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import LARGEST_SEGMENT, Holder, Sought, parted, root_name
+from meltemi.chunks.exchange.terms import Terms, read_terms
+from meltemi.chunks.manifest import FormatError, Root, decode_root
+from meltemi.errors import InterruptedTransfer, RefusedError
+
+_LARGEST_TERMS: Final = 2**16
+
+
+class Neighbour:
+    """One image of a region, asked for with the user's token; nobody is followed elsewhere.
+
+    Errors are RefusedError, where it does not give what is asked for, and InterruptedTransfer.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, image: str) -> None:
+        self._session = session
+        self._url = url
+        self.image = image
+
+    async def terms(self) -> Terms | None:
+        """Ask how it exchanges; None where it does not, as a Glance."""
+        try:
+            answer, _ = await self._ask("GET", "/v2/info/exchange", _LARGEST_TERMS)
+            return read_terms(json.loads(answer)["exchange"])
+        except (RefusedError, LookupError, TypeError, ValueError, RecursionError):
+            return None
+
+    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
+        """Get the root of the image's manifest, held against its name."""
+        path = f"/v2/images/{holder.image_id}/manifest"
+        data, tag = await self._ask("GET", path, LARGEST_SEGMENT)
+        if (name := root_name(data, tag)) is None:
+            raise self._altered(path)
+        try:
+            return name, decode_root(data)
+        except FormatError as error:
+            raise RefusedError(f"{self._url}{path}: {error}") from error
+
+    async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
+        """Ask for segments of the image's manifest, and hold each against its name."""
+        path = f"/v2/images/{holder.image_id}/segments"
+        body = [list(one.place) for one in sought]
+        data, _ = await self._ask("POST", path, TOGETHER * LARGEST_SEGMENT, body)
+        try:
+            found = parted(data, len(sought))
+        except ValueError as error:
+            raise RefusedError(f"{self._url}{path}: {error}") from error
+        if not all(has_name(came, one.name) for one, came in zip(sought, found, strict=True)):
+            raise self._altered(path)
+        return found
+
+    @asynccontextmanager
+    async def batch(self, spans: Sequence[Span]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Ask for pieces of the image's data, and give what comes, unopened."""
+        path, body = f"/v2/images/{self.image}/batch", [list(span) for span in spans]
+        async with self._asked("POST", path, body) as answer:
+            yield answer.content.iter_any()
+
+    async def _ask(self, method: str, path: str, most: int, body: Any = None) -> tuple[bytes, str]:
+        """Give the bytes of an answer, and its entity tag."""
+        data = bytearray()
+        async with self._asked(method, path, body) as answer:
+            async for piece in answer.content.iter_any():
+                data += piece
+                if len(data) > most:
+                    raise RefusedError(f"{self._url}{path}: the answer is too large")
+            return bytes(data), answer.headers.get("ETag", "")
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, path: str, body: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        url = f"{self._url}{path}"
+        with _telling(url):
+            async with self._session.request(
+                method, url, json=body, allow_redirects=False
+            ) as answer:
+                what = f"{url}: the answer is {answer.status} {answer.reason}"
+                if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise InterruptedTransfer(what)
+                if answer.status != HTTPStatus.OK:
+                    raise RefusedError(what)
+                yield answer
+
+    def _altered(self, path: str) -> InterruptedTransfer:
+        return InterruptedTransfer(f"{self._url}{path}: the answer was altered on its way")
+
+
+@contextmanager
+def _telling(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (TimeoutError, aiohttp.ClientError) as error:
+        what = str(error) or "nothing came in time"
+        raise InterruptedTransfer(f"{url}: the connection broke: {what}") from error
