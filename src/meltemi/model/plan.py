@@ -66,7 +66,8 @@ class Action:
     first. The states are digests of both images as they were when the plan was made.
 
     Where only what the target lacks is sent, `wire` is how many bytes that takes at most, and
-    `bases` are the images there that the rest is taken from.
+    `bases` are the images there that the rest is taken from. With `pull`, the target fetches all
+    of it from the source itself.
     """
 
     kind: Kind
@@ -87,6 +88,7 @@ class Action:
     needs: tuple[str, ...] = ()
     wire: int | None = None
     bases: tuple[str, ...] = ()
+    pull: bool = False
 
     @property
     def traffic(self) -> int:

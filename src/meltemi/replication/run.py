@@ -14,6 +14,7 @@ from meltemi.model.plan import Kind, Plan
 from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
 from meltemi.replication.exchange.pricing import priced
+from meltemi.replication.exchange.pulling import pulled
 from meltemi.replication.report import Outcome, Reporter
 from meltemi.replication.survey import survey
 
@@ -74,6 +75,8 @@ async def plan_route(route: Route, libraries: Libraries, *, sending: bool = True
     plan = await survey(route, source, targets, datetime.now(UTC))
     if sending:
         plan = await priced(plan, source, targets)
+        if route.policy.pull:
+            plan = await pulled(plan, source, targets)
     return replace(plan, errors={**errors, **plan.errors})
 
 

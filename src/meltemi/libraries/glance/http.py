@@ -315,7 +315,7 @@ class GlanceHttp:
             ) from error
 
     async def _json(self, response: aiohttp.ClientResponse, about: str) -> Any:
-        if response.status == 204:  # noqa: PLR2004 - "No Content"
+        if response.status in (202, 204):  # taken in, or done: there is nothing to say
             return None
         try:
             return await read_json(response)

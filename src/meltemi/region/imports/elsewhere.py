@@ -10,7 +10,7 @@ import aiohttp
 
 from meltemi.errors import InterruptedTransfer, RefusedError
 from meltemi.model.image import Hashes
-from meltemi.model.task import Carried
+from meltemi.model.task import CARRIED, Carried
 from meltemi.region.context import Context
 from meltemi.region.identity.base import Identity
 from meltemi.region.imports.neighbour import Neighbour
@@ -18,9 +18,6 @@ from meltemi.region.imports.source import Fetched, verified
 
 Pull = Callable[[Neighbour], Awaitable[AsyncGenerator[bytes] | None]]
 """Gives an image's data by pieces; nothing where it cannot be had so."""
-
-CARRIED: Final = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
-"""How the names of properties begin that come along with an image."""
 
 _RESERVED: Final = "os_glance"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=24 * 3600, sock_connect=30, sock_read=60)

@@ -1,0 +1,66 @@
+"""Copies that the target fetches from the source itself, so that no data passes through here."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from meltemi.libraries.base import Library
+from meltemi.libraries.pulling import Pulling, Pulls, Way
+from meltemi.model.plan import Action, Kind, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ByPull:
+    """How one image is fetched by one target."""
+
+    action: Action
+    pulls: Pulls
+    way: Way
+
+    async def run(self, target_id: str, moved: Callable[[int], None]) -> None:
+        """Have it fetched, to the end.
+
+        `moved` is told what crosses the wire between both: as far as can be known from here.
+        """
+        told = 0
+
+        def copied(size: int) -> None:
+            nonlocal told
+            share = self.action.traffic * min(size, self.action.bytes) // self.action.bytes
+            moved(share - told)
+            told = share
+
+        try:
+            subject, bases = self.action.subject, self.action.bases
+            await self.pulls.pull(target_id, self.way, subject.source_id, bases, copied)
+        except BaseException:
+            moved(-told)
+            raise
+        copied(self.action.bytes)
+
+
+async def by_pull(action: Action, source: Library, target: Library) -> ByPull | str:
+    """Find out how a target fetches an image, or say in a word why it does not."""
+    if not isinstance(target, Pulling):
+        return f"{target.name} is no Image service"
+    way = await target.pulls.way_to(source.identity)
+    return way if isinstance(way, str) else ByPull(action, target.pulls, way)
+
+
+async def pulled(plan: Plan, source: Library, targets: Sequence[Library]) -> Plan:
+    """Let targets fetch all that is to be copied, and say of each copy whether they can."""
+    actions = list(plan.actions)
+    for target in targets:
+        numbers = [n for n, action in enumerate(actions) if _sends(action, target)]
+        if not numbers:
+            continue
+        found = await by_pull(actions[numbers[0]], source, target)
+        can = isinstance(found, ByPull)
+        why = f"{target.name} pulls it" if can else f"through here: {found}"
+        for number in numbers:
+            action = actions[number]
+            actions[number] = replace(action, reason=f"{action.reason}; {why}", pull=can)
+    return replace(plan, actions=tuple(actions))
+
+
+def _sends(action: Action, target: Library) -> bool:
+    return action.kind is Kind.COPY and action.bytes > 0 and action.subject.target == target.name
