@@ -84,6 +84,18 @@ def test_only_what_is_new_crosses_the_wire(athens: Proxy, crete: Proxy) -> None:
     source.change(made, protected=False)
 
 
+def test_images_that_come_together_send_what_they_share_once(athens: Proxy, crete: Proxy) -> None:
+    source, words = Place(athens.url), selected("together")
+    data = [disk(range(n, n + 50), 32) for n in (300, 302, 304, 300)]
+    made = [source.put(f"together {n}", one) for n, one in enumerate(data, 1)]
+    rows = succeed("livecopy", athens, crete, *words, "-f", "json").rows
+    wires = {row["ID"]: row["Wire"] for row in rows}
+    assert wires[made[0]] > 2 * MIB
+    assert all(wires[image] < MIB for image in made[1:])
+    assert wires[made[3]] < KIB
+    assert [Place(crete.url).data(image) for image in made] == data
+
+
 def test_an_image_that_is_there_already_takes_next_to_nothing(athens: Proxy, crete: Proxy) -> None:
     source, words = Place(athens.url), selected("same")
     source.put("same 1", GOLDEN)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from meltemi.model.image import Hashes, Image
 from meltemi.model.provenance import Provenance
-from meltemi.replication.exchange.bases import MOST, Bases
+from meltemi.replication.exchange.bases import MOST, Bases, Kin
 
 SOURCE = Image(
     "source",
@@ -85,3 +85,26 @@ def test_numbers_alone_make_no_name() -> None:
 
 def test_images_that_say_nothing_of_themselves_have_no_base() -> None:
     assert chosen(there("one"), there("two", name="x"), of=Image("source")) == ()
+
+
+def copied(image_id: str, at: str, status: str = "active", **facts: object) -> Image:
+    return there(image_id, at, status, name=f"debian-{image_id}", **facts)
+
+
+def test_of_images_that_are_copied_together_the_oldest_is_the_base_of_the_others() -> None:
+    one, two, three = (copied(str(n), f"2026-01-0{n}") for n in (1, 2, 3))
+    kin = Kin([three, one, two])
+    assert [kin.find(image) for image in (one, two, three)] == [None, one, one]
+
+
+def test_no_two_images_are_made_of_each_other() -> None:
+    """Each is the parent of the other by its own word, and both are of the same age."""
+    one = copied("1", "2026", base_image_ref="2")
+    two = copied("2", "2026", base_image_ref="1")
+    kin = Kin([two, one])
+    assert [kin.find(image) for image in (one, two)] == [None, one]
+
+
+def test_what_is_not_for_download_is_nobodys_base() -> None:
+    one, two = copied("1", "2026", status="deactivated"), copied("2", "2027")
+    assert Kin([one, two]).find(two) is None

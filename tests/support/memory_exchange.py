@@ -24,12 +24,11 @@ from meltemi.chunks.exchange.batch import (
 from meltemi.chunks.exchange.delta import DeltaReader, Origin
 from meltemi.chunks.exchange.difference import TOGETHER
 from meltemi.chunks.exchange.gathering import Span
-from meltemi.chunks.exchange.remote import Holder, Sought
+from meltemi.chunks.exchange.remote import Holder, Sought, Spend
 from meltemi.chunks.exchange.terms import Terms
 from meltemi.chunks.manifest import Entry, Root
 from meltemi.chunks.tree import segments_at
 from meltemi.errors import ConflictError, RefusedError, VanishedError
-from meltemi.libraries.exchanging import Spend
 from meltemi.model.image import Hashes
 from tests.chunks.making import Tree
 from tests.support.memory import MemoryLibrary

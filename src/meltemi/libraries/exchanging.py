@@ -1,14 +1,12 @@
 """Exchanging images by pieces: an ability that a library may have (docs/exchange.md)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from meltemi.chunks.exchange.gathering import Span
-from meltemi.chunks.exchange.remote import Manifests
+from meltemi.chunks.exchange.remote import Manifests, Spend
 from meltemi.chunks.exchange.terms import Terms
 from meltemi.model.image import Hashes
-
-Spend = Callable[[int], Awaitable[None]]
 
 
 class Exchange(Manifests, Protocol):

@@ -73,6 +73,7 @@ class Engine:
         self._down: dict[str, MeltemiError] = {}
         self._arrivals: dict[tuple[str, str], asyncio.Future[str | None]] = {}
         self._outcomes: list[Outcome] = []
+        self._coming: set[tuple[str, str]] = set()
         self._held = Held()
         self._batches = asyncio.Semaphore(BATCHES)
         self._accounts: dict[int, _Account] = defaultdict(_Account)
@@ -134,12 +135,18 @@ class Engine:
                 g[0].subject.source_id,
             ),
         )
+        # What is there, and has but to be verified, is a base already.
+        self._coming = {(a.subject.target, a.target_id) for a in actions if a.traffic}
         async with asyncio.TaskGroup() as tasks:
             while pending:
                 self._freed.clear()
                 # Who waits for another in a slot must be behind it in the queue for that slot.
                 ready = (group for group in pending if first.isdisjoint(group[0].needs))
-                group = next((group for group in ready if self._has_room(group)), None)
+                free = (group for group in ready if not self._lacks_bases(group[0]))
+                group = next((group for group in free if self._has_room(group)), None)
+                if group is None and not any(self._queued.values()):
+                    # In a plan that was edited, two may be made of each other.
+                    group = next(g for g in pending if first.isdisjoint(g[0].needs))
                 if group is None:
                     await self._freed.wait()
                     continue
@@ -148,6 +155,10 @@ class Engine:
                 for action in group:
                     self._queued[action.subject.target] += 1
                 tasks.create_task(self._copy_group(group))
+
+    def _lacks_bases(self, action: Action) -> bool:
+        """Say whether an image is made of one that is still to arrive."""
+        return any((action.subject.target, base) in self._coming for base in action.bases)
 
     def _has_room(self, group: Iterable[Action]) -> bool:
         return any(self._queued[action.subject.target] < self._transfers for action in group)
@@ -197,6 +208,7 @@ class Engine:
             )
         finally:
             self._queued[target] -= 1
+            self._coming.discard((target, action.target_id))
             self._freed.set()
             if arrival is not None:
                 arrival.set_result(target_id)

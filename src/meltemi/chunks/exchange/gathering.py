@@ -2,11 +2,11 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from meltemi.chunks.exchange.delta import Origin, Stretch
+from meltemi.chunks.exchange.delta import Origin, Stretch, joined
 from meltemi.chunks.exchange.difference import Piece
 from meltemi.chunks.manifest import Entry
 
@@ -83,3 +83,20 @@ class Gatherer:
 def spans(pieces: Sequence[Piece]) -> list[Span]:
     """Say where in the source's data pieces are."""
     return [Span(piece.offset, piece.entry.length) for piece in pieces]
+
+
+class Joiner:
+    """Joins stretches that go on where the one before ends, however many come at once."""
+
+    def __init__(self) -> None:
+        self._last: list[Stretch] = []
+
+    def feed(self, stretches: Iterable[Stretch]) -> Sequence[Stretch]:
+        """Take the next ones; give those that are certain by now."""
+        found = list(joined([*self._last, *stretches]))
+        self._last = found[-1:]
+        return found[:-1]
+
+    def finish(self) -> Sequence[Stretch]:
+        """Give what is left."""
+        return self._last

@@ -1,6 +1,6 @@
 """A manifest that somebody else holds, read as far as a comparison needs it."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol, Self
 
 from meltemi.chunks.blob import ROOT, BlobId, has_name, parse_id
@@ -19,6 +19,10 @@ from meltemi.errors import CorruptionError, UsageError
 
 LARGEST_SEGMENT: Final = 128 + MOST_ENTRIES * (2 * 10 + 33)
 """Bytes that a segment or a root has at most."""
+
+
+Spend = Callable[[int], Awaitable[None]]
+"""Is told how many bytes have come, and returns when more may come."""
 
 
 class Holder(NamedTuple):
@@ -56,8 +60,11 @@ class RemoteTree:
     `read` counts the bytes that were read of it.
     """
 
-    def __init__(self, manifests: Manifests, holder: Holder, root: Root) -> None:
+    def __init__(
+        self, manifests: Manifests, holder: Holder, root: Root, spend: Spend | None = None
+    ) -> None:
         self._manifests = manifests
+        self._spend = spend
         self._holder = holder
         self._root = root
         self._children: dict[Place, Child] = {}
@@ -65,10 +72,13 @@ class RemoteTree:
         self._learn(root.top, 0)
 
     @classmethod
-    async def open(cls, manifests: Manifests, holder: Holder) -> Self:
-        """Read the root."""
+    async def open(cls, manifests: Manifests, holder: Holder, spend: Spend | None = None) -> Self:
+        """Read the root; `spend` is told of all bytes that come."""
         _, root = await manifests.root(holder)
-        return cls(manifests, holder, root)
+        tree = cls(manifests, holder, root, spend)
+        if spend is not None:
+            await spend(tree.read)
+        return tree
 
     @property
     def root(self) -> Root:
@@ -80,6 +90,8 @@ class RemoteTree:
         children = [self._children[place] for place in places]
         sought = [Sought(*pair) for pair in zip(places, (c.segment for c in children), strict=True)]
         read = await self._manifests.segments(self._holder, sought)
+        if self._spend is not None:
+            await self._spend(sum(map(len, read)))
         return [
             self._segment(place, child, data)
             for place, child, data in zip(places, children, read, strict=True)

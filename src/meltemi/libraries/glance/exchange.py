@@ -10,7 +10,7 @@ from meltemi.chunks.exchange.batch import MEDIA_TYPE as BATCH
 from meltemi.chunks.exchange.delta import MEDIA_TYPE as DELTA
 from meltemi.chunks.exchange.difference import TOGETHER
 from meltemi.chunks.exchange.gathering import Span
-from meltemi.chunks.exchange.remote import LARGEST_SEGMENT, Holder, Sought, parted, root_name
+from meltemi.chunks.exchange.remote import LARGEST_SEGMENT, Holder, Sought, Spend, parted, root_name
 from meltemi.chunks.exchange.terms import Terms, read_count, read_terms
 from meltemi.chunks.manifest import FormatError, Root, decode_root
 from meltemi.errors import (
@@ -18,7 +18,6 @@ from meltemi.errors import (
     InterruptedTransfer,
     NotALibraryError,
 )
-from meltemi.libraries.exchanging import Spend
 from meltemi.libraries.glance.http import GlanceHttp, image_path
 from meltemi.libraries.glance.outgoing import Outgoing, watched
 from meltemi.model.image import Hashes

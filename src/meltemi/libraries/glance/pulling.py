@@ -5,7 +5,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from meltemi.errors import ImageError, NotALibraryError, RefusedError
+from meltemi.errors import (
+    ConflictError,
+    ForbiddenError,
+    ImageError,
+    NotALibraryError,
+    RefusedError,
+    VanishedError,
+)
 from meltemi.libraries.glance.http import GlanceHttp, image_path
 from meltemi.libraries.pulling import Way
 
@@ -44,17 +51,22 @@ class GlancePulls:
     ) -> None:
         """Ask for an import, and look after its task until that has ended."""
         about = f"pulling image {source_id} from region {way.region}"
-        method: dict[str, Any] = {
+        method = {
             "name": _METHOD,
             "glance_region": way.region,
             "glance_image_id": source_id,
             "glance_service_interface": way.interface,
         }
-        if bases:
-            method["bases"] = list(bases)
         former = {task["id"] for task in await self._tasks(image_id, about)}
-        path, body = image_path(image_id, "import"), {"method": method}
-        await self._http.request("POST", path, about, repeatable=False, body=body)
+        try:
+            await self._begin(
+                image_id, about, {**method, "bases": list(bases)} if bases else method
+            )
+        except (ConflictError, ForbiddenError, VanishedError):
+            if not bases:
+                raise
+            # A base may be gone by now, or have no data yet.
+            await self._begin(image_id, about, method)
         while True:
             tasks = await self._tasks(image_id, about)
             for task in tasks:
@@ -67,6 +79,10 @@ class GlancePulls:
                 if told := _COPIED.fullmatch(task["message"]):
                     copied(int(told[1]) * 2**20)
             await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _begin(self, image_id: str, about: str, method: Mapping[str, Any]) -> None:
+        path = image_path(image_id, "import")
+        await self._http.request("POST", path, about, repeatable=False, body={"method": method})
 
     async def _tasks(self, image_id: str, about: str) -> Sequence[Mapping[str, str]]:
         body = await self._http.request("GET", image_path(image_id, "tasks"), about)

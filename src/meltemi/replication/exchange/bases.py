@@ -50,6 +50,33 @@ class Bases:
         return tuple(chosen)
 
 
+class Kin:
+    """Finds, among images that are to be copied together, one that another may be made of.
+
+    The oldest of those that are alike comes first, and all others are made of it. So none waits
+    for more than one of each kind.
+    """
+
+    def __init__(self, images: Iterable[Image]) -> None:
+        self._first: dict[_Key, Image] = {}
+        for image in sorted(images, key=_age):
+            if image.status == "active" and image.size:
+                for key in _offered(image):
+                    self._first.setdefault(key, image)
+
+    def find(self, image: Image) -> Image | None:
+        """Give the image of which another may be made, if there is one that is older."""
+        for key in _wanted(image):
+            first = self._first.get(key)
+            if first is not None and _age(first) < _age(image):
+                return first
+        return None
+
+
+def _age(image: Image) -> tuple[str, str]:
+    return image.created_at or "", image.id
+
+
 def _wanted(image: Image) -> Iterator[_Key]:
     """Say by what the bases of a source image are known, the best first."""
     yield from _data(image)

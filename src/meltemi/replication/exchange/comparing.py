@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from meltemi.chunks.exchange.delta import MOST_IMAGES, Origin, Stretch
 from meltemi.chunks.exchange.difference import Base, Piece, difference
-from meltemi.chunks.exchange.remote import Holder, RemoteTree
+from meltemi.chunks.exchange.remote import Holder, RemoteTree, Spend
 from meltemi.chunks.exchange.terms import Terms
 from meltemi.errors import ImageError, InterruptedTransfer
 from meltemi.libraries.base import Library
@@ -71,24 +72,37 @@ async def _asked(library: Library) -> tuple[Exchange, Terms] | None:
 
 
 async def compare(
-    ends: Ends, image: Image, bases: Sequence[str], incoming: str | None
+    ends: Ends,
+    image: Image,
+    bases: Sequence[str],
+    incoming: str | None,
+    *,
+    coming: Mapping[str, Image] = MappingProxyType({}),
+    spend: Spend | None = None,
 ) -> Comparison:
     """Compare a source's image with bases at the target, and with the parts of one that waits.
 
-    Bases that cannot be read are left out. Where one has the same data, nothing is compared.
+    Bases that cannot be read are left out. Where one has the same data, nothing is compared. Those
+    that are yet `coming`, by the ids that they will have, are read where they come from. `spend` is
+    told of bytes that came.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def opened(holder: Holder) -> RemoteTree:
+    async def opened(holder: Holder, end: Exchange = ends.target) -> RemoteTree:
         async with gate:
-            return await RemoteTree.open(ends.target, holder)
+            return await RemoteTree.open(end, holder, spend)
 
     async def base(image_id: str) -> RemoteTree | Image | None:
+        origin = coming.get(image_id)
         try:
-            stored = await ends.library.show(image_id)
+            stored = origin or await ends.library.show(image_id)
             if stored.status != "active":
                 return None
-            return stored if _is_same(image, stored) else await opened(Holder(image_id))
+            if _is_same(image, stored):
+                return stored
+            if origin is not None:
+                return await opened(Holder(origin.id), ends.source)
+            return await opened(Holder(image_id))
         except ImageError as error:
             if isinstance(error, InterruptedTransfer):
                 raise
@@ -103,7 +117,7 @@ async def compare(
     there = {i: tree for i, tree in zip(bases, found, strict=True) if isinstance(tree, RemoteTree)}
     parts = await ends.target.parts(incoming) if incoming is not None else {}
     trees = await asyncio.gather(*(opened(Holder(incoming or "", n)) for n in parts))
-    source = await RemoteTree.open(ends.source, Holder(image.id))
+    source = await opened(Holder(image.id), ends.source)
     compared = [Base(tree, Origin.IMAGE, n) for n, tree in enumerate(there.values())]
     compared += [Base(tree, Origin.PART, n) for n, tree in zip(parts, trees, strict=True)]
     return Comparison(

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -14,16 +14,15 @@ from meltemi.chunks.exchange.delta import (
     Stretch,
     encode_outline,
     encode_stretch,
-    joined,
 )
-from meltemi.chunks.exchange.gathering import Batch, Gatherer, spans
+from meltemi.chunks.exchange.gathering import Batch, Gatherer, Joiner, spans
 from meltemi.chunks.manifest import LARGEST_DATA
-from meltemi.errors import ImageError
+from meltemi.errors import ImageError, MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.units import format_size
-from meltemi.replication.exchange.bases import Bases
+from meltemi.replication.exchange.bases import Bases, Kin
 from meltemi.replication.exchange.comparing import Ends, compare, meet
 
 _log: Final = logging.getLogger(__name__)
@@ -60,42 +59,66 @@ def _sends(action: Action, target: Library) -> bool:
 async def _priced(copies: Sequence[Action], source: Library, target: Library) -> Sequence[Action]:
     if not copies:
         return copies
-    ends = await meet(source, target)
-    if ends is None:
-        return copies
-    if isinstance(ends, str):
-        return [_streamed(action, ends) for action in copies]
-    bases = Bases(image for action in copies if (image := action.image))
-    async for page in target.list_images():
-        for image in page:
-            bases.look(image)
+    try:
+        ends = await meet(source, target)
+        if not isinstance(ends, Ends):
+            return [_streamed(action, ends) for action in copies] if ends else copies
+        chosen = await _chosen(copies, target)
+    except MeltemiError as error:
+        return [_streamed(action, f"nothing can be compared ({error})") for action in copies]
+    coming = {action.target_id: image for action in copies if (image := action.image)}
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(action: Action, image: Image) -> Action:
-        chosen = bases.choose(image)
+    async def one(action: Action, image: Image, bases: Sequence[str]) -> Action:
         try:
             async with gate:
-                wire = await _estimate(ends, action, image, chosen)
+                wire = await _estimate(ends, action, image, bases, coming)
         except ImageError as error:
             return _streamed(action, f"its pieces cannot be compared ({error})")
         if wire >= action.bytes:
             return _streamed(action, "pieces would be no fewer bytes")
         reason = f"{action.reason}; by pieces, at most {format_size(wire)}"
-        return replace(action, reason=reason, wire=wire, bases=chosen)
+        return replace(action, reason=reason, wire=wire, bases=tuple(bases))
 
-    return await asyncio.gather(*(one(a, image) for a in copies if (image := a.image)))
+    both = zip(copies, chosen, strict=True)
+    return await asyncio.gather(*(one(a, image, ids) for a, ids in both if (image := a.image)))
+
+
+async def _chosen(copies: Sequence[Action], target: Library) -> Sequence[tuple[str, ...]]:
+    """Choose bases for each copy: images of the target, or one that is copied before it."""
+    images = [image for action in copies if (image := action.image)]
+    bases, kin = Bases(images), Kin(images)
+    async for page in target.list_images():
+        for image in page:
+            bases.look(image)
+    ids = {image.id: action.target_id for action in copies if (image := action.image)}
+    # What boots with others waits for them in its slot; those must wait for nobody.
+    needed = {image_id for action in copies for image_id in action.needs}
+    chosen = []
+    for image in images:
+        found = bases.choose(image)
+        first = None if found or image.id in needed else kin.find(image)
+        chosen.append(found if first is None else (ids[first.id],))
+    return chosen
 
 
 def _streamed(action: Action, why: str) -> Action:
     return replace(action, reason=f"{action.reason}; as a whole: {why}")
 
 
-async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[str]) -> int:
+async def _estimate(
+    ends: Ends,
+    action: Action,
+    image: Image,
+    bases: Sequence[str],
+    coming: Mapping[str, Image],
+) -> int:
     """Say how many bytes cross the wire at most: pieces as they are kept, manifests, and delta."""
-    comparison = await compare(ends, image, bases, action.target_id if action.filling else None)
+    incoming = action.target_id if action.filling else None
+    comparison = await compare(ends, image, bases, incoming, coming=coming)
     gatherer = Gatherer(LARGEST_DATA, ends.terms.most_pieces)
     wire = len(encode_outline(Outline(image.size or 0, comparison.images)))
-    lines: list[Stretch] = []
+    joiner, lines = Joiner(), list[Stretch]()
 
     async def ask(batch: Batch | None) -> int:
         if batch is None:
@@ -114,10 +137,11 @@ async def _estimate(ends: Ends, action: Action, image: Image, bases: Sequence[st
                 length, _, offset = gatherer.add(one)
                 lines.append(Stretch(length, Origin.PART, MOST_PARTS - 1, offset))
             if len(lines) == _LINES:
-                wire += _length(lines)
+                wire += _length(joiner.feed(lines))
                 lines = []
-    return wire + _length(lines) + await ask(gatherer.take()) + comparison.read
+    wire += _length([*joiner.feed(lines), *joiner.finish()])
+    return wire + await ask(gatherer.take()) + comparison.read
 
 
-def _length(lines: Sequence[Stretch]) -> int:
-    return sum(len(encode_stretch(stretch)) for stretch in joined(lines))
+def _length(stretches: Iterable[Stretch]) -> int:
+    return sum(len(encode_stretch(stretch)) for stretch in stretches)

@@ -1,7 +1,7 @@
 """Sending an image by pieces: batches several at once, and meanwhile the delta."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
@@ -14,12 +14,12 @@ from meltemi.chunks.exchange.bringing import Bringing
 from meltemi.chunks.exchange.delta import (
     MOST_PARTS,
     Outline,
+    Stretch,
     encode_outline,
     encode_stretch,
-    joined,
 )
 from meltemi.chunks.exchange.difference import Piece
-from meltemi.chunks.exchange.gathering import Gatherer, spans
+from meltemi.chunks.exchange.gathering import Gatherer, Joiner, spans
 from meltemi.errors import (
     ConflictError,
     ImageError,
@@ -58,7 +58,8 @@ class ByPieces:
         `moved` is told what has crossed the wire. After an error it may be sent again: what had
         arrived is there.
         """
-        comparison = await compare(self.ends, self.image, self.bases, target_id)
+        spend = self.bandwidth.spend
+        comparison = await compare(self.ends, self.image, self.bases, target_id, spend=spend)
         await _Sending(self, comparison, target_id, moved).run()
 
 
@@ -125,11 +126,19 @@ class _Sending:
         yield await self._spent(
             encode_outline(Outline(self._image.size or 0, self._comparison.images))
         )
+        joiner = Joiner()
         async with aclosing(bringing.stretches()) as all_stretches:
             async for stretches in all_stretches:
-                yield await self._spent(b"".join(map(encode_stretch, joined(stretches))))
+                if data := _written(joiner.feed(stretches)):
+                    yield await self._spent(data)
+        if data := _written(joiner.finish()):
+            yield await self._spent(data)
 
     async def _spent(self, data: bytes) -> bytes:
         await self._how.bandwidth.spend(len(data))
         self._moved(len(data))
         return data
+
+
+def _written(stretches: Iterable[Stretch]) -> bytes:
+    return b"".join(map(encode_stretch, stretches))
