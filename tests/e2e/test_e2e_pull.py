@@ -104,28 +104,51 @@ def test_no_data_passes_through_who_orders_the_copy(
     assert user.meltemi(*words("whole", *more)).idle
 
 
+def configured(folder: Path, name: str) -> Path:
+    """Write a configuration whose one route pulls the images that are called so."""
+    libraries = {name: {"cloud": "islands", "region": name} for name in ("Naxos", "Paros")}
+    route = {"from": "Naxos", "to": "Paros", "match": {"name": f"{name}*"}, "pull": True}
+    config = folder / "meltemi.yaml"
+    config.write_text(
+        json.dumps({"version": 1, "libraries": libraries, "routes": {"route": route}})
+    )
+    return config
+
+
 def test_what_the_target_has_does_not_cross_the_wire(
     user: User, ways: Ways, naxos: Place, paros: Place, tmp_path: Path
 ) -> None:
     naxos.put("linux 1", GOLDEN)
     user.meltemi(*words("linux"))
     build = naxos.put("linux 2", BUILD)
-    libraries = {name: {"cloud": "islands", "region": name} for name in ("Naxos", "Paros")}
-    route = {"from": "Naxos", "to": "Paros", "match": {"name": "linux*"}, "pull": True}
-    config = tmp_path / "meltemi.yaml"
-    config.write_text(
-        json.dumps({"version": 1, "libraries": libraries, "routes": {"route": route}})
-    )
-    [planned] = user.rows("plan", config, "--out", tmp_path / "saved")
+    saved = tmp_path / "saved"
+    [planned] = user.rows("plan", configured(tmp_path, "linux"), "--out", saved)
     assert "by pieces, at most" in planned["Reason"]
     assert planned["Reason"].endswith("; Paros pulls it")
     for way in ways:
         way.requests.clear()
-    [done] = user.rows("apply", tmp_path / "saved")
+    [done] = user.rows("apply", saved)
     assert done["Wire"] <= planned["Wire"] < 1200 * KIB
     assert sent(ways[1]) < 64 * KIB
     assert answered(ways[0]) < 1200 * KIB
     assert paros.data(build) == BUILD
+
+
+def test_a_base_that_is_gone_is_done_without(
+    user: User, ways: Ways, naxos: Place, paros: Place, tmp_path: Path
+) -> None:
+    data = some_data(81, 2 * MIB)
+    base = naxos.put("gone 1", data + bytes(MIB))
+    user.meltemi(*words("gone"))
+    image = naxos.put("gone 2", data + some_data(85, MIB))
+    saved = tmp_path / "saved"
+    [planned] = user.rows("plan", configured(tmp_path, "gone"), "--out", saved)
+    assert planned["Wire"] < 2 * MIB
+    paros.delete(base)
+    [done] = user.rows("apply", saved)
+    assert (done["Result"], "through here" in done["Detail"]) == ("done", False)
+    assert len(ways[1].of("POST", f"{image}/import$")) == 2
+    assert paros.data(image) == data + some_data(85, MIB)
 
 
 def test_where_the_target_cannot_it_is_said_and_goes_as_before(
