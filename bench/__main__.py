@@ -1,4 +1,4 @@
-"""Measure: `python -m bench [--quick] [replicator|store|region [CASE …]]`."""
+"""Measure: `python -m bench [--quick] [replicator|store|region|exchange [CASE …]]`."""
 
 import argparse
 import signal
@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 
 from bench import pages
+from bench.exchange.suite import EXCHANGE
 from bench.figures import Figure, Result, Suite, machine
 from bench.region.suite import REGION
 from bench.replicator.suite import REPLICATOR
 from bench.store.suite import STORE
 from lab.errors import Unavailable
 
-_SUITES = {"replicator": REPLICATOR, "store": STORE, "region": REGION}
+_SUITES = {"replicator": REPLICATOR, "store": STORE, "region": REGION, "exchange": EXCHANGE}
 
 
 def main() -> None:

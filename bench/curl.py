@@ -8,11 +8,10 @@ from typing import Final
 _CURL: Final = ("curl", "-sSf")
 
 
-def create(url: str, title: str) -> str:
-    """Register an image; give its id."""
-    body = json.dumps(
-        {"name": title, "disk_format": "raw", "container_format": "bare", "visibility": "private"}
-    )
+def create(url: str, title: str, **attributes: str) -> str:
+    """Register an image, a raw one unless told otherwise; give its id."""
+    formats = {"disk_format": "raw", "container_format": "bare"}
+    body = json.dumps({"name": title, "visibility": "private", **formats, **attributes})
     post = [*_CURL, "-X", "POST", "-H", "Content-Type: application/json", "-d", body]
     done = subprocess.run([*post, f"{url}/v2/images"], check=True, capture_output=True)
     return str(json.loads(done.stdout)["id"])
@@ -24,9 +23,9 @@ def upload(url: str, image: str, file: Path) -> None:
     subprocess.run([*put, f"{url}/v2/images/{image}/file"], check=True)
 
 
-def uploaded(url: str, file: Path, title: str = "measured") -> str:
+def uploaded(url: str, file: Path, title: str = "measured", **attributes: str) -> str:
     """Make an image of a file; give its id."""
-    image = create(url, title)
+    image = create(url, title, **attributes)
     upload(url, image, file)
     return image
 

@@ -35,18 +35,19 @@ def clones(services: Services) -> Iterator[Result]:
             _fill(region, image, chunks)
         took = {
             f"{chunks:,} chunks": [
-                seconds(lambda image=image: _clone(region.url, image)) * 1000  # type: ignore[misc]
+                seconds(lambda image=image: clone(region.url, image)) * 1000  # type: ignore[misc]
                 for _ in range(services.scale.clones)
             ]
             for image, chunks in ((large, count), (small, 1))
         }
-        _must_have_the_end(region.url, _clone(region.url, large), count * _CHUNK)
+        _must_have_the_end(region.url, clone(region.url, large), count * _CHUNK)
     many, one = took.values()
     yield at_most(f"clone of an image of {count:,} distinct chunks", 50, median(many), "ms", took)
     yield for_reference("clone of an image of one chunk", median(one), "ms", {})
 
 
-def _clone(url: str, image: str) -> str:
+def clone(url: str, image: str) -> str:
+    """Clone an image; give the clone's id."""
     request = urllib.request.Request(  # noqa: S310 - a service of this program on loopback
         f"{url}/v2/images/{image}/actions/clone",
         b"{}",

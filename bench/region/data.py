@@ -49,9 +49,9 @@ def downloads(services: Services) -> Iterator[Result]:
         services.empty_glance()
     image = uploaded(glance, services.disk)
     with services.region() as region:
-        hot = _hot(region, services.disk)
+        kept = hot(region, services.disk)
         for readers in (1, services.scale.readers):
-            runs = _alternate(services, image, region, hot, readers)
+            runs = _alternate(services, image, region, kept, readers)
             title = f"download of a hot image, {readers} reading: speed against Glance"
             yield at_least(title, 0.95, ratio(runs["glance"], runs["region"]), "x", runs)
     services.empty_glance()
@@ -80,7 +80,7 @@ def _alternate(
     return runs
 
 
-def _hot(region: Region, file: Path) -> str:
+def hot(region: Region, file: Path) -> str:
     """Upload a file and read it until it is kept whole."""
     image = uploaded(region.url, file)
     download(region.url, image)

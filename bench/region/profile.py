@@ -10,6 +10,8 @@ from typing import Final
 
 from bench.curl import create, download, upload
 from bench.figures import Result, Table
+from bench.region.clones import clone
+from bench.region.data import hot
 from bench.region.requests import requesting
 from bench.region.services import Services
 from lab import Region
@@ -33,8 +35,38 @@ def profile(services: Services) -> Iterator[Result]:
             yield _sample(services, region, f"Upload of {name}", send)
             yield _sample(services, region, f"Download of {name} from chunks", read)
     with services.region() as region:
+        image = hot(region, services.disk)
+        readers = services.scale.readers
+        title = f"Download of a hot image, {readers} reading"
+        yield _sample(services, region, title, lambda: download(region.url, image, readers))
+        many = range(10 * services.scale.clones)
+        yield _sample(
+            *(services, region, f"{len(many)} clones"),
+            lambda: [clone(region.url, image) for _ in many],
+        )
         for title, work in requesting(services, region.url):
             yield _sample(services, region, title.capitalize(), work)
+    yield _imports()
+
+
+def _imports() -> Table:
+    """Say what the start of a worker is made of: the packages that are imported, by their time."""
+    code = "import meltemi.region.server, meltemi.region.wiring, meltemi.cli.serve"
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", code], capture_output=True, text=True, check=True
+    )
+    spent: Counter[str] = Counter()
+    for line in done.stderr.splitlines():
+        own, _, rest = line.removeprefix("import time:").partition("|")
+        if own.strip().isdecimal():
+            spent[rest.partition("|")[2].strip().partition(".")[0]] += int(own)
+    total = spent.total()
+    rows = [
+        [name, f"{micros / 1e6:.2f}", f"{micros / total:.0%}"]
+        for name, micros in spent.most_common(_SHOWN)
+    ]
+    about = f"{total / 1e6:.2f} seconds of imports, measured by Python itself, which slows them."
+    return Table("Start", ["package", "seconds", "share"], rows, about)
 
 
 def _sample(services: Services, region: Region, title: str, work: Callable[[], object]) -> Table:

@@ -60,6 +60,7 @@ class Database:
         if self.is_sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
         else:
+            event.listen(self._engine, "do_connect", _connect_to_postgresql)
             event.listen(self._engine, "connect", _prepare_postgresql)
 
     @contextmanager
@@ -133,6 +134,14 @@ def _settings(url: URL) -> dict[str, Any]:
         return {"connect_args": {"timeout": _BUSY_SECONDS}}
     patience = {name: number for name, number in _PATIENCE.items() if name not in url.query}
     return {"connect_args": patience, "isolation_level": "READ COMMITTED"}
+
+
+def _connect_to_postgresql(
+    _dialect: object, _record: object, words: Any, named: dict[str, Any]
+) -> object:
+    from meltemi.postgresql import Watchful  # noqa: PLC0415 - its driver is for those who use it
+
+    return Watchful.connect(*words, **named)
 
 
 def _prepare_postgresql(connection: Any, _record: object) -> None:

@@ -11,6 +11,7 @@
     │   │   ├── MediaTypeError     3    415   data that is not what it should be, or of another type
     │   │   └── RangeError         3    416   a range that is not within the data
     │   ├── GoneError              3    410   the image was deleted while it was filled
+    │   ├── PreconditionError      3    412   the data is not that which a request is about
     │   ├── QuotaError             3    413   over quota, or full
     │   ├── CorruptionError        3    502   bytes and their recorded hash disagree
     │   ├── StaleRecordError       3    409   the image changed since it was read
@@ -64,6 +65,7 @@ __all__ = [
     "MissingError",
     "NotALibraryError",
     "OutputError",
+    "PreconditionError",
     "QuotaError",
     "RangeError",
     "RefusedError",
@@ -160,6 +162,12 @@ class RangeError(RefusedError):
     """A range is not within the data."""
 
     http_status = 416
+
+
+class PreconditionError(ImageError):
+    """The image's data is not that which a request is about."""
+
+    http_status = 412
 
 
 class GoneError(ImageError):

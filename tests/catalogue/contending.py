@@ -1,6 +1,7 @@
 """What processes do to a catalogue at once, or until they are killed."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
@@ -8,6 +9,7 @@ from multiprocessing.connection import Connection
 from random import Random
 from uuid import uuid4
 
+from lab import Postgres
 from meltemi.catalogue.sql import SqlCatalogue, open_catalogue
 from meltemi.errors import MeltemiError, StaleRecordError
 from meltemi.model.record import Record
@@ -42,6 +44,13 @@ def increase(url: str, image: str, times: int) -> None:
 def work_until_killed(url: str, seed: int, pipe: Connection) -> None:
     """Add, change, fill, clone and remove images; tell of each before and after."""
     asyncio.run(_Worker(Random(seed), pipe).work(url))
+
+
+def wait_for_a_lock(postgres: Postgres, thread: threading.Thread) -> None:
+    """Wait until a transaction waits for another."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    while postgres.execute(waiting) == "0":
+        assert thread.is_alive(), "it did not wait"
 
 
 class _Worker:

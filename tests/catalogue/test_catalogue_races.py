@@ -17,7 +17,7 @@ from meltemi.catalogue.sql import SqlCatalogue, open_catalogue
 from meltemi.errors import ConflictError, MeltemiError, VanishedError
 from meltemi.model.image import Member
 from meltemi.model.record import Record
-from tests.catalogue.contending import increase, outcome
+from tests.catalogue.contending import increase, outcome, wait_for_a_lock
 from tests.catalogue.recording import ADMIN, altered, data, filled, fresh
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -177,13 +177,6 @@ def test_a_source_that_is_removed_just_before(
         images.clone(connection, source.image.id, fresh(status="active"))
     with database.reading() as connection:
         assert source.content in [one.id for one in images.loose(connection, 1000)]
-
-
-def wait_for_a_lock(postgres: Postgres, thread: threading.Thread) -> None:
-    """Wait until a transaction waits for another."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    while postgres.execute(waiting) == "0":
-        assert thread.is_alive(), "it did not wait"
 
 
 def test_a_source_that_is_removed_just_after(

@@ -41,7 +41,7 @@ class Caught:
         """Give a part of the route, of the connections, or of the source's address."""
         if where.startswith("address."):
             return getattr(self.connections.addresses[SOURCE], where.removeprefix("address."))
-        whole = self.route if "." in where else self.connections
+        whole = self.route if "." in where or where == "relay" else self.connections
         return attrgetter(where)(whole)
 
 
@@ -71,6 +71,7 @@ MADE: list[tuple[str, str, str, object]] = [
     ("ON_SOURCE_DELETION", "hide", "policy.on_source_deletion", HIDE),
     ("GRACE", "7d", "policy.grace", timedelta(days=7)),
     ("MAX_DELETE", "3", "policy.max_delete", 3),
+    ("RELAY", TARGET, "relay", TARGET),
     ("TRANSFERS", "3", "limits.transfers", 3),
     ("BWLIMIT", "08:00,1k 18:00,off", "limits.bandwidth", TIMETABLE),
     ("CHUNKSIZE", "128k", "limits.block", 128 * 1024),

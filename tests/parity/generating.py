@@ -40,14 +40,15 @@ _ANYTHING = st.one_of(
 )
 
 
-def conversations(
-    image: Schema, namespace: Schema, *, batch: int, count: int
-) -> list[Conversation]:
-    """Give one batch of so many; the schemas are Glance's of an image and of a namespace."""
-    strategy = st.one_of(*[_about_images(image)] * 3, _about_definitions(namespace))
+def conversations(image: Schema, *, batch: int, count: int) -> list[Conversation]:
+    """Give one batch of so many; the schema is Glance's of an image.
+
+    There are none of metadata definitions: Glance fails at some now and then, and has then done a
+    part of what was asked or nothing.
+    """
     return [
         talk(f"generated/{batch}-{number}", requests)
-        for number, requests in enumerate(_examples(strategy, batch, count))
+        for number, requests in enumerate(_examples(_about_images(image), batch, count))
     ]
 
 
@@ -213,42 +214,3 @@ def _relations() -> SearchStrategy[Request]:
         st.tuples(member, status).map(lambda it: put(f"{members}/{it[0]}", {"status": it[1]})),
         member.map(lambda one: delete(f"{members}/{one}")),
     )
-
-
-def _about_definitions(schema: Schema) -> SearchStrategy[list[Request]]:
-    path = "/v2/metadefs/namespaces"
-    # A name of its own each, since Glance may make one that it then cannot delete.
-    one = f"{path}/<id.namespace>"
-    named = {"namespace": "<id.namespace>"}
-    # Without authentication there is no project that could own it.
-    body = _body(schema).map(lambda json: {"owner": "o"} | json | named)
-    shape: Schema = {
-        "properties": {
-            "name": {"type": "string", "maxLength": 80},
-            **schema["definitions"]["property"]["additionalProperties"]["properties"],
-        }
-    }
-    wrong = _body(shape).map(lambda json: {"name": "n", "title": "t", "type": "string"} | json)
-    word = st.one_of(st.just("n"), _WORDS)
-    right = {
-        "properties": wrong,
-        "objects": st.fixed_dictionaries({"name": word}, optional={"description": _WORDS}),
-        "tags": st.lists(word.map(lambda it: {"name": it}), max_size=2).map(
-            lambda it: {"tags": it}
-        ),
-        "resource_types": st.fixed_dictionaries({"name": word}, optional={"prefix": _WORDS}),
-    }
-    kinds = st.sampled_from(sorted(right))
-    parts = kinds.flatmap(
-        lambda kind: st.tuples(st.just(kind), st.one_of(right[kind], right[kind], wrong))
-    )
-    step = st.one_of(
-        body.map(lambda json: put(one, json)),
-        parts.map(lambda it: post(f"{one}/{it[0]}", it[1])),
-        parts.map(lambda it: put(f"{one}/{it[0]}/n", it[1])),
-        kinds.map(lambda kind: get(f"{one}/{kind}")),
-        kinds.map(lambda kind: delete(f"{one}/{kind}/n")),
-    )
-    steps = st.lists(step, min_size=2, max_size=6)
-    first = body.map(lambda json: post(path, json))
-    return st.tuples(first, steps).map(lambda pair: [pair[0], *pair[1], get(one)])

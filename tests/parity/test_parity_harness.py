@@ -125,9 +125,7 @@ def test_the_same_is_generated_every_time() -> None:
         "min_disk": {"type": "integer"},
     }
     image = {"properties": properties}
-    part = {"properties": {"title": {"type": "string"}}}
-    namespace = image | {"definitions": {"property": {"additionalProperties": part}}}
-    first = conversations(image, namespace, batch=3, count=9)
-    assert first == conversations(image, namespace, batch=3, count=9)
+    first = conversations(image, batch=3, count=9)
+    assert first == conversations(image, batch=3, count=9)
     assert len(first) == 9
-    assert first != conversations(image, namespace, batch=4, count=9)
+    assert first != conversations(image, batch=4, count=9)

@@ -191,7 +191,8 @@ def test_what_users_do_is_in_the_glance(source: Service, region: Adopting) -> No
         place.request("PATCH", f"/v2/images/{ids['plain']}", b"[" + b" " * 2**21 + b"]", patch)
     with pytest.raises(RefusedError, match="415"):
         place.request("PATCH", f"/v2/images/{ids['plain']}", b"[]", "text/plain")
-    for path in ("/v2/nothing", f"/v2/images/{ids['plain']}/nothing"):
+    odd = ("/v2/./images", "/v2/images/../images", f"/v2/./images/{ids['plain']}")
+    for path in ("/v2/nothing", f"/v2/images/{ids['plain']}/nothing", *odd):
         with pytest.raises(RefusedError, match="404"):
             place.call("GET", path)
     with pytest.raises(RefusedError, match=r"409(?s:.*)cannot be cloned before"):

@@ -6,7 +6,8 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,23 @@ def part(place: Place, image: str, first: int) -> bytes:
         response = reader.getresponse()
         assert response.status == 206
         return response.read()
+
+
+def test_readers_that_leave_hold_nobody_up(source: Service, region: Adopting, proxy: Proxy) -> None:
+    slow = [source.put("slow", some_data(number, 4 * 2**20)) for number in range(20)]
+    image = source.put("image", DATA)
+    region.adopt("start")
+    proxy.fault(Fault("GET", f"({'|'.join(slow)})/file$", rate=10_000))
+    region.start()
+    proxy.wait_for("GET", FILE, bytes_moved=1)  # for the filler, whose turn is at the small ones
+    with ExitStack() as stack:
+        for one in slow:
+            reader = HTTPConnection("127.0.0.1", region.port, timeout=300)
+            stack.callback(reader.close)
+            reader.request("GET", f"/v2/images/{one}/file")
+        eventually(lambda: sum(one.answered > 0 for one in proxy.of("GET", FILE)) >= 16)
+    assert region.place.data(image) == DATA
+    assert region.status()["Failed"] == 0
 
 
 def test_a_connection_that_breaks_is_gone_on_with(

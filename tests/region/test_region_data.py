@@ -221,6 +221,58 @@ def test_a_deactivated_image_is_read_by_nobody_else(place: Place, data: bytes) -
     assert place.show(image)["status"] == "active"
 
 
+def test_who_has_the_data_already(place: Place, image: str, data: bytes) -> None:
+    md5 = hashlib.md5(data).hexdigest()
+    asked = ("If-None-Match", "If-Match", "If-Range")
+    for header, value, status, wanted in (
+        (asked[0], f'"{md5}"', 304, b""),
+        (asked[0], f'"x", W/"{md5}"', 304, b""),
+        (asked[0], "*", 304, b""),
+        (asked[0], '"x"', 206, data[3:10]),
+        (asked[0], md5, 206, data[3:10]),
+        (asked[1], f'"x", "{md5}"', 206, data[3:10]),
+        (asked[1], "*", 206, data[3:10]),
+        (asked[1], '"x"', 412, None),
+        (asked[1], f'W/"{md5}"', 412, None),
+        (asked[2], f'"{md5}"', 206, data[3:10]),
+        (asked[2], f'W/"{md5}"', 200, data),
+        (asked[2], '"x"', 200, data),
+    ):
+        found, headers, body = _get(place, image, {"Range": "bytes=3-9", header: value})
+        assert (found, wanted in (body, None)) == (status, True), (header, value)
+        if status != 412:
+            assert headers["Etag"] == f'"{md5}"'
+
+
+def test_a_connection_goes_on_after_nothing_was_sent(place: Place, image: str, data: bytes) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", place.port, timeout=300)) as connection:
+        for headers, status, wanted in (
+            ({"If-None-Match": "*"}, 304, b""),
+            ({}, 200, data),
+            ({"If-None-Match": "*"}, 304, b""),
+            ({}, 200, data),
+        ):
+            connection.request("GET", f"/v2/images/{image}/file", headers=headers)
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (status, wanted)
+
+
+def test_several_requests_sent_at_once(place: Place, image: str, data: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", place.port), timeout=300) as link:
+        ask = f"GET /v2/images/{image}/file HTTP/1.1\r\nHost: x\r\n"
+        link.sendall((f"{ask}\r\n" * 2 + f"{ask}Connection: close\r\n\r\n").encode())
+        received = bytearray()
+        while piece := link.recv(2**20):
+            received += piece
+    rest = bytes(received)
+    for _ in range(3):
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK")
+        assert rest[: len(data)] == data
+        rest = rest[len(data) :]
+    assert rest == b""
+
+
 def _get(place: Place, image: str, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
     with closing(_connection(place)) as connection:
         connection.request("GET", f"/v2/images/{image}/file", headers=headers)

@@ -1,7 +1,8 @@
-"""PostgreSQL that is stopped, or killed, under a region at work, and started again."""
+"""PostgreSQL that is stopped, killed or frozen under a region at work, and there again."""
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -106,6 +107,42 @@ def test_what_was_under_way(region: Region, database: Postgres, site: Website) -
     assert place.statuses() == dict.fromkeys((kept, deleted, queued, staged, imported), "active")
     for image in (kept, queued, staged, imported):
         assert place.data(image) == DATA
+
+
+def test_a_crowd_goes_on_when_it_is_not_frozen_any_more(region: Region, database: Postgres) -> None:
+    place, ledger, workers = Place(region.url), Ledger(), region.workers
+    with Crowd(ledger, [place] * 4) as crowd:
+        for _ in range(2):
+            crowd.waits_for(4, "upload")
+            database.pause()
+            crowd.waits_for_refusals(6, 503)
+            database.resume()
+        crowd.waits_for(8, "upload")
+    assert crowd.refusals.keys() <= {503, 409}
+    ledger.see(place)
+    assert region.workers == workers
+
+
+def test_what_was_under_way_when_it_froze(region: Region, database: Postgres) -> None:
+    place = Place(region.url)
+    kept, queued = place.put("kept", DATA), place.put("queued", None)
+    with Upload(place, queued, len(DATA)) as upload:
+        upload.send(DATA[:-1])
+        place.wait_for(queued, "saving")
+        database.pause()
+        refuses(place.images)
+        refuses(lambda: place.put("new", None))
+        refuses(lambda: place.data(kept))
+        upload.send(DATA[-1:])
+        assert upload.status() == 503
+    with ThreadPoolExecutor(64) as many:  # more than there are threads for the database
+        for refusal in [many.submit(refuses, place.images) for _ in range(64)]:
+            refusal.result()
+    database.resume()
+    place.wait_for(queued, "queued")
+    place.upload(queued, DATA)
+    assert place.data(queued) == place.data(kept) == DATA
+    assert "new" not in [image["name"] for image in place.images()]
 
 
 def refuses(doing: Callable[[], object]) -> None:

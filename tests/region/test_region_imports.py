@@ -340,15 +340,19 @@ def test_a_store_can_be_named_in_a_header(place: Place, site: Website) -> None:
     assert put("chunks") == 204
 
 
-def test_more_imports_than_are_done_at_once(place: Place, site: Website) -> None:
+def test_sources_that_give_nothing_hold_nobody_up(place: Place, site: Website) -> None:
     gate = threading.Event()
     slow = site.put("/turns", DATA, gate=gate)
-    waiting = [place.put(f"waiting {number}", None) for number in range(10)]
+    waiting = [place.put(f"waiting {number}", None) for number in range(20)]
     for image in waiting:
         begin(place, image, "web-download", uri=slow)
-    eventually(lambda: [path for path, _ in site.asked].count("/turns") == 8)
-    states = [tasks(place, image)[0]["status"] for image in waiting]
-    assert states == ["processing"] * 8 + ["pending"] * 2
+    eventually(lambda: [path for path, _ in site.asked].count("/turns") == len(waiting))
+    fetched, staged = place.put("fetched", None), place.put("staged", None)
+    begin(place, fetched, "web-download", uri=site.put("/quick", DATA))
+    stage(place, staged)
+    begin(place, staged)
+    assert {end_of(place, image)["status"] for image in (fetched, staged)} == {"success"}
+    assert {tasks(place, image)[0]["status"] for image in waiting} == {"processing"}
     gate.set()
     assert {end_of(place, image)["status"] for image in waiting} == {"success"}
 

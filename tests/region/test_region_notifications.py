@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from lab import Glance, Postgres, RabbitMQ, Region
 from meltemi.errors import ConfigurationError
 from meltemi.region.notifying import QUEUED, Payload, Queued, check_bus
+from tests.support.exchanging import Exchange, delta
 from tests.support.glance import Place, RefusedError, some_data
 from tests.support.websites import Website
 
@@ -165,6 +166,32 @@ def test_data_that_is_shared_or_fetched_by_a_location_is_told_of(
     begun = ["image.create", "image.update", "image.prepare", "image.upload"]
     assert events[fetched] == [*begun, "image.activate", "image.update"]
     assert events[shared] == ["image.create", "image.activate", "image.update", "image.delete"]
+
+
+@pytest.mark.services
+def test_what_is_exchanged_is_told_of_as_uploads_and_downloads_are(
+    tmp_path: Path, bus: RabbitMQ
+) -> None:
+    settings = {"notifications": {"transport_url": bus.transport_url}}
+    with Region(tmp_path / "region", settings=settings) as region:
+        exchange = Exchange(Place(region.url))
+        made, shared, last = (exchange.place.put(None, None) for _ in range(3))
+        size = len(DATA)
+        exchange.put_part(made, 0, [DATA])
+        exchange.put(made, delta(size, [], [[size, "p", 0, 0]]))
+        exchange.put(shared, delta(size, [made], [[size, "i", 0, 0]]))
+        assert exchange.batch(shared, [[0, 5], [3, 100]]) == [DATA[:5], DATA[3:103]]
+        exchange.place.delete(last)
+        told = heard(bus, "image.delete")
+    events = {
+        image: [event for _, event, payload in told if payload.get("id") == image]
+        for image in (made, shared)
+    }
+    begun = ["image.create", "image.update", "image.prepare", "image.upload"]
+    assert events[made] == [*begun, "image.activate", "image.update"]
+    assert events[shared] == ["image.create", "image.activate", "image.update"]
+    [sent] = [payload for _, event, payload in told if event == "image.send"]
+    assert (sent["image_id"], sent["bytes_sent"]) == (shared, 105)
 
 
 def test_what_the_bus_does_not_take_is_lost_and_nothing_else(

@@ -12,6 +12,7 @@ import pytest
 
 from lab import Glance, Keystone, Region
 from lab import limits as unified
+from tests.support.exchanging import Exchange, Line, delta
 from tests.support.glance import Json, Place, RefusedError, some_data
 from tests.support.uploads import Upload
 from tests.support.waiting import eventually
@@ -128,6 +129,31 @@ def test_two_uploads_at_once_may_together_go_beyond(
     assert person.place.show(three)["status"] == "queued"
     person.place.delete(one)
     person.place.upload(three, b"x")
+
+
+def test_parts_count_as_what_is_staged_and_a_delta_as_an_upload(person: Person) -> None:
+    exchange = Exchange(person.place)
+    data = [some_data(number, MIB // 4) for number in range(13)]
+    image, other = (person.place.put(None, None) for _ in range(2))
+    exchange.put_part(image, 0, data[:4])
+    exchange.put_part(image, 1, data[4:8])
+    assert person.usage()["image_stage_total"] == (2, 3)
+    told = refused(lambda: exchange.put_part(other, 2, data[:8]))
+    assert "due to current usage 2 and delta 2" in told
+    exchange.put_part(other, 2, data[8:12])
+    assert person.usage()["image_stage_total"] == (3, 3)
+    four: list[Line] = [[MIB, "p", 0, 0]] * 4
+    told = refused(lambda: exchange.put(image, delta(4 * MIB, [], four)))
+    assert "due to current usage 0 and delta 4" in told
+    assert exchange.parts(image).keys() == {0, 1}
+    exchange.put(image, delta(2 * MIB, [], [[MIB, "p", 0, 0], [MIB, "p", 1, 0]]))
+    assert person.usage()["image_stage_total"] == (1, 3)
+    assert person.usage()["image_size_total"] == (2, 3)
+    whole: list[Line] = [[2 * MIB, "i", 0, 0]]
+    told = refused(lambda: exchange.put(other, delta(2 * MIB, [image], whole)))
+    assert "due to current usage 2 and delta 2" in told
+    person.place.delete(other)
+    assert person.usage()["image_stage_total"] == (0, 3)
 
 
 @pytest.mark.parametrize("name", ["glance", "region"])

@@ -6,6 +6,7 @@ import pytest
 import stamina
 
 from tests.support.memory import MemoryLibrary
+from tests.support.memory_exchange import ExchangingLibrary
 
 
 @pytest.fixture(autouse=True)
@@ -31,3 +32,15 @@ def target() -> MemoryLibrary:
 def targets() -> list[MemoryLibrary]:
     """Give three libraries to copy to."""
     return [MemoryLibrary(f"target{number}") for number in range(3)]
+
+
+@pytest.fixture
+def athens() -> ExchangingLibrary:
+    """Give a library that exchanges."""
+    return ExchangingLibrary("athens")
+
+
+@pytest.fixture
+def crete() -> ExchangingLibrary:
+    """Give another one."""
+    return ExchangingLibrary("crete")

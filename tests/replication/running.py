@@ -50,11 +50,13 @@ def route(
     targets: Sequence[MemoryLibrary],
     selection: Selection | None = None,
     called: str = "route",
+    relay: str | None = None,
     **policy: Any,
 ) -> Route:
     """Make a route with a policy of these attributes."""
     names = tuple(target.name for target in targets)
-    return Route(called, source.name, names, selection or Selection(), Policy(**policy))
+    the_selection = selection or Selection()
+    return Route(called, source.name, names, the_selection, Policy(**policy), relay=relay)
 
 
 def libraries(*all_of_them: MemoryLibrary) -> Libraries:

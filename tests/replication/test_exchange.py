@@ -1,95 +1,36 @@
 """Copies by pieces between libraries in memory: only what the target lacks crosses the wire."""
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meltemi.chunks.blob import BlobId
 from meltemi.chunks.exchange import bringing
-from meltemi.chunks.exchange.gathering import Span
-from meltemi.chunks.exchange.remote import Holder, Spend
-from meltemi.chunks.manifest import Root
 from meltemi.errors import (
-    ConflictError,
     ForbiddenError,
-    QuotaError,
-    RefusedError,
-    UnreachableError,
 )
 from meltemi.model.address import LibraryAddress
 from meltemi.model.image import Image
-from meltemi.model.plan import Action, Kind, Plan
+from meltemi.model.plan import Plan
 from meltemi.model.route import Limits
-from meltemi.replication.exchange import sending
 from meltemi.replication.limits import Bandwidth
 from meltemi.replication.planfile import VERSION, Header, PlannedRoute, load_plan, save_plan
-from meltemi.replication.report import Outcome, Result
+from meltemi.replication.report import Result
 from tests.chunks.making import KIB, MIB, noise
-from tests.replication.running import BROKEN, Recorder, carry_out, plan
+from tests.replication.exchanging import BUILD, GOLDEN, TEXT, copied, copies, reads, with_golden
+from tests.replication.running import Recorder, carry_out, plan
 from tests.support.memory import MemoryLibrary, no_hashes, old_hashes
 from tests.support.memory_exchange import ExchangingLibrary
 
 pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
-GOLDEN = noise(1, 2 * MIB) + bytes(3 * MIB) + noise(2, MIB)
-BUILD = GOLDEN[: 500 * KIB] + noise(3, 300 * KIB) + GOLDEN[700 * KIB :]
-"""The same, with something else in one place."""
-
-TEXT = "".join(f"{Random(4).random() * n}\n" for n in range(60_000)).encode()
-"""A bit more than a MiB that compresses to less than half."""
-
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bringing, "_PAUSE_SECONDS", 0)
-
-
-@pytest.fixture
-def athens() -> ExchangingLibrary:
-    return ExchangingLibrary("athens")
-
-
-@pytest.fixture
-def crete() -> ExchangingLibrary:
-    return ExchangingLibrary("crete")
-
-
-def copies(the_plan: Plan) -> list[Action]:
-    return [action for action in the_plan.actions if action.kind is Kind.COPY]
-
-
-async def copied(
-    source: ExchangingLibrary, target: MemoryLibrary, result: Result = Result.DONE
-) -> tuple[Action, Outcome]:
-    """Plan and carry out the one copy that there is to make."""
-    the_plan = await plan(source, target)
-    [action] = copies(the_plan)
-    recorder = Recorder()
-    [outcome] = await carry_out(the_plan, source, target, reporter=recorder)
-    assert outcome.result is result, outcome.detail
-    if result is Result.DONE:
-        assert target.data(outcome.target_id) == source.data(action.subject.source_id)
-        assert target.images[outcome.target_id].status == "active"
-    return action, outcome
-
-
-async def with_golden(athens: ExchangingLibrary, crete: ExchangingLibrary) -> Image:
-    """Let both have a golden image; give it."""
-    golden = athens.put(GOLDEN, name="golden-1")
-    await copied(athens, crete)
-    athens.exchange.sent = crete.exchange.taken = 0
-    return golden
-
-
-def reads(library: MemoryLibrary) -> int:
-    return library.count("read")
 
 
 # What crosses the wire
@@ -338,174 +279,6 @@ async def test_what_is_put_together_to_something_else_never_becomes_active(
     monkeypatch.undo()
     athens.lies.clear()
     await copied(athens, crete)
-
-
-# Interruptions
-
-
-async def test_a_run_goes_on_where_the_last_one_ended(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    athens.tell(largest_batch=128 * KIB)
-    image = athens.put(TEXT)
-    the_plan = await plan(athens, crete)
-    whole = the_plan.bytes
-    crete.exchange.room = 3
-    run = asyncio.create_task(carry_out(the_plan, athens, crete))
-    await crete.exchange.stuck.wait()
-    run.cancel()
-    await asyncio.gather(run, return_exceptions=True)
-    assert len(crete.exchange.kept[image.id]) == 3
-    assert crete.images[image.id].status == "queued"
-
-    crete.exchange.room = 10_000
-    athens.exchange.sent = 0
-    action, outcome = await copied(athens, crete)
-    assert action.filling
-    assert outcome.wire <= (action.wire or 0) < whole * 3 // 4
-    assert athens.exchange.sent < whole * 3 // 4
-
-
-async def test_what_breaks_is_asked_for_again_in_smaller_batches(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    """As where a proxy cuts every connection after so many bytes."""
-    batch, largest = athens.exchange.batch, 200 * KIB
-
-    async def cut(image_id: str, spans: Sequence[Span], spend: Spend) -> bytes:
-        found = await batch(image_id, spans, spend)
-        if len(found) > largest:
-            raise BROKEN
-        return found
-
-    athens.exchange.batch = cut  # type: ignore[method-assign]
-    athens.put(TEXT)
-    await copied(athens, crete)
-    assert athens.exchange.sent < 5 * len(TEXT)
-    assert reads(athens) == 0
-
-
-@pytest.mark.parametrize("request_", ["batch", "put_part"])
-@pytest.mark.parametrize("error", [BROKEN, UnreachableError("nothing listens there")])
-async def test_what_fails_for_a_while_is_tried_again(
-    athens: ExchangingLibrary, crete: ExchangingLibrary, request_: str, error: Exception
-) -> None:
-    athens.tell(largest_batch=256 * KIB)
-    athens.put(TEXT)
-    (athens if request_ == "batch" else crete).fail(request_, error, times=3)
-    await copied(athens, crete)
-    assert reads(athens) == 0
-
-
-async def test_a_batch_that_was_altered_on_its_way_is_brought_again(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    athens.put(TEXT)
-    athens.exchange.altered = 1
-    await copied(athens, crete)
-    assert athens.count("batch") == 2
-
-
-async def test_a_number_that_somebody_else_has_taken_is_left_alone(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    athens.tell(largest_batch=256 * KIB)
-    image = athens.put(TEXT)
-    root = athens.exchange.root
-
-    async def meanwhile(holder: Holder) -> tuple[BlobId, Root]:
-        crete.exchange.kept[image.id] |= {0: [b"of somebody else"], 1: [b"too"]}
-        return await root(holder)
-
-    the_plan = await plan(athens, crete)
-    athens.exchange.root = meanwhile  # type: ignore[method-assign]
-    [outcome] = await carry_out(the_plan, athens, crete)
-    assert outcome.result is Result.DONE
-    assert crete.data(image.id) == TEXT
-    assert reads(athens) == 0
-
-
-# What falls back
-
-
-async def test_a_base_that_is_gone_by_then_is_done_without(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    golden = await with_golden(athens, crete)
-    image = athens.put(BUILD + TEXT, name="golden-2")
-    the_plan = await plan(athens, crete)
-    held = crete.hold("put_part")
-    run = asyncio.create_task(carry_out(the_plan, athens, crete))
-    await held.reached.wait()
-    crete.remove(golden.id)  # after it was compared
-    held.go.set()
-    [outcome] = await run
-    assert outcome.result is Result.DONE
-    assert crete.data(image.id) == BUILD + TEXT
-    assert outcome.detail == the_plan.actions[0].reason or outcome.detail == ""
-
-
-async def test_a_base_that_was_gone_before_is_done_without(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    golden = await with_golden(athens, crete)
-    image = athens.put(TEXT, name="golden-2")
-    the_plan = await plan(athens, crete)
-    assert the_plan.actions[0].bases == (golden.id,)
-    crete.remove(golden.id)
-    [outcome] = await carry_out(the_plan, athens, crete)
-    assert outcome.result is Result.DONE
-    assert crete.data(image.id) == TEXT
-    assert reads(athens) == 0
-
-
-@pytest.mark.parametrize("error", [ForbiddenError("no"), QuotaError("full"), RefusedError("what?")])
-async def test_who_refuses_parts_gets_the_whole(
-    athens: ExchangingLibrary,
-    crete: ExchangingLibrary,
-    error: Exception,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sending, "_ATTEMPTS", 2)
-    athens.put(TEXT)
-    crete.fail("put_part", error, times=10**6)
-    _, outcome = await copied(athens, crete)
-    assert outcome.detail == f"as a whole: {error}"
-    assert outcome.wire >= len(TEXT)
-
-
-async def test_an_image_that_cannot_be_compared_is_sent_as_a_whole(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    athens.put(TEXT)
-    athens.fail("batch_size", RefusedError("what?"))
-    action, _ = await copied(athens, crete)
-    assert action.reason == "it is missing; as a whole: its pieces cannot be compared (what?)"
-
-
-async def test_a_source_that_is_deleted_meanwhile_ends_the_copy(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    athens.tell(largest_batch=128 * KIB)
-    image = athens.put(TEXT)
-    the_plan = await plan(athens, crete)
-    crete.exchange.room = 2
-    run = asyncio.create_task(carry_out(the_plan, athens, crete))
-    await crete.exchange.stuck.wait()
-    athens.remove(image.id)
-    [outcome] = await run
-    assert outcome.result is Result.FAILED
-    assert "no image" in outcome.detail
-    assert crete.images[image.id].status == "queued"
-
-
-async def test_whoever_filled_the_image_meanwhile_is_not_disturbed(
-    athens: ExchangingLibrary, crete: ExchangingLibrary
-) -> None:
-    athens.put(TEXT)
-    crete.fail("put_part", ConflictError("its state changed meanwhile"))
-    await copied(athens, crete)
-    assert reads(athens) == 0
 
 
 # Saved plans

@@ -2,20 +2,27 @@
 
 import http.client
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from tests.support.glance import Place
 
+BINARY: Final = "application/octet-stream"
+
 
 class Upload:
-    """One image's data on its way, or what is staged; given up at the end of a `with` block."""
+    """One image's data on its way, or what is staged; given up at the end of a `with` block.
 
-    def __init__(self, place: Place, image: str, length: int, *, to: str = "file") -> None:
+    `media_type` says what it is where it is not plain data.
+    """
+
+    def __init__(
+        self, place: Place, image: str, length: int, *, to: str = "file", media_type: str = BINARY
+    ) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=300)
         self._connection.putrequest("PUT", f"/v2/images/{image}/{to}")
         for name, value in place.headers.items():
             self._connection.putheader(name, value)
-        self._connection.putheader("Content-Type", "application/octet-stream")
+        self._connection.putheader("Content-Type", media_type)
         self._connection.putheader("Content-Length", str(length))
         self._connection.endheaders()
 

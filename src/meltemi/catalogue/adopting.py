@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 from sqlalchemy import (
@@ -14,7 +14,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal,
     or_,
     select,
     true,
@@ -22,6 +21,7 @@ from sqlalchemy import (
 )
 
 from meltemi.catalogue.adopting_base import Known
+from meltemi.catalogue.database import insert_if_new
 from meltemi.catalogue.images import (
     COLUMNS,
     enlist,
@@ -47,6 +47,12 @@ from meltemi.model.image import Image, Member
 from meltemi.model.record import REMOTE, Content, Record
 from meltemi.model.task import IMPORT_TASK
 
+_Lock = Literal["share", "update"]
+"""With `share`, others may read along; whoever is to change a row must not begin with that.
+
+Of two who did, each would wait for the other.
+"""
+
 _THE_ONE: Final = 1
 _UNDER_WAY: Final = (Stage.READING, Stage.RUNNING, Stage.FINISHING)
 _HAS_DATA: Final = images.c.status.in_(("active", "deactivated"))
@@ -61,7 +67,7 @@ _IS_MISSING: Final = and_(_IS_ADOPTED, or_(and_(_HAS_DATA, ~_IS_HERE), _AT_WORK)
 
 def state(connection: Connection, *, lock: bool = False) -> Adoption | None:
     """Tell how the adoption stands; locked, it stays so."""
-    row = _row(connection, lock=lock)
+    row = _row(connection, lock="share" if lock else None)
     return None if row is None else _to_adoption(row)
 
 
@@ -71,8 +77,8 @@ def begin(connection: Connection, endpoint: str, follower: str) -> Adoption:
         if _own(connection, limit=1):
             raise ConflictError("the region has images of its own: it cannot adopt a Glance")
         first = {"id": _THE_ONE, "endpoint": endpoint, "stage": Stage.READING, "started_at": now()}
-        connection.execute(insert(adoption).values(first))
-    found = _row(connection, lock=True)
+        insert_if_new(connection, adoption, first)
+    found = _row(connection, lock="update")
     if found.endpoint != endpoint:
         raise ConflictError(f"the region adopts another Glance, {found.endpoint}")
     if found.stage in (Stage.FINISHING, Stage.FINISHED):
@@ -89,7 +95,7 @@ def follow(connection: Connection, follower: str) -> bool:
 
 def compared(connection: Connection, follower: str) -> None:
     """Say that all images have been compared."""
-    found = _followed(connection, follower)
+    found = _followed(connection, follower, lock="update")
     stage = Stage.RUNNING if found.stage == Stage.READING else found.stage
     _set(connection, stage=stage, compared_at=now())
 
@@ -130,12 +136,12 @@ def is_settled(connection: Connection, image: str) -> bool:
 
 def add(connection: Connection, follower: str, found: Sequence[Known]) -> None:
     """Take over images that are not there."""
-    _followed(connection, follower)
+    _followed(connection, follower, lock="share")
     there = select(images.c.id).where(images.c.id.in_([one.image.id for one in found]))
     old = frozenset(connection.scalars(there))
     for one in found:
         if one.image.id not in old:
-            _insert(connection, one)
+            _insert(connection, one)  # or somebody else does, who read it at the same time
 
 
 def take(connection: Connection, found: Known, version: int | None) -> None:
@@ -145,7 +151,8 @@ def take(connection: Connection, found: Known, version: int | None) -> None:
     if (None if row is None else row.version) != version:
         raise _stale(found.image.id)
     if row is None:
-        _insert(connection, found)
+        if not _insert(connection, found):
+            raise _stale(found.image.id)
         return
     content = _kept(connection, row, found.image)
     if content is None and _needs_data(found.image):
@@ -279,7 +286,7 @@ def resume(connection: Connection, follower: str) -> None:
 
 def complete(connection: Connection, follower: str, without: Collection[str]) -> None:
     """Let the region stand alone."""
-    found = _followed(connection, follower)
+    found = _followed(connection, follower, lock="update")
     left = connection.scalars(select(images.c.id).where(_IS_MISSING, images.c.id.not_in(without)))
     if found.stage != Stage.FINISHING or left.first() is not None:
         raise ConflictError("the adoption cannot be finished: not everything is here")
@@ -293,7 +300,7 @@ def complete(connection: Connection, follower: str, without: Collection[str]) ->
 
 def undo(connection: Connection) -> int:
     """Forget the adoption and its images."""
-    found = _row(connection, lock=True)
+    found = _row(connection, lock="update")
     if found is None or found.stage == Stage.FINISHED:
         raise ConflictError(
             "no adoption is under way" if found is None else "the adoption is finished"
@@ -303,10 +310,10 @@ def undo(connection: Connection) -> int:
     return _forget(connection, true())
 
 
-def _row(connection: Connection, *, lock: bool = False) -> Any:
+def _row(connection: Connection, *, lock: _Lock | None = None) -> Any:
     statement = select(adoption).where(adoption.c.id == _THE_ONE)
-    if lock:
-        statement = statement.with_for_update(read=True)
+    if lock is not None:
+        statement = statement.with_for_update(read=lock == "share")
     return connection.execute(statement).one_or_none()
 
 
@@ -323,15 +330,15 @@ def _is_free(holder: Column[Any]) -> ColumnElement[bool]:
     return or_(holder.is_(None), holder.not_in(select(holders.c.id)))
 
 
-def _followed(connection: Connection, follower: str) -> Any:
-    found = _row(connection, lock=True)
+def _followed(connection: Connection, follower: str, *, lock: _Lock) -> Any:
+    found = _row(connection, lock=lock)
     if found is None or found.follower != follower or found.stage not in _UNDER_WAY:
         raise ConflictError("somebody else follows the Glance by now, or nobody any more")
     return found
 
 
 def _demand_under_way(connection: Connection) -> None:
-    found = _row(connection, lock=True)
+    found = _row(connection, lock="share")
     if found is None or found.stage not in _UNDER_WAY:
         raise ConflictError("no adoption is under way")
 
@@ -344,15 +351,18 @@ def _locked(connection: Connection, image: str) -> Any:
     return connection.execute(joined.where(images.c.id == image).with_for_update()).one_or_none()
 
 
-def _insert(connection: Connection, found: Known) -> None:
+def _insert(connection: Connection, found: Known) -> bool:
+    """Take in an image; say whether it was not there, or came at this moment."""
     image = found.image
-    there = exists().where(ids.c.id == image.id)
-    connection.execute(insert(ids).from_select(["id"], select(literal(image.id)).where(~there)))
-    content = _remote(connection, image) if _needs_data(image) else None
-    values = row_of(image) | {"content": content, "version": 1}
-    connection.execute(insert(images).values(values))
+    insert_if_new(connection, ids, {"id": image.id})
+    if not insert_if_new(connection, images, row_of(image) | {"version": 1}):
+        return False
+    if _needs_data(image):
+        values = {"content": _remote(connection, image)}
+        connection.execute(update(images).where(images.c.id == image.id).values(values))
     connection.execute(insert(adopted).values(image=image.id, tries=0))
     _offer(connection, image.id, found.members)
+    return True
 
 
 def _needs_data(image: Image) -> bool:

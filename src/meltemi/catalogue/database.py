@@ -1,11 +1,12 @@
 """The catalogue's database, and the threads that work on it beside the event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
 
 from meltemi import databases
 from meltemi.errors import CatalogueError, RefusedError
@@ -14,6 +15,9 @@ _T = TypeVar("_T")
 
 _THREADS: Final = 8
 """Transactions of one process in PostgreSQL at once."""
+
+_TURN_SECONDS: Final = 30.0
+"""How long work may wait for a thread."""
 
 
 class Database(databases.Database):
@@ -55,14 +59,37 @@ class Database(databases.Database):
         return await self.run(write)
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """Run something in a thread of the database's."""
+        """Run something in a thread of the database's; CatalogueError where none is free for long.
+
+        So nobody waits behind many who all wait for a database that is silent.
+        """
+        begun = self._threads.submit(work)
+        # Which ends nothing that has begun.
+        giving_up = asyncio.get_running_loop().call_later(_TURN_SECONDS, begun.cancel)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.wrap_future(begun)
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) and task.cancelling():
+                raise
+            raise CatalogueError(f"{self.label}: the catalogue: too much waits for it") from None
         except (OverflowError, UnicodeEncodeError) as error:
             # What SQLite's driver says itself of numbers, and every driver of half characters.
             raise RefusedError(f"{self.label}: the catalogue cannot hold it: {error}") from error
+        finally:
+            giving_up.cancel()
 
     async def leave(self) -> None:
         """Finish what has begun, and close every connection."""
         await asyncio.to_thread(self._threads.shutdown)
         self.close()
+
+
+def insert_if_new(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row, unless one with its key is there; say whether it was inserted.
+
+    Where another transaction inserts it at the same time, its end is waited for.
+    """
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
+    done = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    return bool(done.rowcount)

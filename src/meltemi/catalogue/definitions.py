@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue import namespaces, schema
+from meltemi.catalogue.database import insert_if_new
 from meltemi.catalogue.images import check_text, now
 from meltemi.catalogue.schema import definitions, resource_types
 from meltemi.errors import ConflictError, ForbiddenError, VanishedError
@@ -190,15 +190,8 @@ def _insert(
         except IntegrityError as error:
             raise ConflictError(_TAKEN[one.kind].format(one.name, namespace.namespace)) from error
         if one.kind is Kind.RESOURCE_TYPE:
-            _remember(connection, {"name": one.name, **times})
+            insert_if_new(connection, resource_types, {"name": one.name, **times})
     return made
-
-
-def _remember(connection: Connection, values: dict[str, Any]) -> None:
-    """Take in a resource type, or leave it as it is."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(resource_types).values(values)
-    connection.execute(statement.on_conflict_do_nothing())
 
 
 def _update(

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from meltemi.catalogue.database import insert_if_new
 from meltemi.catalogue.schema import contents, holders, ids, images, parts
 from meltemi.errors import (
     ConflictError,
@@ -133,7 +134,7 @@ def enlist(connection: Connection, holder: str) -> None:
     """
     known = select(holders.c.id).where(holders.c.id == holder)
     if connection.scalar(known.with_for_update(read=True, key_share=True)) is None:
-        connection.execute(insert(holders).values(id=holder, beats=0))
+        insert_if_new(connection, holders, {"id": holder, "beats": 0})
 
 
 def move(

@@ -5,7 +5,7 @@ from typing import Final
 
 from meltemi.chunks.fetching import Fetcher
 from meltemi.chunks.manifest import Entry, FormatError
-from meltemi.chunks.reader import pieces_of
+from meltemi.chunks.reader import ZEROS, pieces_of
 from meltemi.errors import DamageError
 
 _TOGETHER: Final = 128
@@ -23,6 +23,9 @@ def gather(fetcher: Fetcher, stretches: Sequence[Sequence[Entry]]) -> Iterator[b
         wanted = {entry.chunk for entries in group for entry in entries if entry.chunk is not None}
         chunks = fetcher.fetch_all(wanted)
         for entries in group:
+            if len(entries) == 1 and entries[0].chunk is None and entries[0].length <= len(ZEROS):
+                yield ZEROS[: entries[0].length]  # most of a disk is zeros: none is copied
+                continue
             try:
                 yield b"".join(pieces_of(entries, chunks))
             except FormatError as error:

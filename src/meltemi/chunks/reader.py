@@ -24,7 +24,7 @@ _MOST_ENTRIES: Final = 2048
 _AHEAD: Final = 2
 """Windows on their way."""
 
-_ZEROS: Final = bytes(2**20)
+ZEROS: Final = bytes(2**20)
 _REMEMBERED: Final = 64
 
 
@@ -32,8 +32,8 @@ def pieces_of(entries: Iterable[Entry], chunks: Mapping[BlobId, Buffer]) -> Iter
     """Give the data of entries; FormatError where one is longer than its chunk."""
     for length, chunk, offset in entries:
         if chunk is None:
-            for begin in range(0, length, len(_ZEROS)):
-                yield memoryview(_ZEROS)[: length - begin]
+            for begin in range(0, length, len(ZEROS)):
+                yield memoryview(ZEROS)[: length - begin]
         else:
             data = memoryview(chunks[chunk])[offset : offset + length]
             if len(data) != length:

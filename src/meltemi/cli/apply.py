@@ -59,7 +59,7 @@ async def _apply(
         name
         for plan in plans.values()
         for action in plan.actions
-        for name in (action.subject.source, action.subject.target)
+        for name in (action.subject.source, action.subject.target, action.sender)
     }
     async with opened(sorted(used), connections.open) as libraries:
         for name in sorted(used):

@@ -8,6 +8,7 @@ from meltemi.cli import options as opt
 from meltemi.cli.output import check_columns, output_options
 from meltemi.cli.selection import adhoc_name, selection_from
 from meltemi.cli.work import RESULT_COLUMNS, connections_from, replicate, run
+from meltemi.errors import UsageError
 from meltemi.model.route import Route
 
 
@@ -23,6 +24,11 @@ from meltemi.model.route import Route
 @opt.selection_options
 @opt.policy_options
 @opt.removal_options
+@opt.option(
+    "--relay",
+    metavar="TO",
+    help="One of the TO: copy to it first, and from there to the others.",
+)
 @opt.engine_options
 @opt.connection_options
 @opt.token_options
@@ -40,6 +46,9 @@ def command(source: str, targets: tuple[str, ...], **options: Any) -> int:
         selection=selection_from(options),
         policy=opt.policy_from(options),
         limits=opt.limits_from(options),
+        relay=options["relay"],
     )
+    if route.relay not in (None, *targets):
+        raise UsageError(f"--relay: {route.relay} is none of the targets")
     connections = connections_from(route, options, writing=not options["dry_run"])
     return run(replicate([route], connections, options), options)

@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "plan": "Show what `sync` would do, or save it for `apply`.",
     "sync": "Carry out the routes of meltemi.yaml.",
     "apply": "Carry out a saved plan.",
+    "image": "Push files to a library as images, and pull them back.",
     "store": "Keep the data of images, every distinct piece once.",
     "serve": "Serve images as a region's own Image service.",
     "db": "Prepare the database of a region.",

@@ -168,10 +168,10 @@ def _token_option(*names: str, of: str) -> Decorator:
     return option(*names, type=TOKEN, help=f"A token for {of} given by URL.")
 
 
-_token = _token_option("-t", "--token", of="libraries")
+token_option = _token_option("-t", "--token", of="libraries")
 _target_token = _token_option("--targettoken", of="targets")
-source_token_options = together(_token, _token_option("--sourcetoken", of="a source"))
-target_token_options = together(_token, _target_token)
+source_token_options = together(token_option, _token_option("--sourcetoken", of="a source"))
+target_token_options = together(token_option, _target_token)
 token_options = together(source_token_options, _target_token)
 
 

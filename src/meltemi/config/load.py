@@ -67,6 +67,8 @@ def _check_ends(
             yield key, f"{name} is the source as well"
         else:
             yield key, f"{name} is listed twice"
+    if route.relay not in (None, *route.to):
+        yield "relay", f"{route.relay} is none of the targets"
 
 
 def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
@@ -86,6 +88,7 @@ def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
         ),
         policy=Policy(**_only(Policy, settings)),
         limits=Limits(**_only(Limits, settings)),
+        relay=route.relay,
     )
 
 

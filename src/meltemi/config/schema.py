@@ -158,6 +158,7 @@ class RouteEntry(RouteSettings):
 
     source: Text = Field(alias="from")
     to: Texts
+    relay: Text | None = None
 
 
 class FileEntry(Entry):

@@ -9,22 +9,26 @@ from meltemi.chunks.exchange.terms import Terms
 from meltemi.model.image import Hashes
 
 
-class Exchange(Manifests, Protocol):
-    """How to exchange images with one library.
+class Giver(Manifests, Protocol):
+    """What gives images by pieces.
 
     Errors are those of `Library`. Nothing is given that does not have the name that it was asked
     for by: what was altered on its way is an `InterruptedTransfer`.
     """
-
-    async def terms(self) -> Terms | None:
-        """Give what the library says of itself; None where it does not exchange."""
-        ...
 
     async def batch(self, image_id: str, spans: Sequence[Span], spend: Spend) -> bytes:
         """Give pieces of an image's data as a batch; never repeated by itself.
 
         `spend` is told how many bytes have come, and returns when more may come.
         """
+        ...
+
+
+class Exchange(Giver, Protocol):
+    """How to exchange images with one library."""
+
+    async def terms(self) -> Terms | None:
+        """Give what the library says of itself; None where it does not exchange."""
         ...
 
     async def batch_size(self, image_id: str, spans: Sequence[Span]) -> int:

@@ -23,6 +23,9 @@ class Hashes:
     algorithm: str | None = None
     value: str | None = None
 
+    def __bool__(self) -> bool:
+        return bool(self.checksum or self.value)
+
     def agree(self, other: "Hashes") -> bool | None:
         """Say whether both describe the same data; None where they cannot be compared."""
         if self.value and other.value and self.algorithm == other.algorithm:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from meltemi.errors import MeltemiError, printable
-from meltemi.model.image import Image, Member, Value
+from meltemi.model.image import Hashes, Image, Member, Value
 from meltemi.model.provenance import Provenance
 
 
@@ -55,6 +55,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Relay:
+    """The image that a copy's data comes from, where that is not the source's.
+
+    `hashes` are those that its data has to have: what the source recorded, or, where it recorded
+    none, what was computed of its data; empty where that is yet to be.
+    """
+
+    library: str
+    image_id: str
+    hashes: Hashes
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One thing to do to one target, with its reason and the bytes it moves.
 
@@ -66,8 +79,8 @@ class Action:
     first. The states are digests of both images as they were when the plan was made.
 
     Where only what the target lacks is sent, `wire` is how many bytes that takes at most, and
-    `bases` are the images there that the rest is taken from. With `pull`, the target fetches all
-    of it from the source itself.
+    `bases` are the images there that the rest is taken from. With a `relay`, the data is read
+    there, once it has arrived there. With `pull`, the target fetches the data by itself.
     """
 
     kind: Kind
@@ -88,7 +101,18 @@ class Action:
     needs: tuple[str, ...] = ()
     wire: int | None = None
     bases: tuple[str, ...] = ()
+    relay: Relay | None = None
     pull: bool = False
+
+    @property
+    def sends(self) -> bool:
+        """Say whether it brings an image whose data counts."""
+        return self.kind is Kind.COPY and not self.without_data
+
+    @property
+    def sender(self) -> str:
+        """Name the library that the data is read from."""
+        return self.subject.source if self.relay is None else self.relay.library
 
     @property
     def traffic(self) -> int:

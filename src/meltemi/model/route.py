@@ -104,7 +104,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Images of `source` that pass `selection` are wanted in every one of `targets`."""
+    """Images of `source` that pass `selection` are wanted in every one of `targets`.
+
+    With a `relay`, which is one of them, the others get their data from there.
+    """
 
     name: str
     source: str
@@ -112,3 +115,4 @@ class Route:
     selection: Selection = field(default_factory=Selection)
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
+    relay: str | None = None

@@ -118,6 +118,7 @@ def application(service: Service, in_flight: InFlight) -> web.Application:
     async def closing(_: web.Request, response: web.StreamResponse) -> None:
         if in_flight.is_ending:
             response.force_close()
+            response.headers["Connection"] = "close"  # it is too late for aiohttp to say so
 
     async def ready(_: web.Request) -> web.Response:
         away = await service.readiness.look()

@@ -1,23 +1,45 @@
 """Work that goes on after its request was answered."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Hashable
+from dataclasses import dataclass
 from typing import Final
+from weakref import WeakValueDictionary
 
-AT_ONCE: Final = 8
-"""How much of it is done at the same time in one process; the rest waits for its turn."""
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Work of which so much is done at the same time in one process; the rest waits."""
+
+    name: Hashable
+    at_once: int
+
+
+MENDING: Final = Queue("mending", 8)
+READING: Final = Queue("reading", 8)
+"""Work that keeps a processor busy."""
+
+
+def fetching(project: str | None) -> Queue:
+    """Give the queue of what a project has fetched: most of it waits for the network.
+
+    So a project waits for what its own sources do, and for nobody else's.
+    """
+    return Queue(("fetching", project), 64)
 
 
 class Background:
     """Does work one after another, as much at once as is good; no work may raise."""
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
-        self._turns = asyncio.Semaphore(at_once)
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[Queue, asyncio.Semaphore] = WeakValueDictionary()
         self._at_work: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[None, None, None]) -> None:
-        """Have something done when it is its turn."""
-        task = asyncio.create_task(self._do(work))
+    def start(self, work: Coroutine[None, None, None], queue: Queue) -> None:
+        """Have something done when it is its turn in a queue."""
+        turns = self._turns.get(queue) or asyncio.Semaphore(queue.at_once)
+        self._turns[queue] = turns
+        task = asyncio.create_task(self._do(work, turns))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
 
@@ -34,9 +56,9 @@ class Background:
             task.cancel()
         await asyncio.gather(*at_work, return_exceptions=True)
 
-    async def _do(self, work: Coroutine[None, None, None]) -> None:
+    async def _do(self, work: Coroutine[None, None, None], turns: asyncio.Semaphore) -> None:
         try:
-            async with self._turns:
+            async with turns:
                 await work
         finally:
             work.close()  # which does nothing, but where its turn never came

@@ -1,8 +1,11 @@
 """Requests that are being answered, so that a stopping server can wait for them."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
+
+_LOOK_SECONDS: Final = 0.02
 
 
 class InFlight:
@@ -38,3 +41,18 @@ class InFlight:
         except TimeoutError:
             return False
         return True
+
+
+async def closed(transports: Sequence[asyncio.BaseTransport], timeout: float) -> bool:  # noqa: ASYNC109
+    """Wait until connections are closed, which they are once the kernel has all that was written.
+
+    It takes no longer than so many seconds; say whether it came to that.
+    """
+    sockets = [transport.get_extra_info("socket") for transport in transports]
+    try:
+        async with asyncio.timeout(timeout):
+            while any(socket.fileno() >= 0 for socket in sockets):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        return False
+    return True

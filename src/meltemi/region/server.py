@@ -12,9 +12,9 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext, suppress
-from typing import Final
+from typing import Final, NoReturn
 
 from aiohttp import web
 
@@ -22,15 +22,19 @@ from meltemi.errors import UsageError
 from meltemi.region.allocating import give_memory_back
 from meltemi.region.app import application
 from meltemi.region.exposing import Exposition
-from meltemi.region.inflight import InFlight
+from meltemi.region.inflight import InFlight, closed
 from meltemi.region.metering import count_into, without
 from meltemi.region.settings import Settings
 from meltemi.region.wiring import close_service, open_service
 
 _log: Final = logging.getLogger(__name__)
 
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _BACKLOG: Final = 1024
 _READ_BUFFER: Final = 2**18
+_CUT_SECONDS: Final = 1.0
+"""How long those whose time is over may take to give up; to aiohttp, 0 would mean for ever."""
+
 _PAUSE: Final = 1.0
 """Seconds between the deaths of workers and new ones, so that a defect does not spin."""
 
@@ -75,7 +79,7 @@ async def _work(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPPING:
         loop.add_signal_handler(number, stop.set)
     service = await open_service(settings)
     tidying = [
@@ -91,7 +95,6 @@ async def _work(
             access_log=None,
             read_bufsize=_READ_BUFFER,
             auto_decompress=False,  # data is what was sent
-            shutdown_timeout=0,
             handler_cancellation=True,
         )
         await runner.setup()
@@ -100,20 +103,33 @@ async def _work(
         async with exposition.served() if exposition else nullcontext():
             ready()
             await stop.wait()
+            until = loop.time() + settings.graceful_seconds
             await site.stop()
             # Not left to aiohttp, which takes in no more of an upload once it is told to stop.
             landed = await asyncio.gather(
                 in_flight.landed(settings.graceful_seconds),
                 service.background.landed(settings.graceful_seconds),
             )
-            if not all(landed):
-                _log.warning("stopping in the middle of work: the time for it is over")
+        if not all((*landed, await _taken(runner.server, until))):
+            _log.warning("stopping in the middle of work: the time for it is over")
         await runner.cleanup()
+        await in_flight.landed(_CUT_SECONDS)
     finally:
         for task in tidying:
             task.cancel()
         await asyncio.gather(*tidying, return_exceptions=True)
         await close_service(service)
+
+
+async def _taken(server: web.Server | None, until: float) -> bool:
+    """Let clients go, each once it has taken its answer; say whether all did until then."""
+    if server is None:
+        return True
+    clock = asyncio.get_running_loop()
+    transports = [one.transport for one in server.connections if one.transport is not None]
+    server.pre_shutdown()
+    await server.shutdown(max(_CUT_SECONDS, until - clock.time()))
+    return await closed(transports, until - clock.time())
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
@@ -147,7 +163,7 @@ class _Supervisor:
         self._stopping = False
 
     def run(self, ready: Callable[[], None]) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _STOPPING:
             signal.signal(number, self._stop)
         gc.collect()
         gc.freeze()  # so that collections do not touch, and so copy, what workers share
@@ -166,15 +182,24 @@ class _Supervisor:
                 self._start()
 
     def _start(self) -> None:
-        if self._stopping:
-            return
-        if worker := os.fork():
-            self._workers.add(worker)
-            return
+        # A signal waits until the new worker is known: else it would not reach that one.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            if self._stopping:
+                return
+            if worker := os.fork():
+                self._workers.add(worker)
+                return
+            self._be_worker(before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _be_worker(self, mask: Collection[int]) -> NoReturn:
         code = 1
         try:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _STOPPING:
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             asyncio.run(
                 _work(self._settings, self._listener, self._tls, self._exposition, lambda: None)
             )

@@ -34,6 +34,7 @@ from meltemi.model.provenance import (
     COMPUTED,
     Provenance,
     Written,
+    describe_hash,
     read_provenance,
     short,
     timestamp,
@@ -113,8 +114,9 @@ class Delivery:
             if (image_id := self._image.properties.get(name)) and name in attributes:
                 attributes[name] = short(image_id)
         source_hash = origin.source_hash
-        if source_hash.startswith(COMPUTED) and self.reading.computed:
-            source_hash = f"{COMPUTED}sha512:{self.reading.computed.value}"
+        known = self.reading.computed or self.reading.image.hashes
+        if source_hash.startswith(COMPUTED) and known:
+            source_hash = f"{COMPUTED}{describe_hash(known)}"
         written = replace(origin.written, attributes=attributes)
         return replace(origin, at=at, source_hash=source_hash, written=written)
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,8 +17,8 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.libraries.base import Changes, Library
-from meltemi.model.image import state_digest
-from meltemi.model.plan import Action, Kind, Plan
+from meltemi.model.image import Hashes, state_digest
+from meltemi.model.plan import Action, Kind, Plan, Relay
 from meltemi.model.provenance import timestamp
 from meltemi.model.route import Limits
 from meltemi.replication.delivery import Delivery
@@ -72,6 +72,7 @@ class Engine:
         self._freed = asyncio.Event()
         self._down: dict[str, MeltemiError] = {}
         self._arrivals: dict[tuple[str, str], asyncio.Future[str | None]] = {}
+        self._relayed: dict[tuple[str, str], asyncio.Future[Relay | None]] = {}
         self._outcomes: list[Outcome] = []
         self._coming: set[tuple[str, str]] = set()
         self._held = Held()
@@ -84,15 +85,13 @@ class Engine:
         `failed` says that something went wrong before, so that nothing may be removed.
         """
         removals = [action for action in plan.actions if is_removal(action)]
-        copies = [action for action in plan.actions if _sends(action)]
+        copies = [action for action in plan.actions if action.sends]
         replaced = {
             (action.subject.target, action.subject.source_id): action
             for action in plan.actions
             if action.kind is Kind.HIDE and not is_removal(action)
         }
-        changes = [
-            action for action in plan.actions if not _sends(action) and not is_removal(action)
-        ]
+        changes = [action for action in plan.actions if not action.sends and not is_removal(action)]
         direct = [action for action in changes if action.kind is not Kind.HIDE]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._copy_all(copies))
@@ -114,8 +113,11 @@ class Engine:
     async def _copy_all(self, actions: Sequence[Action]) -> None:
         """Copy, each source image read once for all its targets, the smallest first.
 
-        A group starts as soon as one of its targets has room, so a slow target delays no other.
+        A group starts as soon as one of its targets has room, so a slow target delays no other;
+        what comes from a relay, once it is there.
         """
+        loop = asyncio.get_running_loop()
+        awaited = {(a.relay.library, a.subject.source_id) for a in actions if a.relay}
         needed = {image_id for action in actions for image_id in action.needs}
         # What boots with others is not waited for itself: two may name each other.
         first = needed & {action.subject.source_id for action in actions if not action.needs}
@@ -123,10 +125,13 @@ class Engine:
         for action in actions:
             subject = action.subject
             alone = (subject.target,) if _is_alone(action) else ()
-            groups[subject.source, subject.source_id, *alone].append(action)
+            groups[action.sender, subject.source, subject.source_id, *alone].append(action)
+            place = subject.target, subject.source_id
             if subject.source_id in first:
-                future = asyncio.get_running_loop().create_future()
-                self._arrivals[subject.target, subject.source_id] = future
+                self._arrivals[place] = loop.create_future()
+            if place in awaited:
+                self._relayed[place] = loop.create_future()
+        unstarted = set(self._arrivals)
         pending = sorted(
             groups.values(),
             key=lambda g: (
@@ -140,21 +145,34 @@ class Engine:
         async with asyncio.TaskGroup() as tasks:
             while pending:
                 self._freed.clear()
-                # Who waits for another in a slot must be behind it in the queue for that slot.
-                ready = (group for group in pending if first.isdisjoint(group[0].needs))
+                ready = (group for group in pending if self._is_ready(group, unstarted))
                 free = (group for group in ready if not self._lacks_bases(group[0]))
                 group = next((group for group in free if self._has_room(group)), None)
                 if group is None and not any(self._queued.values()):
                     # In a plan that was edited, two may be made of each other.
-                    group = next(g for g in pending if first.isdisjoint(g[0].needs))
+                    group = next(g for g in pending if self._is_ready(g, unstarted))
                 if group is None:
                     await self._freed.wait()
                     continue
                 pending.remove(group)
-                first.discard(group[0].subject.source_id)
                 for action in group:
+                    unstarted.discard((action.subject.target, action.subject.source_id))
                     self._queued[action.subject.target] += 1
                 tasks.create_task(self._copy_group(group))
+
+    def _is_ready(self, group: Sequence[Action], unstarted: Container[tuple[str, str]]) -> bool:
+        """Say whether nothing has to start, or to arrive at the relay, before a group."""
+        # Who waits for another in a slot must be behind it in the queue for that slot.
+        if any((a.subject.target, needed) in unstarted for a in group for needed in a.needs):
+            return False
+        awaited = self._awaited(group[0])
+        return awaited is None or awaited.done()
+
+    def _awaited(self, action: Action) -> asyncio.Future[Relay | None] | None:
+        """Give what a copy from a relay waits for, None where the relay has the image already."""
+        if action.relay is None:
+            return None
+        return self._relayed.get((action.relay.library, action.subject.source_id))
 
     def _lacks_bases(self, action: Action) -> bool:
         """Say whether an image is made of one that is still to arrive."""
@@ -167,8 +185,17 @@ class Engine:
         first = group[0]
         if first.image is None:
             raise AssertionError("a copy knows what to copy")
-        source = self._libraries[first.subject.source]
-        reading = Reading(source, first.image, self._bandwidth, self._block)
+        image = first.image
+        if first.relay is not None:
+            awaited = self._awaited(first)
+            relay = first.relay if awaited is None else awaited.result()
+            if relay is None:
+                for action in group:
+                    self._skip(action, f"not copied, since the relay {first.sender} has it not")
+                    self._end(action, None)
+                return
+            image = replace(image, id=relay.image_id, hashes=relay.hashes)
+        reading = Reading(self._libraries[first.sender], image, self._bandwidth, self._block)
         if _is_alone(first):
             await self._deliver(first, reading)
             return
@@ -199,19 +226,28 @@ class Engine:
     async def _deliver(
         self, action: Action, reading: Reading, data: Subscription | None = None
     ) -> None:
-        target = action.subject.target
-        arrival = self._arrivals.get((target, action.subject.source_id))
-        target_id = None
+        target_id = relay = None
         try:
             target_id = await self._attempt(
                 action, lambda: self._copy(action, reading, data), action.bytes
             )
+            if target_id is not None:
+                hashes = reading.image.hashes or reading.computed or Hashes()
+                relay = Relay(action.subject.target, target_id, hashes)
         finally:
-            self._queued[target] -= 1
-            self._coming.discard((target, action.target_id))
-            self._freed.set()
-            if arrival is not None:
-                arrival.set_result(target_id)
+            self._end(action, relay)
+
+    def _end(self, action: Action, arrived: Relay | None) -> None:
+        """Make room, and tell who waits for a copy what came of it."""
+        target = action.subject.target
+        place = target, action.subject.source_id
+        self._queued[target] -= 1
+        self._coming.discard((target, action.target_id))
+        self._freed.set()
+        if place in self._arrivals:
+            self._arrivals[place].set_result(arrived.image_id if arrived else None)
+        if place in self._relayed:
+            self._relayed[place].set_result(arrived)
 
     async def _copy(self, action: Action, reading: Reading, data: Subscription | None) -> str:
         await self._check(action)
@@ -249,7 +285,7 @@ class Engine:
             else:
                 delivery.whole = ends or f"{target.name} does not exchange pieces"
         if action.pull:
-            found = await by_pull(action, reading.source, target)
+            found = await by_pull(action, reading.source, target, reading.image.id)
             if isinstance(found, str):
                 delivery.through = found
             else:
@@ -349,7 +385,7 @@ class Engine:
             self._reporter.started(action)
             begun = time.monotonic()
             try:
-                for library in (target, action.subject.source):
+                for library in (target, action.sender):
                     if library in self._down:
                         raise self._down[library]
                 target_id = await work()
@@ -392,10 +428,6 @@ class Engine:
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.wait(tasks)
-
-
-def _sends(action: Action) -> bool:
-    return action.kind is Kind.COPY and not action.without_data
 
 
 def _is_alone(action: Action) -> bool:

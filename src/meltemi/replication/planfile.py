@@ -87,9 +87,8 @@ def load_plan(path: Path) -> tuple[Header, Mapping[str, Plan]]:
     for number, line in enumerate(rest, 2):
         item: _Line = _read(_LINE, line, path, number)
         subject = (item.action or item.note or _nothing(path, number)).subject
-        if subject.route not in actions or not {subject.source, subject.target} <= {
-            *header.libraries
-        }:
+        named = {subject.source, subject.target, item.action.sender if item.action else ""} - {""}
+        if subject.route not in actions or not named <= {*header.libraries}:
             raise UsageError(f"{path}:{number}: a route or a library that the header does not know")
         if item.action is not None:
             if item.action.kind is Kind.COPY and item.action.image is None:

@@ -124,7 +124,7 @@ class Reading:
             raise CorruptionError(
                 f"{self.source.name}: image {self.image.label}: its data has {state.name} "
                 f"{found[:16]}…, not the one on record; nothing was made active: "
-                "mend or delete the source"
+                "mend or delete it there"
             )
 
     async def _exactly(self, offset: int, size: int) -> AsyncIterator[tuple[bytes, ...]]:

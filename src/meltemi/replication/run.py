@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageError
 from meltemi.libraries.base import Library, Verifiable
-from meltemi.model.plan import Kind, Plan
+from meltemi.model.plan import Plan
 from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
 from meltemi.replication.exchange.pricing import priced
@@ -101,7 +101,7 @@ async def run_plan(
 
 
 async def _verify_sources(plan: Plan, libraries: Libraries) -> None:
-    copies = [a for a in plan.actions if a.kind is Kind.COPY and not a.without_data]
+    copies = [a for a in plan.actions if a.sends and a.relay is None]
     for name, image_id in dict.fromkeys((a.subject.source, a.subject.source_id) for a in copies):
         source = libraries.open[name]
         if isinstance(source, Verifiable):

@@ -20,6 +20,7 @@ from meltemi.replication.gone import settle_gone
 from meltemi.replication.join import ListingError, Row, UnorderedError, collected, join
 from meltemi.replication.learnt import Learnt, soundness
 from meltemi.replication.mapping import boot_files, companion_policy
+from meltemi.replication.relaying import relayed
 from meltemi.replication.selection import Selector
 from meltemi.replication.where import FAILED
 
@@ -78,6 +79,7 @@ class _Survey:
         self._companions = Companions(source, self._selector)
         self._actions: list[Action] = []
         self._notes: list[Note] = []
+        self._copied: dict[str, Image] = {}
         self._gate = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self, *, sort_first: bool) -> Plan:
@@ -99,7 +101,11 @@ class _Survey:
         if self._route.policy.on_source_deletion is not OnSourceDeletion.KEEP:
             await self._settle_orphans()
         in_sync = {(self._route.name, t.library.name): t.in_sync for t in self._targets}
-        return Plan(tuple(self._actions), tuple(self._notes), in_sync)
+        plan = Plan(tuple(self._actions), tuple(self._notes), in_sync)
+        if (name := self._route.relay) is None:
+            return plan
+        relay = next((t for t in self._targets if t.library.name == name), None)
+        return await relayed(plan, name, relay, self._copied)
 
     async def _settle_rows(self, rows: list[Row]) -> None:
         waiting = []
@@ -154,7 +160,7 @@ class _Survey:
         """Settle a pair with one id, unless it takes more to know than these two images."""
         settled = settle(source, None, Found(same_id=image), target.context, {})
         if all(isinstance(item, Action) and item.target_id == image.id for item in settled):
-            self._keep(settled, target)
+            self._keep(source, settled, target)
         else:
             self._later.append((source, target, image))
 
@@ -171,7 +177,7 @@ class _Survey:
             if (why := target.unavailable.get(image_id)) and image_id != source.id:
                 reason = f"image {image_id}, which it boots with, will not be there: {why}"
                 subject = context.subject(source.id, source.name)
-                self._keep((Note(subject, Standing.CONFLICT, reason),), target)
+                self._keep(source, (Note(subject, Standing.CONFLICT, reason),), target)
                 return
         mapped, owner = target.mapped_to(source), target.owner_of(source)
         same_name = None
@@ -182,7 +188,7 @@ class _Survey:
                 same_name = await show_or_none(target.library, name)
         members, present = await self._members(source, target, mapped or same_id)
         found = Found(same_id, mapped, same_name, present)
-        self._keep(settle(source, members, found, context, target.boot_ids), target)
+        self._keep(source, settle(source, members, found, context, target.boot_ids), target)
 
     async def _members(
         self, source: Image, target: Learnt, replica: Image | None
@@ -242,8 +248,10 @@ class _Survey:
     def _leaves(self, source: Image) -> bool:
         return bool(self._selector.rejects(source) or unfit(source, self._route.policy))
 
-    def _keep(self, settled: Settled, target: Learnt) -> None:
+    def _keep(self, source: Image, settled: Settled, target: Learnt) -> None:
         target.in_sync += not settled
+        if any(isinstance(item, Action) and item.sends for item in settled):
+            self._copied[source.id] = source
         self._actions += [_with_id(item) for item in settled if isinstance(item, Action)]
         notes = [item for item in settled if isinstance(item, Note)]
         self._notes += notes

@@ -25,7 +25,7 @@ async def is_same_data(
             pass
         verdict = _compare(reading.computed, recorded, stored.hashes)
     if verdict is None:
-        verdict = await _read_back(reading.computed or recorded, target, stored.id)
+        verdict = await read_back(reading.computed or recorded, target, stored.id)
     return verdict
 
 
@@ -34,8 +34,8 @@ def _compare(computed: Hashes | None, recorded: Hashes, stored: Hashes) -> bool 
     return recorded.agree(stored) if verdict is None else verdict
 
 
-async def _read_back(expected: Hashes, target: Library, image_id: str) -> bool:
-    """Read the target's copy where it recorded no hash that can be compared."""
+async def read_back(expected: Hashes, target: Library, image_id: str) -> bool:
+    """Say whether a target's data has a hash, where it recorded none that can be compared."""
     state = start_hash(expected)
     async for piece in target.read(image_id):
         await asyncio.to_thread(state.update, piece)

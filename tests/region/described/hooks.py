@@ -11,10 +11,12 @@ from typing import Any, Final
 import schemathesis
 
 from meltemi.region.api.patch import MEDIA_TYPES
+from tests.support.exchanging import BATCH, DELTA, Exchange
 from tests.support.glance import Place
 
 _STATES: Final = {
     **dict.fromkeys(("downloadData", "cloneImage", "deactivateImage", "listLocations"), "active"),
+    **dict.fromkeys(("readManifest", "readSegments", "readBatch", "sizeBatch"), "active"),
     **dict.fromkeys(("cacheImage", "queueImage", "deleteFromStore"), "active"),
     "importImage": "uploading",
     "reactivateImage": "deactivated",
@@ -27,9 +29,10 @@ _numbers: Final = itertools.count()
 _asked: Final = Counter[str]()
 
 schemathesis.serializer.alias([*MEDIA_TYPES], "application/json")
+schemathesis.serializer.alias([BATCH, DELTA], "application/octet-stream")
 
 
-@schemathesis.deserializer("application/octet-stream")
+@schemathesis.deserializer("application/octet-stream", BATCH)
 def text_of(_: schemathesis.DeserializationContext, response: schemathesis.Response) -> str:
     """Take data as a text, of which JSON Schema can say something."""
     return response.content.decode("latin-1")
@@ -52,6 +55,9 @@ def before_call(
         there = {**_OF_AN_IMAGE, "image_id": _image(place, _STATES.get(name, "queued"))}
         if "member_id" in made_up:
             place.share(there["image_id"], there["member_id"])
+        if name in ("readPartManifest", "readPartSegments"):
+            Exchange(place).put_part(there["image_id"], 0, [b"data"])
+            there["number"] = "0"
     elif "task" in made_up:
         there = {"task": place.call("POST", "/v2/tasks", _TASK)["id"]}
     elif "namespace" in made_up:

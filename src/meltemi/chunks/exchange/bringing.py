@@ -17,6 +17,11 @@ from meltemi.errors import InterruptedTransfer, MeltemiError
 _BATCHES: Final = 3
 """Batches of an image that are on their way at the same time."""
 
+_FIRST: Final = 2 * 2**20
+"""Bytes of data in the first batch, and twice as many in each that follows: so what comes is soon
+put together, and batches that share a link do not all arrive at its end.
+"""
+
 _LINES: Final = 16_384
 """Stretches that wait for batches before them."""
 
@@ -36,22 +41,27 @@ InterruptedTransfer says that fewer of them may get through.
 
 
 class Bringing:
-    """One attempt to bring over what `difference` has found."""
+    """One attempt to bring over what `difference` has found.
+
+    A batch has at most `largest` bytes of data, which becomes less where connections break, and at
+    most `most` pieces.
+    """
 
     def __init__(
-        self, found: AsyncGenerator[Stretch | Piece], gatherer: Gatherer, bring: Bring
+        self, found: AsyncGenerator[Stretch | Piece], largest: int, most: int, bring: Bring
     ) -> None:
+        self.largest = largest
         self._found = found
-        self._gatherer = gatherer
+        self._gatherer = Gatherer(min(_FIRST, largest), most)
         self._bring = bring
         self._slots = asyncio.Semaphore(_BATCHES)
         self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
+        self._front: Stretch | Gathered | None = None
 
     async def stretches(self) -> AsyncGenerator[list[Stretch]]:
         """Give the image's stretches, as many at once as are there; close it when done.
 
-        A stretch of a part is given once the part is there. Where connections break, the
-        gatherer's `largest` becomes less.
+        A stretch of a part is given once the part is there.
         """
         working = asyncio.ensure_future(self._work())
         ready = asyncio.ensure_future(self._ready())
@@ -81,6 +91,7 @@ class Bringing:
 
         async def flush() -> None:
             if (batch := self._gatherer.take()) is not None:
+                self._gatherer.largest = min(2 * self._gatherer.largest, self.largest)
                 await self._slots.acquire()
                 tasks.create_task(self._transfer(batch))
 
@@ -122,21 +133,31 @@ class Bringing:
             self._slots.release()
 
     def _lessen(self, size: int) -> None:
-        self._gatherer.largest = min(self._gatherer.largest, size)
+        self._gatherer.largest = self.largest = min(self.largest, size)
 
     async def _ready(self) -> list[Stretch]:
-        """Give the next stretches that are there, at least one; none at the end."""
+        """Give the next stretches, at least one, as far as what they name is there.
+
+        None at the end.
+        """
         ready: list[Stretch] = []
-        while len(ready) < _TOGETHER and not (ready and self._lines.empty()):
-            line = await self._lines.get()
+        while len(ready) < _TOGETHER and not (ready and self._must_wait()):
+            line = self._front or await self._lines.get()
+            self._front = line
             if line is None:
                 self._lines.put_nowait(None)
                 break
             if isinstance(line, Gathered):
+                if ready and not line.batch.sent.is_set():
+                    break
                 await line.batch.sent.wait()
                 line = line.stretch()
             ready.append(line)
+            self._front = None
         return ready
+
+    def _must_wait(self) -> bool:
+        return self._front is None and self._lines.empty()
 
 
 def _size(pieces: Sequence[Piece]) -> int:

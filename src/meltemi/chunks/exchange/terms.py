@@ -48,8 +48,8 @@ class Terms:
         )
 
 
-def own_terms(*, dedup_scope: str, algorithm: str) -> Terms:
-    """Give the terms of this program: of a region that shares data in a scope, and its hash."""
+def own_terms(*, dedup_scope: str, algorithm: str | None) -> Terms:
+    """Give the terms of this program: among whom it shares data, and by what it holds it."""
     return Terms(
         version=VERSION,
         cut=Cut.CONTENT.label,

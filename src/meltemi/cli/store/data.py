@@ -1,6 +1,5 @@
 """Where a put's data comes from, and where a get's data goes."""
 
-import errno
 import fcntl
 import io
 import os
@@ -15,10 +14,9 @@ from uuid import uuid4
 from meltemi.chunks.blob import Buffer
 from meltemi.chunks.writer import PIECE
 from meltemi.errors import ImageError, QuotaError, UsageError, printable
+from meltemi.workstation.files import FULL, ZEROS, pieces_with_holes
 
 _PIPE: Final = 2**20
-_ZEROS: Final = bytes(2**20)
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Source:
@@ -64,16 +62,9 @@ class Source:
                 yield piece
             return
         file, position = self._file.fileno(), self._file.tell()
-        while position < self._before.st_size:
-            hole = os.lseek(file, position, os.SEEK_HOLE)
-            while position < hole and (piece := _pread(file, position, hole)):
-                position += len(piece)
-                yield piece
-            data = _data(file, position) or self._before.st_size
-            while position < data:
-                zeros = _ZEROS[: data - position]
-                position += len(zeros)
-                yield zeros
+        for piece in pieces_with_holes(file, position, self._before.st_size):
+            position += len(piece)
+            yield piece
         while piece := os.pread(file, PIECE, position):  # it has grown
             position += len(piece)
             yield piece
@@ -100,20 +91,6 @@ class Source:
         size = self._file.seek(0, os.SEEK_END) - begin
         self._file.seek(begin)
         return size
-
-
-def _pread(file: int, position: int, end: int) -> bytes:
-    return os.pread(file, min(PIECE, end - position), position)
-
-
-def _data(file: int, position: int) -> int | None:
-    """Give where a regular file has data again; None where it has none behind a position."""
-    try:
-        return os.lseek(file, position, os.SEEK_DATA)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return None
-        raise
 
 
 def _stdin() -> io.BufferedReader:
@@ -171,7 +148,7 @@ class Target:
         size = 0
         for piece in pieces:
             with self._telling():
-                if self._in_place or not _ZEROS.startswith(piece):
+                if self._in_place or not ZEROS.startswith(piece):
                     _write(self._fd, piece)
                 else:
                     os.lseek(self._fd, len(piece), os.SEEK_CUR)
@@ -195,7 +172,7 @@ class Target:
         try:
             yield
         except OSError as error:
-            kind = QuotaError if error.errno in _FULL else ImageError
+            kind = QuotaError if error.errno in FULL else ImageError
             kept = "" if self._in_place else "; nothing of it was kept"
             raise kind(f"{self._path}: writing it failed: {error.strerror}{kept}") from error
 

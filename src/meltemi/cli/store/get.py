@@ -12,8 +12,9 @@ from meltemi.chunks.reader import Reader
 from meltemi.cli.options import option
 from meltemi.cli.store.data import must_take_data, to_file, to_stdout
 from meltemi.cli.store.options import name_argument, store_argument, store_options
-from meltemi.cli.store.progress import Tell, telling
 from meltemi.cli.store.work import about, working
+from meltemi.cli.telling import telling
+from meltemi.workstation.steps import Tell
 
 
 @click.command("get")

@@ -14,8 +14,8 @@ from meltemi.cli.options import option
 from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.store.data import Source
 from meltemi.cli.store.options import name_argument, store_argument, store_options
-from meltemi.cli.store.progress import telling
 from meltemi.cli.store.work import about, facts, working
+from meltemi.cli.telling import telling
 from meltemi.errors import ConflictError, UsageError
 
 _COLUMNS: Final = ("Name", "Bytes", "Stored", "Cut", "Manifest")

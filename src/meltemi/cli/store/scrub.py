@@ -8,8 +8,8 @@ from meltemi.chunks.scrubbing import scrub
 from meltemi.cli.options import option
 from meltemi.cli.output import check_columns, output_options, print_rows
 from meltemi.cli.store.options import RATE, store_argument, store_options
-from meltemi.cli.store.progress import telling
 from meltemi.cli.store.work import MENDING, verdict, working
+from meltemi.cli.telling import telling
 
 _COLUMNS: Final = ("Problem",)
 

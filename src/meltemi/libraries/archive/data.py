@@ -8,8 +8,8 @@ from pathlib import Path
 
 from meltemi.errors import CorruptionError
 from meltemi.libraries.archive.files import BLOCK, Folder, failing, shown
-from meltemi.libraries.archive.threads import in_thread
 from meltemi.model.image import Hashes
+from meltemi.threads import in_thread
 
 
 class Hasher:

@@ -14,8 +14,8 @@ from meltemi.errors import ArchiveError, ConflictError, VanishedError
 from meltemi.libraries.archive import data, layout, legacy_metadata, metadata
 from meltemi.libraries.archive.files import Folder, shown
 from meltemi.libraries.archive.readonly import ReadOnly
-from meltemi.libraries.archive.threads import in_thread
 from meltemi.model.image import Image, Member
+from meltemi.threads import in_thread
 
 _DATA: Final = ".img"
 _PAGE: Final = 100

@@ -11,8 +11,8 @@ from meltemi.libraries.archive import data
 from meltemi.libraries.archive.contents import Contents
 from meltemi.libraries.archive.metadata import Described
 from meltemi.libraries.archive.readonly import ReadOnly
-from meltemi.libraries.archive.threads import in_thread
 from meltemi.model.image import Hashes, Image, Member
+from meltemi.threads import in_thread
 
 _PAGE: Final = 100
 

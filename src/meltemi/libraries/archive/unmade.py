@@ -9,9 +9,9 @@ from meltemi.errors import BusyError, ImageError, MeltemiError, UsageError
 from meltemi.libraries.archive.absent import AbsentArchive
 from meltemi.libraries.archive.files import shown
 from meltemi.libraries.archive.opening import open_archive
-from meltemi.libraries.archive.threads import in_thread
 from meltemi.libraries.base import Changes, Library, Verifiable
 from meltemi.model.image import Image, Member
+from meltemi.threads import in_thread
 
 
 class UnmadeArchive:

@@ -20,10 +20,10 @@ from meltemi.libraries.archive.files import BLOCK
 from meltemi.libraries.archive.incoming import Incoming
 from meltemi.libraries.archive.metadata import Described
 from meltemi.libraries.archive.reader import ArchiveReader
-from meltemi.libraries.archive.threads import in_thread
 from meltemi.libraries.base import Changes
 from meltemi.model.image import Hashes, Image, Member
 from meltemi.model.provenance import timestamp
+from meltemi.threads import in_thread
 
 
 class Archive(ArchiveReader):

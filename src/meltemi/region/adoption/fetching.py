@@ -10,8 +10,8 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import AsyncExitStack, aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
@@ -65,18 +65,28 @@ class Fetches:
         self._folder = folder
         self._under_way: dict[str, tuple[Fetch, asyncio.Task[None]]] = {}
         self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting: set[Fetch] = set()
+        self._given_up: set[asyncio.Task[None]] = set()
+        self._is_closing = False
 
     @contextmanager
     def joined(self, record: Record) -> Iterator["Fetch"]:
-        """Read along with whoever fetches what an image has, or begin to; it goes on afterwards."""
+        """Read along with whoever fetches what an image has, or begin to.
+
+        It goes on afterwards, unless others wait for their turn.
+        """
         fetch, _ = self._join(record, claimed=False)
-        with fetch.kept():
-            yield fetch
+        try:
+            with fetch.wanted():
+                yield fetch
+        finally:
+            self._make_room()
 
     async def fetch(self, record: Record) -> bool:
         """Bring the data of an image that is held already; say whether it came."""
         fetch, task = self._join(record, claimed=True)
-        await asyncio.wait([task])
+        with fetch.wanted():
+            await asyncio.wait([task])
         if not fetch.stores:  # it was begun while somebody else held the image
             await self._ledger.release(record.image.id, self._holder, None)
         return not fetch.has_failed
@@ -91,46 +101,86 @@ class Fetches:
 
     async def close(self) -> None:
         """Stop in the middle of everything."""
-        tasks = [task for _, task in self._under_way.values()]
+        self._is_closing = True
+        tasks = [*(task for _, task in self._under_way.values()), *self._given_up]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _make_room(self) -> None:
+        """Give up what nobody wants any more, as far as others wait for their turn."""
+        waiting = sum(fetch.is_wanted for fetch in self._waiting)
+        lacking = waiting - len(self._given_up) if self._turns.locked() else 0
+        for content, (fetch, task) in list(self._under_way.items()):
+            has_begun = fetch not in self._waiting
+            if fetch.is_wanted or fetch.is_verified or (has_begun and lacking <= 0):
+                continue
+            lacking -= has_begun
+            del self._under_way[content]
+            task.cancel()
+            self._given_up.add(task)
+            task.add_done_callback(self._given_up.discard)
+
+    @asynccontextmanager
+    async def _turn(self, fetch: "Fetch") -> AsyncIterator[None]:
+        self._waiting.add(fetch)
+        self._make_room()
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting.discard(fetch)
+        try:
+            yield
+        finally:
+            self._turns.release()
+
     async def _bring(self, fetch: "Fetch", *, claimed: bool) -> None:
+        content = fetch.record.content or ""
         with fetch.kept():
             try:
-                async with self._turns:
+                async with self._turn(fetch):
                     await self._try(fetch, claimed=claimed)
             finally:
-                del self._under_way[fetch.record.content or ""]
+                if self._under_way.get(content, (None,))[0] is fetch:
+                    del self._under_way[content]
 
     async def _try(self, fetch: "Fetch", *, claimed: bool) -> None:
         image = fetch.record.image.id
+        claiming = asyncio.ensure_future(self._claim(image, claimed=claimed))
         try:
-            claimed = claimed or await self._ledger.claim(image, self._holder)
-            fetch.stores = claimed
+            # To its end: else nobody knew whether the image is held.
+            fetch.stores = await asyncio.shield(claiming)
             content = await fetch.receive(self._origin)
             if content is not None:
                 await self._keep(fetch.record, content)
         except asyncio.CancelledError:
-            # Who is told to stop is buried, and holds nothing any more.
             fetch.fail(InterruptedTransfer(f"image {image}: fetching it was given up"))
+            # Who is told to stop is buried, and holds nothing any more.
+            if not self._is_closing:
+                await self._release(image, claiming, None, failed=False)
             raise
         except (MeltemiError, OSError) as error:
             _log.warning("image %s: it is not brought here yet: %s", image, error)
             fetch.fail(error)
-            await self._release(image, error, claimed=claimed)
+            failed = not isinstance(error, UnavailableError)
+            await self._release(image, claiming, str(error), failed=failed)
         except Exception as error:  # noqa: BLE001 - whatever a defect is, nobody waits for ever
             _log.exception("image %s: a defect in fetching it", image)
             fetch.fail(error)
-            await self._release(image, error, claimed=claimed)
+            await self._release(image, claiming, str(error), failed=True)
 
-    async def _release(self, image: str, error: Exception, *, claimed: bool) -> None:
+    async def _claim(self, image: str, *, claimed: bool) -> bool:
+        return claimed or await self._ledger.claim(image, self._holder)
+
+    async def _release(
+        self, image: str, claiming: asyncio.Future[bool], problem: str | None, *, failed: bool
+    ) -> None:
         """Hold an image no longer, as soon as the catalogue takes it; who lives is not buried."""
-        failed = not isinstance(error, UnavailableError)
+        await asyncio.wait([claiming])
+        claimed = claiming.exception() is not None or claiming.result()
         while claimed:
             try:
-                await self._ledger.release(image, self._holder, str(error), failed=failed)
+                await self._ledger.release(image, self._holder, problem, failed=failed)
             except MeltemiError as again:
                 _log.warning("image %s: it is not given back yet: %s", image, again)
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -147,7 +197,10 @@ class Fetches:
 
 
 class Fetch:
-    """One image on its way; `stores` says whether it is stored, too."""
+    """One image on its way; `stores` says whether it is stored, too.
+
+    Once it `is_verified`, all of it is here.
+    """
 
     def __init__(self, record: Record, contents: Contents, folder: Path) -> None:
         self.record = record
@@ -157,14 +210,15 @@ class Fetch:
         self._folder = folder
         self._file: IO[bytes] | None = None
         self._users = 0
+        self._wanted = 0
         self._arrived = 0
-        self._is_verified = False
+        self.is_verified = False
         self._error: Exception | None = None
         self._changed = asyncio.Event()
 
     async def begun(self, first: int) -> None:
         """Wait until a byte is there, or raise what keeps it from coming."""
-        while self._arrived <= first and not self._is_verified:
+        while self._arrived <= first and not self.is_verified:
             await self._next()
 
     async def read(self, first: int, end: int) -> AsyncGenerator[Buffer]:
@@ -173,7 +227,7 @@ class Fetch:
         Raise what went wrong, as CorruptionError where the data is not what it should be.
         """
         while first < end:
-            ready = min(end if self._is_verified else end - 1, self._arrived)
+            ready = min(end if self.is_verified else end - 1, self._arrived)
             if ready <= first:
                 await self._next()
                 continue
@@ -211,7 +265,7 @@ class Fetch:
             if content is not None:
                 await self._contents.let_go(content.id)
             raise
-        self._is_verified = True
+        self.is_verified = True
         self._tell()
         return content
 
@@ -226,6 +280,21 @@ class Fetch:
             if not self._users and self._file is not None:
                 self._file.close()
                 self._file = None
+
+    @contextmanager
+    def wanted(self) -> Iterator[None]:
+        """Say that somebody wants it, and keep what has come for as long."""
+        self._wanted += 1
+        try:
+            with self.kept():
+                yield
+        finally:
+            self._wanted -= 1
+
+    @property
+    def is_wanted(self) -> bool:
+        """Say whether somebody wants it."""
+        return self._wanted > 0
 
     @property
     def has_failed(self) -> bool:

@@ -18,6 +18,7 @@ from meltemi.errors import (
 from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.region.adoption.front import Front
+from meltemi.region.api.conditions import is_known, wants_part
 from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
@@ -77,20 +78,27 @@ async def download(call: Call) -> web.StreamResponse:
     """Send an image's data: by the kernel from the copy of a hot image, else from chunks.
 
     Every piece from chunks is verified on its way. What is not here yet comes through from the
-    Glance that is adopted.
+    Glance that is adopted. A client that has the data already is told so.
     """
     record = await downloadable(call)
     image = record.image
+    etag = image.hashes.checksum
+    if image.has_data and is_known(call.request, etag):
+        unchanged = web.Response(status=304)
+        unchanged.etag = etag
+        return unchanged
+    asked = None
+    if wants_part(call.request, etag):
+        asked = asked_range(call.request.headers, image.size or 0)
     if record.content is None or image.size is None or not image.has_data:
         return web.Response(status=204)
-    asked = asked_range(call.request.headers, image.size)
     first, end = asked or (0, image.size)
     response = web.StreamResponse(status=206 if asked else 200)
     response.content_type = BINARY
     response.content_length = end - first
-    if image.hashes.checksum:
-        response.headers["Content-MD5"] = image.hashes.checksum
-        response.etag = image.hashes.checksum
+    if etag:
+        response.headers["Content-MD5"] = etag
+        response.etag = etag
     if asked:
         response.headers["Content-Range"] = f"bytes {first}-{end - 1}/{image.size}"
     if record.is_remote and call.service.front is not None:

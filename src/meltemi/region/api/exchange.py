@@ -39,8 +39,11 @@ from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
 _HASH: Final = "x-meltemi-hash"
+_LONGEST: Final = 4
+"""Digits of the number of a part."""
+
 _IMAGE: Final = "/v2/images/{image_id}"
-_PART: Final = f"{_IMAGE}/parts/{{number:0|[1-9][0-9]{{0,3}}}}"
+_PART: Final = f"{_IMAGE}/parts/{{number:[0-9]+}}"
 
 
 async def info(call: Call) -> web.Response:
@@ -94,8 +97,8 @@ async def put_part(call: Call) -> web.Response:
     """Take in a part."""
     if call.request.content_type != batches.MEDIA_TYPE:
         raise MediaTypeError(f"Invalid content type {call.request.content_type}")
-    record = await _waiting(call)
-    image, number, project = record.image, int(call.path["number"]), call.context.project
+    number, record = _number(call), await _waiting(call)
+    image, project = record.image, call.context.project
     await call.service.quotas.demand(project, STAGED)
     if any(part.number == number for part in await call.catalogue.parts(image.id)):
         raise ConflictError(f"Image {image.id} has a part {number} already")
@@ -220,8 +223,16 @@ async def _waiting(call: Call) -> Record:
     return record
 
 
+def _number(call: Call) -> int:
+    """Give the number of a part that the path names, in its only form."""
+    text = call.path["number"]
+    if len(text) > _LONGEST or text != str(int(text)) or int(text) >= deltas.MOST_PARTS:
+        raise VanishedError(f"Image {call.image_id} has no part {text[:_LONGEST]}")
+    return int(text)
+
+
 async def _part(call: Call) -> Part:
-    record, number = await _waiting(call), int(call.path["number"])
+    number, record = _number(call), await _waiting(call)
     for part in await call.catalogue.parts(record.image.id):
         if part.number == number:
             return part

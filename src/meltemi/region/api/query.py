@@ -27,27 +27,42 @@ def parse_listing(
 
     `page` is the number of images given where none is asked for, `longest_page` the most.
     """
-    given = dict(query.items())  # of several, the last counts
-    for name in ("limit", "marker", "member_status", "visibility", "sort", "sort_key", "sort_dir"):
-        given.pop(name, None)
-    for name in ("tag", "deleted"):  # nothing that is deleted is ever listed
-        given.pop(name, None)
-    hidden = _truth("os_hidden", given.pop("os_hidden", "false").lower())
-    if query.get("changes-since"):
+    given = _filters(query)
+    # In the order in which Glance looks at them: of several mistakes, it tells the first.
+    visibility = _visibility(given.pop("visibility", None))
+    if given.get("changes-since"):
         raise RefusedError('The "changes-since" filter is no longer available on v2.')
-    conditions = list(_conditions(given))
+    member_status = _member_status(query.get("member_status", "accepted"))
+    limit = min(parse_limit(query.get("limit"), page), longest_page)
+    order = _order(query)
+    hidden = _truth("os_hidden", given.pop("os_hidden", "false").lower())
+    conditions = tuple(_conditions(given))
     return Listing(
         viewer,
-        tuple(conditions),
+        conditions,
         properties=given,
         tags=frozenset(tag.strip() for tag in query.getall("tag", [])),
-        visibility=_visibility(query.get("visibility")),
-        member_status=_member_status(query.get("member_status", "accepted")),
+        visibility=visibility,
+        member_status=member_status,
         hidden=hidden,
-        order=_order(query),
-        limit=min(parse_limit(query.get("limit"), page), longest_page),
+        order=order,
+        limit=limit,
         marker=query.get("marker"),
     )
+
+
+def _filters(query: MultiMapping[str]) -> dict[str, str]:
+    """Give what images are chosen by; of several of a name, the last counts.
+
+    What is no filter is one where it is given once more, of a free property, as in Glance.
+    """
+    given = dict(query.items())
+    for name in ("limit", "marker", "member_status", "sort"):
+        if len(query.getall(name, [])) == 1:
+            del given[name]
+    for name in ("sort_key", "sort_dir", "tag", "deleted"):  # nothing deleted is ever listed
+        given.pop(name, None)
+    return given
 
 
 def _visibility(value: str | None) -> str | None:
@@ -170,7 +185,7 @@ def _order(query: MultiMapping[str]) -> tuple[tuple[str, bool], ...]:
     if "sort" in query:
         if "sort_key" in query or "sort_dir" in query:
             raise RefusedError("Old and new sorting syntax cannot be combined")
-        pairs = [part.partition(":")[::2] for part in query.getall("sort")[-1].strip().split(",")]
+        pairs = [part.partition(":")[::2] for part in query["sort"].strip().split(",")]
         keys = [key.strip() for key, _ in pairs]
         directions = [direction.strip() or "desc" for _, direction in pairs]
     else:

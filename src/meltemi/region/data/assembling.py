@@ -131,13 +131,15 @@ class Assembly:
 
     async def _groups(self) -> AsyncGenerator[list[Wanted]]:
         """Gather what is read together: all that has come, as far as memory allows."""
+        at = 0
         async with aclosing(self._stretches) as all_stretches:
             async for stretches in all_stretches:
                 group: list[Wanted] = []
                 size = 0
                 for stretch in joined(stretches):
                     reader = await self._reader(stretch)
-                    for wanted in _divided(reader, stretch):
+                    for wanted in _divided(reader, stretch, at):
+                        at += wanted.length
                         group.append(wanted)
                         size += max(wanted.length, _SMALL)
                         if size >= self._service.contents.share():
@@ -186,10 +188,16 @@ class Assembly:
             raise VanishedError(f"Image {self._image}: {base.label} is gone") from error
 
 
-def _divided(reader: Reader | None, stretch: Stretch) -> Iterator[Wanted]:
-    for begin in range(0, stretch.length, PIECE):
-        length = min(PIECE, stretch.length - begin)
+def _divided(reader: Reader | None, stretch: Stretch, at: int) -> Iterator[Wanted]:
+    """Divide a stretch, which begins at `at`, at every MiB of the data that is put together.
+
+    So blocks begin where runs of zeros may, and these are looked for without a copy.
+    """
+    begin = 0
+    while begin < stretch.length:
+        length = min(PIECE - (at + begin) % PIECE, stretch.length - begin)
         yield Wanted(reader, stretch.offset + begin, length)
+        begin += length
 
 
 async def _lines(data: AsyncIterator[bytes]) -> AsyncGenerator[list[bytes]]:

@@ -13,14 +13,14 @@ from collections.abc import (
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from meltemi.chunks.blob import Buffer
 from meltemi.chunks.store import Store
-from meltemi.chunks.writer import PIECE, Writer
+from meltemi.chunks.writer import PIECE, Put, Writer
 from meltemi.errors import (
     AuthenticationError,
     QuotaError,
@@ -89,17 +89,19 @@ class Contents:
 
     @asynccontextmanager
     async def receiving(self, image: Image) -> AsyncIterator["Incoming"]:
-        """Begin to take in an image's data; what is not published is given up."""
-        scope = self._scope(image)
-        context = self._store.writing(hashes=tuple(self.algorithms), scope=scope)
-        writer = await self.in_thread(context.__enter__)
+        """Begin to take in an image's data; what is not finished is given up.
+
+        So it is where whoever brings it is cancelled at any moment, also in the midst of `finish`.
+        """
+        writing = self._store.writing(hashes=tuple(self.algorithms), scope=self._scope(image))
         name = f"{image.id}/{self._holder}/{uuid4().hex}"
-        incoming = Incoming(self, writer, name, self._algorithm)
+        incoming = Incoming(self, writing, name, self._algorithm)
         try:
+            await incoming.begun()
             yield incoming
         finally:
-            await incoming.rest()
-            await asyncio.shield(self.in_thread(lambda: context.__exit__(None, None, None)))
+            if not incoming.is_finished:
+                await asyncio.shield(incoming.give_up())
 
     async def keep(self, image: Image, pieces: Sequence[Buffer], name: str) -> Content:
         """Store data that is cut already, for an image, under a name; no hash is made of it."""
@@ -221,16 +223,29 @@ def name_of_part(image: Image, holder: str) -> str:
 
 
 class Incoming:
-    """One image's data on its way in."""
+    """One image's data on its way in; threads do one thing after another for it."""
 
-    def __init__(self, contents: Contents, writer: Writer, name: str, algorithm: str) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        writing: AbstractContextManager[Writer],
+        name: str,
+        algorithm: str,
+    ) -> None:
         self._contents = contents
-        self._writer = writer
+        self._writing = writing
         self._name = name
         self._algorithm = algorithm
-        self._writing: asyncio.Future[None] | None = None
+        self._opening = contents.begin(writing.__enter__)
+        self._at_work: asyncio.Future[Any] = self._opening
         self._gathered: list[bytes] = []
         self._size = 0
+        self._put: Put | None = None
+        self.is_finished = False
+
+    async def begun(self) -> None:
+        """Wait until data can be taken in."""
+        await asyncio.shield(self._opening)
 
     async def write(self, data: bytes) -> None:
         """Take in more data, in order, one call after another; it is stored while more comes.
@@ -245,27 +260,43 @@ class Incoming:
     async def finish(self) -> Content:
         """Publish what came, under a name that nothing else has."""
         await self._pass_on()
-        await self._written()
+        await self._rested()
+        self._at_work = self._contents.begin(self._publish)
         with _worded():
-            put = await self._contents.in_thread(lambda: self._writer.finish(self._name))
-        found = put.head.hashes
-        hashes = Hashes(found["md5"], self._algorithm, found[self._algorithm])
-        return Content(self._name, put.head.size, hashes)
+            head = (await asyncio.shield(self._at_work)).head
+        # From here to whoever called nothing is waited for, so that nobody can be cancelled.
+        self.is_finished = True
+        hashes = Hashes(head.hashes["md5"], self._algorithm, head.hashes[self._algorithm])
+        return Content(self._name, head.size, hashes)
 
-    async def rest(self) -> None:
-        """Wait until nothing is being stored, whatever becomes of it."""
-        if self._writing is not None:
-            await _ended(self._writing)
+    async def give_up(self) -> None:
+        """Leave nothing of it; what a thread is at is waited for."""
+        await _ended(self._at_work)
+        if self._opening.exception() is not None:
+            return
+        try:
+            await self._contents.in_thread(self._leave)
+        finally:
+            if self._put is not None:
+                await self._contents.let_go(self._name)
+
+    def _publish(self) -> Put:
+        self._put = self._opening.result().finish(self._name)
+        self._leave()
+        return self._put
+
+    def _leave(self) -> None:
+        self._writing.__exit__(None, None, None)
 
     async def _pass_on(self) -> None:
         gathered, self._gathered, self._size = self._gathered, [], 0
-        await self._written()
-        self._writing = self._contents.begin(lambda: self._writer.write(*gathered))
+        await self._rested()
+        writer = self._opening.result()
+        self._at_work = self._contents.begin(lambda: writer.write(*gathered))
 
-    async def _written(self) -> None:
-        if self._writing is not None:
-            with _worded():
-                await asyncio.shield(self._writing)
+    async def _rested(self) -> None:
+        with _worded():
+            await asyncio.shield(self._at_work)
 
 
 @contextmanager

@@ -95,7 +95,7 @@ class Pieces:
         return await self._contents.in_thread(lambda: self._reader(content))
 
     async def read(self, wanted: Sequence[Wanted]) -> list[bytes]:
-        """Give the bytes of stretches, one after another, in blocks of about a MiB.
+        """Give the bytes of stretches, one after another, in blocks of at most a MiB.
 
         They are read together; it takes memory for all of them, and more where they are small.
         """
@@ -156,14 +156,14 @@ def _on_disk() -> Iterator[None]:
 
 
 def _blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small pieces."""
+    """Join small pieces, as far as blocks do not become larger than a piece may be."""
     joined: list[bytes] = []
     size = 0
     for piece in pieces:
-        joined.append(piece)
-        size += len(piece)
-        if size >= PIECE:
+        if joined and size + len(piece) > PIECE:
             yield joined[0] if len(joined) == 1 else b"".join(joined)
             joined, size = [], 0
+        joined.append(piece)
+        size += len(piece)
     if joined:
-        yield b"".join(joined)
+        yield joined[0] if len(joined) == 1 else b"".join(joined)

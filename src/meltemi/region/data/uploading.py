@@ -81,6 +81,7 @@ async def _receive(
     )
     staged, begun = status == _STAGED, False
     content: Content | None = None
+    handing: asyncio.Future[Record] | None = None
     try:
         record = await asyncio.shield(holding)
         service.janitor.excuse(image)
@@ -88,28 +89,37 @@ async def _receive(
         await service.quotas.demand(project, UPLOADING)
         if staged:
             # As staged, data has no format yet, and is not inspected.
-            taken, then = replace(record.image, container_format=None), _STAGED
+            taken = replace(record.image, container_format=None)
         else:
-            taken, then = record.image, "active"
+            taken = record.image
             tell_begun(service, record)
             begun = True
         content = await take(service, taken, data, length)
         await must_have_hash(service, image, content.hashes, expected)
-        try:
-            record = await service.catalogue.move(
-                image, expected=(status,), status=then, content=content, holder=holder
-            )
-        except (VanishedError, ConflictError) as error:
-            raise GoneError(
-                f"Image {image} could not be found after upload. The image may have been "
-                "deleted during the upload, cleaning up the chunks uploaded."
-            ) from error
+        # To its end, also where the client leaves: else it would be unknown who has the data.
+        handing = asyncio.ensure_future(_hand_over(service, image, content, status))
+        return await asyncio.shield(handing)
     except BaseException as error:
         if begun and isinstance(error, Exception):
             tell_failed(service, image, error)
-        await asyncio.shield(_give_back(service, Debt(image, status, content), holding))
+        debt = Debt(image, status, content)
+        await asyncio.shield(_give_back(service, debt, holding, handing))
         raise
-    if not staged:
+
+
+async def _hand_over(service: Service, image: str, content: Content, status: str) -> Record:
+    """Let an image have the data that came for it."""
+    then = _STAGED if status == _STAGED else "active"
+    try:
+        record = await service.catalogue.move(
+            image, expected=(status,), status=then, content=content, holder=service.holder
+        )
+    except (VanishedError, ConflictError) as error:
+        raise GoneError(
+            f"Image {image} could not be found after upload. The image may have been "
+            "deleted during the upload, cleaning up the chunks uploaded."
+        ) from error
+    if then == "active":
         tell_filled(service, record)
     return record
 
@@ -151,8 +161,17 @@ async def take(
         return replace(await incoming.finish(), virtual_size=virtual_size)
 
 
-async def _give_back(service: Service, debt: Debt, holding: asyncio.Future[Record]) -> None:
+async def _give_back(
+    service: Service,
+    debt: Debt,
+    holding: asyncio.Future[Record],
+    handing: asyncio.Future[Record] | None,
+) -> None:
     """Give an image back, if it may be held: a request may end before it is known whether it is."""
+    if handing is not None:
+        await asyncio.wait([handing])
+        if handing.exception() is None:
+            return
     await asyncio.wait([holding])
     if holding.exception() is None or isinstance(holding.exception(), CatalogueError):
         await service.janitor.give_back(debt)

@@ -1,7 +1,8 @@
 """Images of another region of the same cloud, fetched with the user's own token."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Final
@@ -14,7 +15,13 @@ from meltemi.model.task import CARRIED, Carried
 from meltemi.region.context import Context
 from meltemi.region.identity.base import Identity
 from meltemi.region.imports.neighbour import Neighbour
-from meltemi.region.imports.source import Fetched, verified
+from meltemi.region.imports.source import (
+    STALLED_SECONDS,
+    Fetched,
+    lively,
+    stalled,
+    verified,
+)
 
 Pull = Callable[[Neighbour], Awaitable[AsyncGenerator[bytes] | None]]
 """Gives an image's data by pieces; nothing where it cannot be had so."""
@@ -54,26 +61,31 @@ class Elsewhere:
             connector=aiohttp.TCPConnector(ssl=self._tls),
         ) as session:
             try:
-                async with session.get(url, allow_redirects=False) as answer:
-                    _must_be_ok(url, answer)
-                    length, hashes, carried = _read(image, await _body(url, answer))
-                pulled = await pull(Neighbour(session, endpoint.rstrip("/"), image))
-                if pulled is not None:
-                    async with aclosing(pulled):
-                        data = verified(pulled, hashes, self._algorithm)
-                        yield Fetched(data, length, hashes, carried)
-                    return
-                async with session.get(f"{url}/file", allow_redirects=False) as answer:
-                    _must_be_ok(url, answer)
-                    data = verified(_pieces(url, answer), hashes, self._algorithm)
-                    yield Fetched(data, length, hashes, carried)
-            except (TimeoutError, aiohttp.ClientError) as error:
+                async with AsyncExitStack() as stack:
+                    async with asyncio.timeout(STALLED_SECONDS):
+                        answer = await stack.enter_async_context(_get(session, url))
+                        length, hashes, carried = _read(image, await _body(url, answer))
+                    pulled = await pull(Neighbour(session, endpoint.rstrip("/"), image))
+                    if pulled is not None:
+                        data: AsyncIterator[bytes] = pulled
+                        await stack.enter_async_context(aclosing(pulled))
+                    else:
+                        async with asyncio.timeout(STALLED_SECONDS):
+                            answer = await stack.enter_async_context(_get(session, f"{url}/file"))
+                        data = lively(url, _pieces(url, answer))
+                    yield Fetched(verified(data, hashes, self._algorithm), length, hashes, carried)
+            except TimeoutError as error:
+                raise stalled(url) from error
+            except aiohttp.ClientError as error:
                 raise InterruptedTransfer(f"{url}: {error}") from error
 
 
-def _must_be_ok(url: str, answer: aiohttp.ClientResponse) -> None:
-    if answer.status != HTTPStatus.OK:
-        raise RefusedError(f"{url}: the answer is {answer.status} {answer.reason}")
+@asynccontextmanager
+async def _get(session: aiohttp.ClientSession, url: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async with session.get(url, allow_redirects=False) as answer:
+        if answer.status != HTTPStatus.OK:
+            raise RefusedError(f"{url}: the answer is {answer.status} {answer.reason}")
+        yield answer
 
 
 async def _body(url: str, answer: aiohttp.ClientResponse) -> Mapping[str, Any]:

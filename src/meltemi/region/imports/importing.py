@@ -24,6 +24,7 @@ from meltemi.model.record import Content, Record
 from meltemi.model.task import Carried, Task
 from meltemi.region.api.news import tell_begun, tell_failed, tell_filled
 from meltemi.region.api.wire import STORE
+from meltemi.region.background import MENDING, READING, fetching
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.data.uploading import take
 from meltemi.region.imports.source import Fetched, Source, contradicts
@@ -61,9 +62,10 @@ async def begin_import(
             )
         except CatalogueError:
             # It may have begun all the same, with nobody at work on it.
-            service.background.start(_give_up(service, task, _INTERNAL, None))
+            service.background.start(_give_up(service, task, _INTERNAL, None), MENDING)
             raise
-        service.background.start(_import(service, added, record, source))
+        queue = READING if source is None else fetching(task.owner)
+        service.background.start(_import(service, added, record, source), queue)
         return added, record
 
     return await asyncio.shield(asyncio.create_task(begin()))

@@ -1,5 +1,6 @@
 """Another region of the cloud that may exchange images by pieces (docs/exchange.md)."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -15,6 +16,7 @@ from meltemi.chunks.exchange.remote import LARGEST_SEGMENT, Holder, Sought, part
 from meltemi.chunks.exchange.terms import Terms, read_terms
 from meltemi.chunks.manifest import FormatError, Root, decode_root
 from meltemi.errors import InterruptedTransfer, RefusedError
+from meltemi.region.imports.source import STALLED_SECONDS, lively, stalled
 
 _LARGEST_TERMS: Final = 2**16
 
@@ -67,17 +69,20 @@ class Neighbour:
         """Ask for pieces of the image's data, and give what comes, unopened."""
         path, body = f"/v2/images/{self.image}/batch", [list(span) for span in spans]
         async with self._asked("POST", path, body) as answer:
-            yield answer.content.iter_any()
+            yield lively(f"{self._url}{path}", answer.content.iter_any())
 
     async def _ask(self, method: str, path: str, most: int, body: Any = None) -> tuple[bytes, str]:
         """Give the bytes of an answer, and its entity tag."""
         data = bytearray()
-        async with self._asked(method, path, body) as answer:
-            async for piece in answer.content.iter_any():
-                data += piece
-                if len(data) > most:
-                    raise RefusedError(f"{self._url}{path}: the answer is too large")
-            return bytes(data), answer.headers.get("ETag", "")
+        try:
+            async with asyncio.timeout(STALLED_SECONDS), self._asked(method, path, body) as answer:
+                async for piece in answer.content.iter_any():
+                    data += piece
+                    if len(data) > most:
+                        raise RefusedError(f"{self._url}{path}: the answer is too large")
+                return bytes(data), answer.headers.get("ETag", "")
+        except TimeoutError as error:
+            raise stalled(f"{self._url}{path}") from error
 
     @asynccontextmanager
     async def _asked(

@@ -13,7 +13,7 @@ from meltemi.chunks.exchange.batch import LARGEST_FRAME, BatchError, decode_batc
 from meltemi.chunks.exchange.bringing import Bringing
 from meltemi.chunks.exchange.delta import MOST_PARTS, Origin
 from meltemi.chunks.exchange.difference import Piece, Place, difference
-from meltemi.chunks.exchange.gathering import Gatherer, spans
+from meltemi.chunks.exchange.gathering import spans
 from meltemi.chunks.exchange.remote import Holder, RemoteTree
 from meltemi.chunks.exchange.terms import Terms, own_terms
 from meltemi.chunks.manifest import Root, Segment, decode_root, decode_segment
@@ -100,8 +100,8 @@ class Puller:
                         return number
             raise ImageError(f"image {image.id}: it would have more than {MOST_PARTS} parts")
 
-        gatherer = Gatherer(terms.largest_batch, terms.most_pieces)
-        bringing = Bringing(difference(source, compared), gatherer, bring)
+        found = difference(source, compared)
+        bringing = Bringing(found, terms.largest_batch, terms.most_pieces, bring)
         assembly = Assembly(service, image.id, bringing.stretches(), bases)
         async with aclosing(assembly.data()) as data:
             async for block in data:

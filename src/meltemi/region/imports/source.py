@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from meltemi.errors import CorruptionError
+from meltemi.errors import CorruptionError, InterruptedTransfer
 from meltemi.model.image import Hashes
 from meltemi.model.record import Record
 from meltemi.model.task import Carried
@@ -33,6 +33,42 @@ Source = AbstractAsyncContextManager[Fetched]
 _ALGORITHMS: Final = frozenset(
     name for name in hashlib.algorithms_guaranteed if not name.startswith("shake_")
 )
+
+
+STALLED_SECONDS: Final = 60.0
+ENOUGH: Final = 2**20
+"""A source that gives less than so many bytes in so many seconds is given up."""
+
+
+async def lively(label: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Pass on what comes; raise InterruptedTransfer where hardly anything does.
+
+    Only the time counts for which it is waited for, not that in which it is stored.
+    """
+    clock = asyncio.get_running_loop()
+    left, size = STALLED_SECONDS, 0
+    while True:
+        began = clock.time()
+        try:
+            async with asyncio.timeout(left):
+                piece = await anext(data, None)
+        except TimeoutError as error:
+            raise stalled(label) from error
+        if piece is None:
+            return
+        left -= clock.time() - began
+        size += len(piece)
+        if size >= ENOUGH:
+            left, size = STALLED_SECONDS, 0
+        yield piece
+
+
+def stalled(label: str) -> InterruptedTransfer:
+    """Say that a source was given up because too little came."""
+    return InterruptedTransfer(
+        f"{label}: the connection broke: less than {ENOUGH // 2**20} MiB came in "
+        f"{STALLED_SECONDS:.0f} seconds"
+    )
 
 
 async def verified(

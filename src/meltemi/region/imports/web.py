@@ -1,5 +1,6 @@
 """Images from the web: fetched from where the operator lets users have them fetched."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ from yarl import URL
 
 from meltemi.errors import InterruptedTransfer, RefusedError
 from meltemi.region.imports.filtering import Filter
-from meltemi.region.imports.source import Fetched
+from meltemi.region.imports.source import STALLED_SECONDS, Fetched, lively, stalled
 from meltemi.region.settings import WebDownload
 
 _log: Final = logging.getLogger(__name__)
@@ -53,14 +54,23 @@ class Web:
         """Connect to a URL, or where it sends; RefusedError where that is not allowed."""
         url = self._filter.read(text)
         async with AsyncExitStack() as stack:
-            for _ in range(_HOPS):
-                response = await self._ask(url, stack)
-                if response.status not in _REDIRECTS or "Location" not in response.headers:
-                    break
-                url = self._next(url, response.headers["Location"])
+            try:
+                async with asyncio.timeout(STALLED_SECONDS):
+                    response = await self._follow(url, stack)
+            except TimeoutError as error:
+                raise stalled(text) from error
             if response.status != HTTPStatus.OK:
                 raise RefusedError(f"{text}: the answer is {response.status} {response.reason}")
-            yield Fetched(_pieces(text, response), response.content_length)
+            yield Fetched(lively(text, _pieces(text, response)), response.content_length)
+
+    async def _follow(self, url: URL, stack: AsyncExitStack) -> aiohttp.ClientResponse:
+        for left in reversed(range(_HOPS)):
+            response = await self._ask(url, stack)
+            is_sent_on = response.status in _REDIRECTS and "Location" in response.headers
+            if not is_sent_on or not left:
+                break
+            url = self._next(url, response.headers["Location"])
+        return response
 
     async def _ask(self, url: URL, stack: AsyncExitStack) -> aiohttp.ClientResponse:
         host = str(url.host)

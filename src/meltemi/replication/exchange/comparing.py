@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from meltemi.chunks.exchange.delta import MOST_IMAGES, Origin, Stretch
 from meltemi.chunks.exchange.difference import Base, Piece, difference
@@ -13,7 +13,7 @@ from meltemi.chunks.exchange.remote import Holder, RemoteTree, Spend
 from meltemi.chunks.exchange.terms import Terms
 from meltemi.errors import ImageError, InterruptedTransfer
 from meltemi.libraries.base import Library
-from meltemi.libraries.exchanging import Exchange, Exchanging
+from meltemi.libraries.exchanging import Exchange, Exchanging, Giver
 from meltemi.model.image import Image
 
 _log: Final = logging.getLogger(__name__)
@@ -22,15 +22,20 @@ _AT_ONCE: Final = 8
 """Manifests that are opened at the same time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """Two libraries that exchange, and what both keep to."""
+G_co = TypeVar("G_co", bound=Giver, covariant=True)
 
-    source: Exchange
+
+@dataclass(frozen=True, slots=True)
+class Ends(Generic[G_co]):
+    """Two ends of an exchange, and what both keep to."""
+
+    source: G_co
     target: Exchange
     library: Library
     """The target, of which images are asked for."""
     terms: Terms
+    is_near: bool = False
+    """Whether the source is this machine, so that no wire carries its manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Comparison:
     images: tuple[str, ...]
     found: AsyncGenerator[Stretch | Piece]
     trees: Sequence[RemoteTree]
+    """Those that are read over a wire."""
     unused: int = 0
     """The first of the numbers that no part has."""
 
@@ -49,7 +55,7 @@ class Comparison:
         return sum(tree.read for tree in self.trees)
 
 
-async def meet(source: Library, target: Library) -> Ends | str | None:
+async def meet(source: Library, target: Library) -> Ends[Exchange] | str | None:
     """Give both libraries as ends of an exchange, or say in a word why they are none.
 
     None where neither exchanges with anybody.
@@ -72,7 +78,7 @@ async def _asked(library: Library) -> tuple[Exchange, Terms] | None:
 
 
 async def compare(
-    ends: Ends,
+    ends: Ends[Giver],
     image: Image,
     bases: Sequence[str],
     incoming: str | None,
@@ -88,7 +94,7 @@ async def compare(
     """
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def opened(holder: Holder, end: Exchange = ends.target) -> RemoteTree:
+    async def opened(holder: Holder, end: Giver = ends.target) -> RemoteTree:
         async with gate:
             return await RemoteTree.open(end, holder, spend)
 
@@ -118,12 +124,13 @@ async def compare(
     parts = await ends.target.parts(incoming) if incoming is not None else {}
     trees = await asyncio.gather(*(opened(Holder(incoming or "", n)) for n in parts))
     source = await opened(Holder(image.id), ends.source)
+    near = () if ends.is_near else (source,)
     compared = [Base(tree, Origin.IMAGE, n) for n, tree in enumerate(there.values())]
     compared += [Base(tree, Origin.PART, n) for n, tree in zip(parts, trees, strict=True)]
     return Comparison(
         tuple(there),
         difference(source, compared),
-        (source, *there.values(), *trees),
+        (*near, *there.values(), *trees),
         max(parts, default=-1) + 1,
     )
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Final
@@ -19,6 +19,7 @@ from meltemi.chunks.exchange.gathering import Batch, Gatherer, Joiner, spans
 from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.errors import ImageError, MeltemiError
 from meltemi.libraries.base import Library
+from meltemi.libraries.exchanging import Exchange
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.units import format_size
@@ -44,10 +45,13 @@ async def priced(plan: Plan, source: Library, targets: Sequence[Library]) -> Pla
     Where nothing is to be copied, nothing is asked.
     """
     actions = list(plan.actions)
+    senders = {library.name: library for library in (source, *targets)}
+    arriving = {(a.subject.target, a.subject.source_id) for a in actions if a.sends}
     for target in targets:
         numbers = [n for n, action in enumerate(actions) if _sends(action, target)]
         copies = [actions[number] for number in numbers]
-        for number, action in zip(numbers, await _priced(copies, source, target), strict=True):
+        priced = await _priced(copies, senders, target, arriving)
+        for number, action in zip(numbers, priced, strict=True):
             actions[number] = action
     return replace(plan, actions=tuple(actions))
 
@@ -56,32 +60,49 @@ def _sends(action: Action, target: Library) -> bool:
     return action.kind is Kind.COPY and action.bytes > 0 and action.subject.target == target.name
 
 
-async def _priced(copies: Sequence[Action], source: Library, target: Library) -> Sequence[Action]:
+async def _priced(
+    copies: Sequence[Action],
+    senders: Mapping[str, Library],
+    target: Library,
+    arriving: Container[tuple[str, str]],
+) -> Sequence[Action]:
+    """Price the copies to one target, all of which one library sends.
+
+    What is yet `arriving` at that library is looked at where it comes from.
+    """
     if not copies:
         return copies
+    source, sender = copies[0].subject.source, copies[0].sender
+    awaited = {a.subject.source_id for a in copies if (sender, a.subject.source_id) in arriving}
     try:
-        ends = await meet(source, target)
+        ends = await meet(senders[sender], target)
         if not isinstance(ends, Ends):
             return [_streamed(action, ends) for action in copies] if ends else copies
+        from_source = await meet(senders[source], target) if awaited else None
         chosen = await _chosen(copies, target)
     except MeltemiError as error:
         return [_streamed(action, f"nothing can be compared ({error})") for action in copies]
-    coming = {action.target_id: image for action in copies if (image := action.image)}
+    at_source = {action.target_id: image for action in copies if (image := action.image)}
+    at_sender = {
+        action.target_id: _at_sender(action, image)
+        for action in copies
+        if (image := action.image) and image.id not in awaited
+    }
     gate = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(action: Action, image: Image, bases: Sequence[str]) -> Action:
-        try:
-            async with gate:
-                wire = await _estimate(ends, action, image, bases, coming)
-        except ImageError as error:
-            return _streamed(action, f"its pieces cannot be compared ({error})")
-        if wire >= action.bytes:
-            return _streamed(action, "pieces would be no fewer bytes")
-        reason = f"{action.reason}; by pieces, at most {format_size(wire)}"
-        return replace(action, reason=reason, wire=wire, bases=tuple(bases))
+    async def one(action: Action, image_id: str, bases: tuple[str, ...]) -> Action:
+        here: Ends[Exchange] | str | None = ends
+        coming = at_sender
+        if image_id in awaited:
+            here, coming = from_source, at_source
+        if not isinstance(here, Ends):
+            reason = f"{action.reason}; by pieces, which {sender} has yet to get"
+            return replace(action, reason=reason, wire=action.bytes, bases=bases)
+        async with gate:
+            return await _by_pieces(here, action, coming[action.target_id], bases, coming)
 
     both = zip(copies, chosen, strict=True)
-    return await asyncio.gather(*(one(a, image, ids) for a, ids in both if (image := a.image)))
+    return await asyncio.gather(*(one(a, a.subject.source_id, ids) for a, ids in both))
 
 
 async def _chosen(copies: Sequence[Action], target: Library) -> Sequence[tuple[str, ...]]:
@@ -102,12 +123,34 @@ async def _chosen(copies: Sequence[Action], target: Library) -> Sequence[tuple[s
     return chosen
 
 
+def _at_sender(action: Action, image: Image) -> Image:
+    relay = action.relay
+    return image if relay is None else replace(image, id=relay.image_id, hashes=relay.hashes)
+
+
+async def _by_pieces(
+    ends: Ends[Exchange],
+    action: Action,
+    image: Image,
+    bases: tuple[str, ...],
+    coming: Mapping[str, Image],
+) -> Action:
+    try:
+        wire = await _estimate(ends, action, image, bases, coming)
+    except ImageError as error:
+        return _streamed(action, f"its pieces cannot be compared ({error})")
+    if wire >= action.bytes:
+        return _streamed(action, "pieces would be no fewer bytes")
+    reason = f"{action.reason}; by pieces, at most {format_size(wire)}"
+    return replace(action, reason=reason, wire=wire, bases=bases)
+
+
 def _streamed(action: Action, why: str) -> Action:
     return replace(action, reason=f"{action.reason}; as a whole: {why}")
 
 
 async def _estimate(
-    ends: Ends,
+    ends: Ends[Exchange],
     action: Action,
     image: Image,
     bases: Sequence[str],

@@ -10,9 +10,10 @@ from meltemi.model.plan import Action, Kind, Plan
 
 @dataclass(frozen=True, slots=True)
 class ByPull:
-    """How one image is fetched by one target."""
+    """How one image, of this id at its sender, is fetched by one target."""
 
     action: Action
+    image_id: str
     pulls: Pulls
     way: Way
 
@@ -30,30 +31,31 @@ class ByPull:
             told = share
 
         try:
-            subject, bases = self.action.subject, self.action.bases
-            await self.pulls.pull(target_id, self.way, subject.source_id, bases, copied)
+            await self.pulls.pull(target_id, self.way, self.image_id, self.action.bases, copied)
         except BaseException:
             moved(-told)
             raise
         copied(self.action.bytes)
 
 
-async def by_pull(action: Action, source: Library, target: Library) -> ByPull | str:
-    """Find out how a target fetches an image, or say in a word why it does not."""
+async def by_pull(action: Action, sender: Library, target: Library, image_id: str) -> ByPull | str:
+    """Find out how a target fetches an image from its sender, or say in a word why it does not."""
     if not isinstance(target, Pulling):
         return f"{target.name} is no Image service"
-    way = await target.pulls.way_to(source.identity)
-    return way if isinstance(way, str) else ByPull(action, target.pulls, way)
+    way = await target.pulls.way_to(sender.identity)
+    return way if isinstance(way, str) else ByPull(action, image_id, target.pulls, way)
 
 
 async def pulled(plan: Plan, source: Library, targets: Sequence[Library]) -> Plan:
     """Let targets fetch all that is to be copied, and say of each copy whether they can."""
     actions = list(plan.actions)
+    senders = {library.name: library for library in (source, *targets)}
     for target in targets:
         numbers = [n for n, action in enumerate(actions) if _sends(action, target)]
         if not numbers:
             continue
-        found = await by_pull(actions[numbers[0]], source, target)
+        first = actions[numbers[0]]  # what one library gets, one sends
+        found = await by_pull(first, senders[first.sender], target, first.subject.source_id)
         can = isinstance(found, ByPull)
         why = f"{target.name} pulls it" if can else f"through here: {found}"
         for number in numbers:

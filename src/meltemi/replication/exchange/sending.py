@@ -19,7 +19,7 @@ from meltemi.chunks.exchange.delta import (
     encode_stretch,
 )
 from meltemi.chunks.exchange.difference import Piece
-from meltemi.chunks.exchange.gathering import Gatherer, Joiner, spans
+from meltemi.chunks.exchange.gathering import Joiner, spans
 from meltemi.errors import (
     ConflictError,
     ImageError,
@@ -27,6 +27,7 @@ from meltemi.errors import (
     RefusedError,
     is_passing,
 )
+from meltemi.libraries.exchanging import Giver
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
 from meltemi.replication.limits import Bandwidth
@@ -45,7 +46,7 @@ class ByPieces:
     data go together, which becomes less where connections break.
     """
 
-    ends: Ends
+    ends: Ends[Giver]
     image: Image
     bases: Sequence[str]
     bandwidth: Bandwidth
@@ -76,7 +77,8 @@ class _Sending:
         self._comparison = comparison
         self._moved = moved
         terms = how.ends.terms
-        self._gatherer = Gatherer(min(how.largest, terms.largest_batch), terms.most_pieces)
+        largest = min(how.largest, terms.largest_batch)
+        self._bringing = Bringing(comparison.found, largest, terms.most_pieces, self._bring)
         self._numbers: Iterator[int] = count(comparison.unused)
 
     async def run(self) -> None:
@@ -86,7 +88,7 @@ class _Sending:
             async with aclosing(self._delta()) as delta:
                 await self._target.put_together(self._target_id, size, hashes, delta)
         finally:
-            self._how.largest = self._gatherer.largest
+            self._how.largest = self._bringing.largest
             self._moved(self._comparison.read)
 
     async def _bring(self, pieces: Sequence[Piece]) -> int:
@@ -122,12 +124,11 @@ class _Sending:
         raise ImageError(f"image {self._target_id}: it would have more than {MOST_PARTS} parts")
 
     async def _delta(self) -> AsyncGenerator[bytes]:
-        bringing = Bringing(self._comparison.found, self._gatherer, self._bring)
         yield await self._spent(
             encode_outline(Outline(self._image.size or 0, self._comparison.images))
         )
         joiner = Joiner()
-        async with aclosing(bringing.stretches()) as all_stretches:
+        async with aclosing(self._bringing.stretches()) as all_stretches:
             async for stretches in all_stretches:
                 if data := _written(joiner.feed(stretches)):
                     yield await self._spent(data)

@@ -2,16 +2,14 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import click
 
 from meltemi.model.units import format_size
-
-Tell = Callable[[int, int | None], None]
-"""Takes how many bytes have come, and how many there will be, where that is known."""
+from meltemi.workstation.steps import Tell
 
 _EVERY_SECONDS: Final = 15.0
 

@@ -1,0 +1,1 @@
+"""How fast images are exchanged between regions, and what crosses the wire."""

@@ -1,0 +1,95 @@
+"""What images were made from, and what each added to that."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from meltemi.chunks.exchange.delta import Origin
+from meltemi.chunks.exchange.difference import Base, Piece, difference
+from meltemi.chunks.exchange.gathering import Batch, Gatherer, spans
+from meltemi.chunks.exchange.remote import Holder, RemoteTree
+from meltemi.chunks.exchange.terms import Terms
+from meltemi.chunks.manifest import LARGEST_DATA
+from meltemi.errors import ConflictError, ForbiddenError, VanishedError
+from meltemi.libraries.base import Library
+from meltemi.libraries.exchanging import Exchange
+from meltemi.model.image import Image
+from meltemi.workstation.giving import exchange_of
+
+PARENT: Final = "base_image_ref"
+"""The property in which Nova records the image that a server was made of, on its snapshots."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An image of a line: `own` is what its data takes, compressed, that its parent has not.
+
+    That is None where it cannot be told; `end` says why no parent follows, though one is named.
+    """
+
+    image: Image
+    own: int | None
+    end: str = ""
+
+
+async def ancestry(library: Library, image_id: str) -> AsyncIterator[Generation]:
+    """Give an image, and what it was made from, the youngest first."""
+    met = await exchange_of(library)
+    image = await library.show(image_id)
+    seen = {image.id}
+    while True:
+        parent, end = await _parent(library, image)
+        if parent is not None and parent.id in seen:
+            end = f"its parent {parent.id} descends from it"
+            parent = None
+        own = None if isinstance(met, str) else await _own(*met, image, parent)
+        yield Generation(image, own, end)
+        if parent is None:
+            return
+        seen.add(parent.id)
+        image = parent
+
+
+async def _parent(library: Library, image: Image) -> tuple[Image | None, str]:
+    """Give an image's parent, or say why there is none, though one is named."""
+    name = image.properties.get(PARENT)
+    if not name:
+        return None, ""
+    try:
+        return await library.show(name), ""
+    except (VanishedError, ForbiddenError) as error:
+        return None, f"its parent {name} cannot be seen: {error}"
+
+
+async def _own(exchange: Exchange, terms: Terms, image: Image, parent: Image | None) -> int | None:
+    """Sum what pieces take that an image has and its parent has not."""
+    if not image.has_data:
+        return None
+    try:
+        tree = await RemoteTree.open(exchange, Holder(image.id))
+        bases = []
+        if parent is not None and parent.has_data:
+            base = await RemoteTree.open(exchange, Holder(parent.id))
+            bases = [Base(base, Origin.IMAGE, 0)]
+        return await _size(exchange, terms, image, tree, bases)
+    except (ConflictError, ForbiddenError, VanishedError):  # its data is elsewhere, or withheld
+        return None
+
+
+async def _size(
+    exchange: Exchange, terms: Terms, image: Image, tree: RemoteTree, bases: list[Base]
+) -> int:
+    gatherer = Gatherer(LARGEST_DATA, terms.most_pieces)
+
+    async def taken(batch: Batch | None) -> int:
+        return await exchange.batch_size(image.id, spans(batch.pieces)) if batch else 0
+
+    size = 0
+    async with aclosing(difference(tree, bases)) as found:
+        async for one in found:
+            if isinstance(one, Piece):
+                if not gatherer.fits(one):
+                    size += await taken(gatherer.take())
+                gatherer.add(one)
+    return size + await taken(gatherer.take())
