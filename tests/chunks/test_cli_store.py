@@ -67,7 +67,7 @@ def test_the_help_starts_without_what_is_slow_to_import() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    slow = {"sqlalchemy", "obstore", "psycopg", "pyfastcdc", "blake3", "zstandard"}
+    slow = {"sqlalchemy", "obstore", "psycopg", "pyfastcdc"}
     assert not slow & set(loaded)
 
 

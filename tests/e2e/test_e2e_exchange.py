@@ -90,9 +90,11 @@ def test_images_that_come_together_send_what_they_share_once(athens: Proxy, cret
     made = [source.put(f"together {n}", one) for n, one in enumerate(data, 1)]
     rows = succeed("livecopy", athens, crete, *words, "-f", "json").rows
     wires = {row["ID"]: row["Wire"] for row in rows}
-    assert wires[made[0]] > 2 * MIB
-    assert all(wires[image] < MIB for image in made[1:])
-    assert wires[made[3]] < KIB
+    # Which is the first is open where several were made in the same second.
+    *others, first = sorted(wires.values())
+    assert first > 2 * MIB
+    assert all(wire < MIB for wire in others)
+    assert min(wires[made[0]], wires[made[3]]) < KIB
     assert [Place(crete.url).data(image) for image in made] == data
 
 

@@ -57,8 +57,9 @@ def test_a_slow_target_delays_no_other(source: Service, targets: list[Service]) 
         assert done.code == 0, lines
         assert order(lines, proxy, *fast)[-1] == 0
         assert sorted(order(lines, proxy, *fast)) == [0] * 5 + [1] * 5 + [2] * 5
-        _, own = counted.of("GET", vast + FILE)
-        assert 0 < own.offset <= len(VAST) - WINDOW
+        # On a busy machine others may fall behind as well, and read on by themselves.
+        _, *own = counted.of("GET", vast + FILE)
+        assert any(0 < one.offset <= len(VAST) - WINDOW for one in own)
     for target in targets:
         assert target.hash(vast) == source.hash(vast)
 

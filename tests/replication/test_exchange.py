@@ -1,5 +1,6 @@
 """Copies by pieces between libraries in memory: only what the target lacks crosses the wire."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from meltemi.chunks.exchange import bringing
 from meltemi.errors import (
     ForbiddenError,
 )
+from meltemi.libraries.exchanging import Span, Spend
 from meltemi.model.address import LibraryAddress
 from meltemi.model.image import Image
 from meltemi.model.plan import Plan
@@ -68,6 +70,22 @@ async def test_a_first_image_goes_compressed(
     assert action.bases == ()
     assert athens.exchange.sent < outcome.wire <= (action.wire or 0) < len(TEXT) * 3 // 4
     assert reads(athens) == 0
+
+
+async def test_batches_are_small_at_first_so_that_the_target_can_begin(
+    athens: ExchangingLibrary, crete: ExchangingLibrary
+) -> None:
+    athens.put(noise(1, 17 * MIB) + bytes(MIB), name="first")
+    batch = athens.exchange.batch
+    sizes: list[int] = []
+
+    async def counted(image_id: str, spans: Sequence[Span], spend: Spend) -> bytes:
+        sizes.append(sum(span.length for span in spans))
+        return await batch(image_id, spans, spend)
+
+    athens.exchange.batch = counted  # type: ignore[method-assign]
+    await copied(athens, crete)
+    assert sorted(round(size / MIB) for size in sizes) == [2, 3, 4, 8]
 
 
 async def test_what_would_be_no_less_by_pieces_is_sent_as_a_whole(

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from pyfastcdc import FastCDC
-
 from meltemi.chunks.blob import LARGEST_CHUNK
 
 BLOCK: Final = 64 * 2**10
@@ -107,6 +105,8 @@ class Cutter:
 def _lengths_of(cut: Cut, largest: int) -> Callable[[memoryview], list[int]]:
     if cut is Cut.FIXED:
         return _fixed
+    from pyfastcdc import FastCDC  # noqa: PLC0415 - slow to import, and who only reads cuts nothing
+
     cdc = FastCDC(64 * 2**10, min_size=16 * 2**10, max_size=largest, normalized_chunking=1, seed=0)
     return lambda view: [chunk.length for chunk in cdc.cut_buf(view)]
 
