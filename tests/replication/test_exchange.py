@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meltemi.chunks.exchange import bringing
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Spend
 from meltemi.errors import (
     ForbiddenError,
 )
-from meltemi.libraries.exchanging import Span, Spend
 from meltemi.model.address import LibraryAddress
 from meltemi.model.image import Image
 from meltemi.model.plan import Plan
