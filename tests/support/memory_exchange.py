@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from meltemi.chunks.blob import BlobId, chunk_id
+from meltemi.chunks.blob import chunk_id
 from meltemi.chunks.coding import encode
 from meltemi.chunks.cut import Cut, Cutter
 from meltemi.chunks.exchange.batch import (
@@ -24,9 +24,9 @@ from meltemi.chunks.exchange.batch import (
 from meltemi.chunks.exchange.delta import DeltaReader, Origin
 from meltemi.chunks.exchange.difference import TOGETHER
 from meltemi.chunks.exchange.gathering import Span
-from meltemi.chunks.exchange.remote import Holder, Sought, Spend
+from meltemi.chunks.exchange.remote import Holder, Sought, Spend, Top
 from meltemi.chunks.exchange.terms import Terms
-from meltemi.chunks.manifest import Entry, Root
+from meltemi.chunks.manifest import Entry
 from meltemi.chunks.tree import segments_at
 from meltemi.errors import ConflictError, RefusedError, VanishedError
 from meltemi.model.image import Hashes
@@ -82,11 +82,11 @@ class MemoryExchange:
         await self._begin("terms", "")
         return self.told
 
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
+    async def root(self, holder: Holder) -> Top:
         """Give the root of a manifest."""
         await self._begin("root", holder.image_id)
         tree = self._tree(holder)
-        return tree.root_id, tree.root
+        return Top(tree.root_id, tree.root)
 
     async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
         """Give segments."""
@@ -134,7 +134,12 @@ class MemoryExchange:
             raise RefusedError(f"{self.library.name}: {error}") from error
 
     async def put_together(
-        self, image_id: str, size: int, hashes: Hashes, delta: AsyncIterator[bytes]
+        self,
+        image_id: str,
+        size: int,
+        hashes: Hashes,
+        delta: AsyncIterator[bytes],
+        binding: str | None = None,  # noqa: ARG002 - it trusts nobody
     ) -> None:
         """Put an image together."""
         reader: DeltaReader | None = None

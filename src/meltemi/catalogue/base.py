@@ -138,6 +138,9 @@ class Catalogue(Protocol):
     async def drop_parts(self, image: str) -> None:
         """Let an image have no parts any more."""
 
+    async def content(self, name: str) -> Content:
+        """Give what is known of a content."""
+
     async def known(self, contents: Sequence[str]) -> frozenset[str]:
         """Say which of these contents are known, those included that are loose."""
 

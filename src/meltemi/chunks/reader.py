@@ -123,6 +123,11 @@ class Reader:
         with self._telling():
             return entries_at(self._root, self._segments.fetch, ranges)
 
+    def entries_from(self, offset: int, end: int) -> Iterator[Entry]:
+        """Give what a range of the data consists of, as `tree.entries_from` does."""
+        with self._telling():
+            yield from entries_from(self._root, self._segments.fetch, offset, end)
+
     def _fetch(self, window: list[Entry]) -> dict[BlobId, Buffer]:
         wanted = [entry.chunk for entry in window if entry.chunk is not None]
         with self._telling():

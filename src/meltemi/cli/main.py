@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "store": "Keep the data of images, every distinct piece once.",
     "serve": "Serve images as a region's own Image service.",
     "db": "Prepare the database of a region.",
+    "key": "Make keys with which regions sign.",
     "adopt": "Let a region take over from a Glance, step by step.",
     "completion": "Print the completion script of a shell.",
 }

@@ -47,11 +47,17 @@ class Exchange(Giver, Protocol):
         ...
 
     async def put_together(
-        self, image_id: str, size: int, hashes: Hashes, delta: AsyncIterator[bytes]
+        self,
+        image_id: str,
+        size: int,
+        hashes: Hashes,
+        delta: AsyncIterator[bytes],
+        binding: str | None = None,
     ) -> None:
         """Send a delta, after which the image of `size` bytes is active.
 
         It becomes so only if its data has the given hash, where that is of the library's algorithm.
+        With the `binding` of somebody whom the library trusts, it need not read the data for that.
         An exception out of `delta` goes through unchanged and leaves the image queued.
         """
         ...

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from meltemi.chunks.blob import BlobId
 from meltemi.chunks.exchange.batch import encode_batch
 from meltemi.chunks.exchange.gathering import Span
-from meltemi.chunks.exchange.remote import Holder, Sought, Spend
+from meltemi.chunks.exchange.remote import Holder, Sought, Spend, Top
 from meltemi.chunks.exchange.terms import REGION, Terms, own_terms
-from meltemi.chunks.manifest import Root
 from meltemi.errors import ImageError
 from meltemi.libraries.base import Library
 from meltemi.libraries.exchanging import Exchange, Exchanging
@@ -37,9 +35,9 @@ class FileGiver:
         self._file = file
         self._manifest = manifest
 
-    async def root(self, _: Holder) -> tuple[BlobId, Root]:
+    async def root(self, _: Holder) -> Top:
         """Give the root of the manifest."""
-        return self._manifest.name, self._manifest.root
+        return Top(self._manifest.name, self._manifest.root)
 
     async def segments(self, _: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
         """Give segments."""

@@ -39,14 +39,22 @@ class Sought(NamedTuple):
     name: BlobId
 
 
+class Top(NamedTuple):
+    """The root of a manifest, and its name; `binding` is what is vouched for of its data."""
+
+    name: BlobId
+    root: Root
+    binding: str | None = None
+
+
 class Manifests(Protocol):
     """Somebody who has manifests, each segment of which has the name that it was asked for by.
 
     What was altered on its way is an `InterruptedTransfer`.
     """
 
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
-        """Give the root of a manifest, and its name."""
+    async def root(self, holder: Holder) -> Top:
+        """Give the root of a manifest."""
         ...
 
     async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
@@ -57,16 +65,17 @@ class Manifests(Protocol):
 class RemoteTree:
     """The manifest of an image, or of a part; every segment has the name that its parent tells.
 
-    `read` counts the bytes that were read of it.
+    `read` counts the bytes that were read of it; `binding` is what is vouched for of the data.
     """
 
     def __init__(
-        self, manifests: Manifests, holder: Holder, root: Root, spend: Spend | None = None
+        self, manifests: Manifests, holder: Holder, top: Top, spend: Spend | None = None
     ) -> None:
         self._manifests = manifests
         self._spend = spend
         self._holder = holder
-        self._root = root
+        self._root = root = top.root
+        self.binding = top.binding
         self._children: dict[Place, Child] = {}
         self.read = len(encode_root(root))
         self._learn(root.top, 0)
@@ -74,8 +83,7 @@ class RemoteTree:
     @classmethod
     async def open(cls, manifests: Manifests, holder: Holder, spend: Spend | None = None) -> Self:
         """Read the root; `spend` is told of all bytes that come."""
-        _, root = await manifests.root(holder)
-        tree = cls(manifests, holder, root, spend)
+        tree = cls(manifests, holder, await manifests.root(holder), spend)
         if spend is not None:
             await spend(tree.read)
         return tree

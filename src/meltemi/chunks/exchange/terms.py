@@ -8,6 +8,9 @@ from meltemi.chunks.cut import Cut
 from meltemi.chunks.exchange.batch import LARGEST_BATCH, LARGEST_PIECE, MOST_PIECES
 
 VERSION: Final = 1
+BINDING: Final = "x-meltemi-binding"
+"""The header in which goes what a region vouches for of data, with its manifest and a delta."""
+
 REGION: Final = "region"
 """The scope in which all projects share data: only its pieces have the same names elsewhere."""
 

@@ -10,9 +10,17 @@ from meltemi.chunks.exchange.batch import MEDIA_TYPE as BATCH
 from meltemi.chunks.exchange.delta import MEDIA_TYPE as DELTA
 from meltemi.chunks.exchange.difference import TOGETHER
 from meltemi.chunks.exchange.gathering import Span
-from meltemi.chunks.exchange.remote import LARGEST_SEGMENT, Holder, Sought, Spend, parted, root_name
-from meltemi.chunks.exchange.terms import Terms, read_count, read_terms
-from meltemi.chunks.manifest import FormatError, Root, decode_root
+from meltemi.chunks.exchange.remote import (
+    LARGEST_SEGMENT,
+    Holder,
+    Sought,
+    Spend,
+    Top,
+    parted,
+    root_name,
+)
+from meltemi.chunks.exchange.terms import BINDING, Terms, read_count, read_terms
+from meltemi.chunks.manifest import FormatError, decode_root
 from meltemi.errors import (
     ImageError,
     InterruptedTransfer,
@@ -47,7 +55,7 @@ class GlanceExchange:
                 return None
         return self._terms
 
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
+    async def root(self, holder: Holder) -> Top:
         """Get the root of a manifest, held against its name."""
         about = f"the manifest of {_called(holder)}"
         data, headers = await self._http.fetch(
@@ -57,7 +65,7 @@ class GlanceExchange:
         if name is None:
             raise self._altered(about)
         try:
-            return name, decode_root(data)
+            return Top(name, decode_root(data), headers.get(BINDING))
         except FormatError as error:
             raise NotALibraryError(f"{self._http.name}: {about}: {error}") from error
 
@@ -113,7 +121,12 @@ class GlanceExchange:
         await self._http.put(image_path(image_id, "parts", number), about, batch, BATCH)
 
     async def put_together(
-        self, image_id: str, size: int, hashes: Hashes, delta: AsyncIterator[bytes]
+        self,
+        image_id: str,
+        size: int,
+        hashes: Hashes,
+        delta: AsyncIterator[bytes],
+        binding: str | None = None,
     ) -> None:
         """Send a delta, and wait for what becomes of it as long as the image is being saved."""
         about = f"putting image {image_id} together"
@@ -121,6 +134,8 @@ class GlanceExchange:
         terms = await self.terms()
         if hashes.value and terms is not None and hashes.algorithm == terms.hash:
             headers["x-meltemi-hash"] = f"{hashes.algorithm}:{hashes.value}"
+        if binding is not None:
+            headers[BINDING] = binding
         source = Outgoing(delta, None, about)
         path = image_path(image_id, "file")
         sending = self._http.send(path, about, headers, source, patient=True)

@@ -23,7 +23,7 @@ from meltemi.region.api.news import tell_sent
 from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
 from meltemi.region.data.sending import send_file, send_pieces
-from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
+from meltemi.region.data.uploading import Taking, fill, keep_staged, must_have_formats, take
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
@@ -37,8 +37,13 @@ async def upload(call: Call) -> web.Response:
     await call.service.quotas.demand(project, SIZE, mebibytes(length or 0))
     record = await fillable(call)
     with call.service.meter.uploads.track_inprogress():
-        await fill(call.service, record.image, body_of(call.request), length, project=project)
+        await fill(call.service, record.image, taking_body(call, length), project=project)
     return web.Response(status=204)
+
+
+def taking_body(call: Call, length: int | None) -> Taking:
+    """Give what takes in the body of a request, of which `length` bytes were announced."""
+    return lambda image: take(call.service, image, body_of(call.request), length)
 
 
 async def fillable(call: Call) -> Record:
@@ -68,7 +73,7 @@ async def stage(call: Call) -> web.Response:
         )
     try:
         with call.service.meter.uploads.track_inprogress():
-            await keep_staged(call.service, image, body_of(call.request), length, project=project)
+            await keep_staged(call.service, image, taking_body(call, length), project=project)
     except GoneError as error:
         raise VanishedError(f"No image found with ID {image.id}") from error
     return web.Response(status=204)

@@ -1,7 +1,6 @@
 """Exchange: manifests and pieces of images that are here, parts of those that come, and deltas."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import asdict
 from functools import partial
 from typing import IO, Any, Final
@@ -9,11 +8,12 @@ from typing import IO, Any, Final
 from aiohttp import web
 
 from meltemi.catalogue.parts import TAKING
-from meltemi.chunks.blob import Buffer
+from meltemi.chunks.blob import BlobId, Buffer
 from meltemi.chunks.exchange import batch as batches
 from meltemi.chunks.exchange import delta as deltas
 from meltemi.chunks.exchange.delta import Origin, Stretch
 from meltemi.chunks.exchange.difference import TOGETHER
+from meltemi.chunks.exchange.terms import BINDING
 from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.chunks.numbers import put_number
 from meltemi.errors import (
@@ -24,7 +24,7 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.model.image import Image
-from meltemi.model.record import Part, Record
+from meltemi.model.record import Content, Part, Record
 from meltemi.region.answers import document
 from meltemi.region.api import data
 from meltemi.region.api.bodies import Answer, bodiless
@@ -34,6 +34,7 @@ from meltemi.region.data.assembling import Assembly, Base, Delta
 from meltemi.region.data.parts import keep_part
 from meltemi.region.data.sending import send_file
 from meltemi.region.data.uploading import fill, must_have_hash
+from meltemi.region.data.vouching import put_together
 from meltemi.region.imports.pulling import terms_of
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
@@ -52,8 +53,13 @@ async def info(call: Call) -> web.Response:
 
 
 async def manifest(call: Call) -> web.Response:
-    """Give the root of an image's manifest."""
-    return await _root(call, _content(await data.downloadable(call)))
+    """Give the root of an image's manifest, and what is vouched for of its data."""
+    record = await data.downloadable(call)
+    name, response = await _root(call, _content(record))
+    content = await call.catalogue.content(_content(record))
+    if binding := call.service.bindings.issue(name, record.image, content):
+        response.headers[BINDING] = binding
+    return response
 
 
 async def segments(call: Call) -> web.Response:
@@ -112,7 +118,8 @@ async def put_part(call: Call) -> web.Response:
 
 async def part_manifest(call: Call) -> web.Response:
     """Give the root of a part's manifest."""
-    return await _root(call, (await _part(call)).content)
+    _, response = await _root(call, (await _part(call)).content)
+    return response
 
 
 async def part_segments(call: Call) -> web.Response:
@@ -161,9 +168,15 @@ async def _put_together(call: Call) -> web.Response:
         return web.Response(status=204)
     named = [base_in(base) for base in bases]
     assembly = Assembly(service, record.image.id, delta.stretches(), named)
+    vouched = service.bindings.believed(
+        call.request.headers.get(BINDING), record.image, delta.outline.size
+    )
+
+    async def taking(image: Image) -> Content:
+        return await put_together(service, image, assembly, size, vouched)
+
     with service.meter.uploads.track_inprogress():
-        async with aclosing(assembly.data()) as put:
-            await fill(service, record.image, put, size, project=project, expected=expected)
+        await fill(service, record.image, taking, project=project, expected=expected)
     return web.Response(status=204)
 
 
@@ -239,11 +252,11 @@ async def _part(call: Call) -> Part:
     raise VanishedError(f"Image {record.image.id} has no part {number}")
 
 
-async def _root(call: Call, content: str) -> web.Response:
+async def _root(call: Call, content: str) -> tuple[BlobId, web.Response]:
     name, root = await call.service.pieces.root(content)
     response = web.Response(body=root, content_type=data.BINARY)
-    response.etag = name
-    return response
+    response.etag = name.hex()
+    return name, response
 
 
 async def _segments(call: Call, content: str) -> web.Response:

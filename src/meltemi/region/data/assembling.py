@@ -15,6 +15,7 @@ from meltemi.chunks.exchange.delta import (
     Stretch,
     joined,
 )
+from meltemi.chunks.manifest import Entry
 from meltemi.chunks.reader import Reader
 from meltemi.chunks.writer import PIECE
 from meltemi.errors import RefusedError, VanishedError
@@ -105,6 +106,16 @@ class Assembly:
         self._parts: Mapping[int, Base] = {}
         self._open: OrderedDict[int, Reader] = OrderedDict()
 
+    async def references(self) -> AsyncGenerator[Iterator[Entry]]:
+        """Give what the data consists of, none of which is read; close it when done.
+
+        Entries are to be taken in a thread, before more are asked for. Raise RefusedError as `data`
+        does.
+        """
+        async with aclosing(self._wanted()) as wanted:
+            async for stretches in wanted:
+                yield self._service.pieces.entries(stretches)
+
     async def data(self) -> AsyncGenerator[bytes]:
         """Give the data in blocks of about a MiB; close it when done.
 
@@ -112,8 +123,6 @@ class Assembly:
         is not within what it is to be taken from.
         """
         with self._service.contents.reading():
-            # All of them now: what is open can be read to its end, also where it is deleted.
-            self._readers = [await self._opened(base) for base in self._bases]
             async with aclosing(self._groups()) as groups:
                 coming = asyncio.ensure_future(self._next(groups))
                 try:
@@ -132,13 +141,12 @@ class Assembly:
     async def _groups(self) -> AsyncGenerator[list[Wanted]]:
         """Gather what is read together: all that has come, as far as memory allows."""
         at = 0
-        async with aclosing(self._stretches) as all_stretches:
+        async with aclosing(self._wanted()) as all_stretches:
             async for stretches in all_stretches:
                 group: list[Wanted] = []
                 size = 0
-                for stretch in joined(stretches):
-                    reader = await self._reader(stretch)
-                    for wanted in _divided(reader, stretch, at):
+                for stretch in stretches:
+                    for wanted in _divided(stretch, at):
                         at += wanted.length
                         group.append(wanted)
                         size += max(wanted.length, _SMALL)
@@ -147,6 +155,17 @@ class Assembly:
                             group, size = [], 0
                 if group:
                     yield group
+
+    async def _wanted(self) -> AsyncGenerator[list[Wanted]]:
+        """Give the stretches as they come, and what each is to be taken from."""
+        # All of them now: what is open can be read to its end, also where it is deleted.
+        self._readers = [await self._opened(base) for base in self._bases]
+        async with aclosing(self._stretches) as all_stretches:
+            async for stretches in all_stretches:
+                yield [
+                    Wanted(await self._reader(one), one.offset, one.length)
+                    for one in joined(stretches)
+                ]
 
     async def _reader(self, stretch: Stretch) -> Reader | None:
         """Give what a stretch is taken from, opened."""
@@ -188,7 +207,7 @@ class Assembly:
             raise VanishedError(f"Image {self._image}: {base.label} is gone") from error
 
 
-def _divided(reader: Reader | None, stretch: Stretch, at: int) -> Iterator[Wanted]:
+def _divided(stretch: Wanted, at: int) -> Iterator[Wanted]:
     """Divide a stretch, which begins at `at`, at every MiB of the data that is put together.
 
     So blocks begin where runs of zeros may, and these are looked for without a copy.
@@ -196,7 +215,7 @@ def _divided(reader: Reader | None, stretch: Stretch, at: int) -> Iterator[Wante
     begin = 0
     while begin < stretch.length:
         length = min(PIECE - (at + begin) % PIECE, stretch.length - begin)
-        yield Wanted(reader, stretch.offset + begin, length)
+        yield Wanted(stretch.data, stretch.offset + begin, length)
         begin += length
 
 

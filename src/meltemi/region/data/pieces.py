@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from meltemi.chunks.blob import Buffer
+from meltemi.chunks.blob import BlobId, Buffer
 from meltemi.chunks.exchange.batch import encode_batch
 from meltemi.chunks.gathering import gather
 from meltemi.chunks.manifest import Entry
@@ -46,12 +46,12 @@ class Pieces:
         self._folder = folder
         self.turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def root(self, content: str) -> tuple[str, bytes]:
-        """Give the name of a manifest's root, in hexadecimal, and its bytes."""
+    async def root(self, content: str) -> tuple[BlobId, bytes]:
+        """Give the name of a manifest's root, and its bytes."""
 
-        def read() -> tuple[str, bytes]:
+        def read() -> tuple[BlobId, bytes]:
             manifest = self._store.head(content).manifest
-            return manifest.hex(), self._store.fetch(manifest)
+            return manifest, self._store.fetch(manifest)
 
         return await self._contents.in_thread(read)
 
@@ -113,6 +113,14 @@ class Pieces:
             return list(_blocks(gather(self._store.fetcher, stretches)))
 
         return await self._contents.in_thread(read)
+
+    def entries(self, wanted: Iterable[Wanted]) -> Iterator[Entry]:
+        """Give what stretches consist of, one after another; asking for more blocks."""
+        for data, offset, length in wanted:
+            if data is None:
+                yield Entry(length)
+            else:
+                yield from data.entries_from(offset, offset + length)
 
     async def spool(self, data: AsyncIterator[bytes], most: int) -> IO[bytes]:
         """Give a file with what comes; close it when done. QuotaError where more comes."""

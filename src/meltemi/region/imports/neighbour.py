@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
 
-from meltemi.chunks.blob import BlobId, has_name
+from meltemi.chunks.blob import has_name
 from meltemi.chunks.exchange.difference import TOGETHER
 from meltemi.chunks.exchange.gathering import Span
-from meltemi.chunks.exchange.remote import LARGEST_SEGMENT, Holder, Sought, parted, root_name
-from meltemi.chunks.exchange.terms import Terms, read_terms
-from meltemi.chunks.manifest import FormatError, Root, decode_root
+from meltemi.chunks.exchange.remote import LARGEST_SEGMENT, Holder, Sought, Top, parted, root_name
+from meltemi.chunks.exchange.terms import BINDING, Terms, read_terms
+from meltemi.chunks.manifest import FormatError, decode_root
 from meltemi.errors import InterruptedTransfer, RefusedError
 from meltemi.region.imports.source import STALLED_SECONDS, lively, stalled
 
@@ -40,14 +40,14 @@ class Neighbour:
         except (RefusedError, LookupError, TypeError, ValueError, RecursionError):
             return None
 
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
+    async def root(self, holder: Holder) -> Top:
         """Get the root of the image's manifest, held against its name."""
         path = f"/v2/images/{holder.image_id}/manifest"
-        data, tag = await self._ask("GET", path, LARGEST_SEGMENT)
-        if (name := root_name(data, tag)) is None:
+        data, headers = await self._ask("GET", path, LARGEST_SEGMENT)
+        if (name := root_name(data, headers.get("ETag", ""))) is None:
             raise self._altered(path)
         try:
-            return name, decode_root(data)
+            return Top(name, decode_root(data), headers.get(BINDING))
         except FormatError as error:
             raise RefusedError(f"{self._url}{path}: {error}") from error
 
@@ -71,8 +71,10 @@ class Neighbour:
         async with self._asked("POST", path, body) as answer:
             yield lively(f"{self._url}{path}", answer.content.iter_any())
 
-    async def _ask(self, method: str, path: str, most: int, body: Any = None) -> tuple[bytes, str]:
-        """Give the bytes of an answer, and its entity tag."""
+    async def _ask(
+        self, method: str, path: str, most: int, body: Any = None
+    ) -> tuple[bytes, Mapping[str, str]]:
+        """Give the bytes of an answer, and its headers."""
         data = bytearray()
         try:
             async with asyncio.timeout(STALLED_SECONDS), self._asked(method, path, body) as answer:
@@ -80,7 +82,7 @@ class Neighbour:
                     data += piece
                     if len(data) > most:
                         raise RefusedError(f"{self._url}{path}: the answer is too large")
-                return bytes(data), answer.headers.get("ETag", "")
+                return bytes(data), answer.headers
         except TimeoutError as error:
             raise stalled(f"{self._url}{path}") from error
 

@@ -48,6 +48,8 @@ class Comparison:
     """Those that are read over a wire."""
     unused: int = 0
     """The first of the numbers that no part has."""
+    binding: str | None = None
+    """What is vouched for of the data."""
 
     @property
     def read(self) -> int:
@@ -132,6 +134,7 @@ async def compare(
         difference(source, compared),
         (*near, *there.values(), *trees),
         max(parts, default=-1) + 1,
+        source.binding,
     )
 
 

@@ -86,7 +86,9 @@ class _Sending:
         size, hashes = self._image.size or 0, self._image.hashes
         try:
             async with aclosing(self._delta()) as delta:
-                await self._target.put_together(self._target_id, size, hashes, delta)
+                await self._target.put_together(
+                    self._target_id, size, hashes, delta, self._comparison.binding
+                )
         finally:
             self._how.largest = self._bringing.largest
             self._moved(self._comparison.read)
