@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from meltemi.chunks.blob import chunk_id
+from meltemi.chunks.blob import BlobId, chunk_id
 from meltemi.chunks.coding import encode
 from meltemi.chunks.cut import Cut, Cutter
 from meltemi.chunks.exchange.batch import (
@@ -82,11 +82,11 @@ class MemoryExchange:
         await self._begin("terms", "")
         return self.told
 
-    async def root(self, holder: Holder) -> Top:
+    async def root(self, holder: Holder, unless: BlobId | None = None) -> Top | None:
         """Give the root of a manifest."""
         await self._begin("root", holder.image_id)
         tree = self._tree(holder)
-        return Top(tree.root_id, tree.root)
+        return None if tree.root_id == unless else Top(tree.root_id, tree.root)
 
     async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
         """Give segments."""

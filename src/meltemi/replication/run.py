@@ -13,6 +13,7 @@ from meltemi.libraries.base import Library, Verifiable
 from meltemi.model.plan import Plan
 from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
+from meltemi.replication.exchange.bases import Seen
 from meltemi.replication.exchange.pricing import priced
 from meltemi.replication.exchange.pulling import pulled
 from meltemi.replication.report import Outcome, Reporter
@@ -75,9 +76,10 @@ async def plan_route(
     errors = {name: libraries.errors[name] for name in route.targets if name in libraries.errors}
     if not targets:
         raise errors[route.targets[0]]
-    plan = await survey(route, source, targets, datetime.now(UTC), tell)
+    seen = {target.name: Seen() for target in targets} if sending else {}
+    plan = await survey(route, source, targets, datetime.now(UTC), tell, seen=seen)
     if sending:
-        plan = await priced(plan, source, targets)
+        plan = await priced(plan, source, targets, seen)
         if route.policy.pull:
             plan = await pulled(plan, source, targets)
     return replace(plan, errors={**errors, **plan.errors})

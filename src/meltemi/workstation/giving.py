@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from meltemi.chunks.blob import BlobId
 from meltemi.chunks.exchange.batch import encode_batch
 from meltemi.chunks.exchange.gathering import Span
 from meltemi.chunks.exchange.remote import Holder, Sought, Spend, Top
@@ -35,8 +36,10 @@ class FileGiver:
         self._file = file
         self._manifest = manifest
 
-    async def root(self, _: Holder) -> Top:
+    async def root(self, _: Holder, unless: BlobId | None = None) -> Top | None:
         """Give the root of the manifest."""
+        if self._manifest.name == unless:
+            return None
         return Top(self._manifest.name, self._manifest.root)
 
     async def segments(self, _: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:

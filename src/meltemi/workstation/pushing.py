@@ -158,7 +158,7 @@ class Push:
         if self._exchange is None or self._giver is None:
             return None
         exchange, terms = self._exchange
-        ends = Ends(self._giver, exchange, self._library, terms, is_near=True)
+        ends = Ends(self._giver, exchange, terms, is_near=True)
         return ByPieces(ends, self._image, bases, Bandwidth(), asyncio.Semaphore(BATCHES))
 
     async def _fill(self, image_id: str, pieces: ByPieces | None, done: Done) -> None:

@@ -53,8 +53,8 @@ class Manifests(Protocol):
     What was altered on its way is an `InterruptedTransfer`.
     """
 
-    async def root(self, holder: Holder) -> Top:
-        """Give the root of a manifest."""
+    async def root(self, holder: Holder, unless: BlobId | None = None) -> Top | None:
+        """Give the root of a manifest; None where it has the name that is known."""
         ...
 
     async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
@@ -65,7 +65,8 @@ class Manifests(Protocol):
 class RemoteTree:
     """The manifest of an image, or of a part; every segment has the name that its parent tells.
 
-    `read` counts the bytes that were read of it; `binding` is what is vouched for of the data.
+    `name` is that of its root, `binding` what is vouched for of the data. `read` counts the bytes
+    that were read of it.
     """
 
     def __init__(
@@ -74,16 +75,30 @@ class RemoteTree:
         self._manifests = manifests
         self._spend = spend
         self._holder = holder
-        self._root = root = top.root
-        self.binding = top.binding
+        self.name, self._root, self.binding = top
         self._children: dict[Place, Child] = {}
-        self.read = len(encode_root(root))
-        self._learn(root.top, 0)
+        self.read = len(encode_root(top.root))
+        self._learn(top.root.top, 0)
 
     @classmethod
     async def open(cls, manifests: Manifests, holder: Holder, spend: Spend | None = None) -> Self:
         """Read the root; `spend` is told of all bytes that come."""
-        tree = cls(manifests, holder, await manifests.root(holder), spend)
+        if (tree := await cls.unlike(manifests, holder, None, spend)) is None:
+            raise AssertionError("a root is given to who knows none")
+        return tree
+
+    @classmethod
+    async def unlike(
+        cls,
+        manifests: Manifests,
+        holder: Holder,
+        known: BlobId | None,
+        spend: Spend | None = None,
+    ) -> Self | None:
+        """Read the root as `open` does, unless it has the name that is known; None where it has."""
+        if (top := await manifests.root(holder, known)) is None:
+            return None
+        tree = cls(manifests, holder, top, spend)
         if spend is not None:
             await spend(tree.read)
         return tree

@@ -55,12 +55,15 @@ class GlanceExchange:
                 return None
         return self._terms
 
-    async def root(self, holder: Holder) -> Top:
+    async def root(self, holder: Holder, unless: BlobId | None = None) -> Top | None:
         """Get the root of a manifest, held against its name."""
         about = f"the manifest of {_called(holder)}"
+        known = None if unless is None else unless.hex()
         data, headers = await self._http.fetch(
-            "GET", _path(holder, "manifest"), about, largest=LARGEST_SEGMENT
+            "GET", _path(holder, "manifest"), about, largest=LARGEST_SEGMENT, unless=known
         )
+        if unless is not None and not data:
+            return None
         name = root_name(data, headers.get("ETag", ""))
         if name is None:
             raise self._altered(about)

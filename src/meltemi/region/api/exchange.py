@@ -28,6 +28,7 @@ from meltemi.model.record import Content, Part, Record
 from meltemi.region.answers import document
 from meltemi.region.api import data
 from meltemi.region.api.bodies import Answer, bodiless
+from meltemi.region.api.conditions import is_known
 from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.news import tell_active, tell_sent
 from meltemi.region.data.assembling import Assembly, Base, Delta
@@ -56,6 +57,10 @@ async def manifest(call: Call) -> web.Response:
     """Give the root of an image's manifest, and what is vouched for of its data."""
     record = await data.downloadable(call)
     name, response = await _root(call, _content(record))
+    if is_known(call.request, name.hex()):
+        unchanged = web.Response(status=304)
+        unchanged.etag = name.hex()
+        return unchanged
     content = await call.catalogue.content(_content(record))
     if binding := call.service.bindings.issue(name, record.image, content):
         response.headers[BINDING] = binding

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from meltemi.chunks.blob import has_name
+from meltemi.chunks.blob import BlobId, has_name
 from meltemi.chunks.exchange.difference import TOGETHER
 from meltemi.chunks.exchange.gathering import Span
 from meltemi.chunks.exchange.remote import LARGEST_SEGMENT, Holder, Sought, Top, parted, root_name
@@ -40,16 +40,17 @@ class Neighbour:
         except (RefusedError, LookupError, TypeError, ValueError, RecursionError):
             return None
 
-    async def root(self, holder: Holder) -> Top:
+    async def root(self, holder: Holder, unless: BlobId | None = None) -> Top | None:
         """Get the root of the image's manifest, held against its name."""
         path = f"/v2/images/{holder.image_id}/manifest"
         data, headers = await self._ask("GET", path, LARGEST_SEGMENT)
         if (name := root_name(data, headers.get("ETag", ""))) is None:
             raise self._altered(path)
         try:
-            return Top(name, decode_root(data), headers.get(BINDING))
+            top = Top(name, decode_root(data), headers.get(BINDING))
         except FormatError as error:
             raise RefusedError(f"{self._url}{path}: {error}") from error
+        return None if name == unless else top
 
     async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
         """Ask for segments of the image's manifest, and hold each against its name."""
