@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -21,6 +22,9 @@ from meltemi.chunks.store import Store
 from meltemi.chunks.writer import PIECE
 from meltemi.errors import QuotaError, UnavailableError
 from meltemi.region.data.contents import FULL, Contents
+
+_TOGETHER: Final = 128 * 2**20
+"""Bytes of stretches that are looked up together."""
 
 _AT_ONCE: Final = 3
 """Batches that a process makes or takes in at the same time: each takes some 100 MiB."""
@@ -101,26 +105,28 @@ class Pieces:
         """
 
         def read() -> list[bytes]:
-            ranges: dict[Reader, list[Range]] = {}
-            for data, offset, length in wanted:
-                if data is not None:
-                    ranges.setdefault(data, []).append((offset, length))
-            entries = {data: iter(data.entries(found)) for data, found in ranges.items()}
-            stretches = [
-                [Entry(length)] if data is None else next(entries[data])
-                for data, _, length in wanted
-            ]
-            return list(_blocks(gather(self._store.fetcher, stretches)))
+            return list(_blocks(gather(self._store.fetcher, _entries_of(wanted))))
 
         return await self._contents.in_thread(read)
 
     def entries(self, wanted: Iterable[Wanted]) -> Iterator[Entry]:
-        """Give what stretches consist of, one after another; asking for more blocks."""
-        for data, offset, length in wanted:
-            if data is None:
-                yield Entry(length)
+        """Give what stretches consist of, one after another; asking for more blocks.
+
+        Short ones are looked up together, since many lie in the same segments; of a long one,
+        what is held is little.
+        """
+        group: list[Wanted] = []
+        size = 0
+        for one in wanted:
+            if size + one.length > _TOGETHER:
+                yield from chain.from_iterable(_entries_of(group))
+                group, size = [], 0
+            if one.data is not None and one.length > _TOGETHER:
+                yield from one.data.entries_from(one.offset, one.offset + one.length)
             else:
-                yield from data.entries_from(offset, offset + length)
+                group.append(one)
+                size += one.length
+        yield from chain.from_iterable(_entries_of(group))
 
     async def spool(self, data: AsyncIterator[bytes], most: int) -> IO[bytes]:
         """Give a file with what comes; close it when done. QuotaError where more comes."""
@@ -147,6 +153,16 @@ class Pieces:
     def _file(self) -> IO[bytes]:
         with _on_disk():
             return tempfile.TemporaryFile(dir=self._folder)
+
+
+def _entries_of(wanted: Sequence[Wanted]) -> list[list[Entry]]:
+    """Give what stretches consist of; each segment is read once."""
+    ranges: dict[Reader, list[Range]] = {}
+    for data, offset, length in wanted:
+        if data is not None:
+            ranges.setdefault(data, []).append((offset, length))
+    entries = {data: iter(data.entries(found)) for data, found in ranges.items()}
+    return [[Entry(length)] if data is None else next(entries[data]) for data, _, length in wanted]
 
 
 def _append(file: IO[bytes], data: Sequence[bytes]) -> None:
