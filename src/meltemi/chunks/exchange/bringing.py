@@ -5,11 +5,13 @@ region that wants it.
 """
 
 import asyncio
+from bisect import bisect_right, insort
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Final
+from typing import Final, NamedTuple, Self
 
-from meltemi.chunks.exchange.delta import Stretch
+from meltemi.chunks.exchange.batch import LARGEST_BATCH
+from meltemi.chunks.exchange.delta import Origin, Stretch
 from meltemi.chunks.exchange.difference import Piece
 from meltemi.chunks.exchange.gathering import Batch, Gathered, Gatherer
 from meltemi.errors import InterruptedTransfer, MeltemiError
@@ -17,9 +19,10 @@ from meltemi.errors import InterruptedTransfer, MeltemiError
 _BATCHES: Final = 3
 """Batches of an image that are on their way at the same time."""
 
-_FIRST: Final = 2 * 2**20
+_LEAST: Final = 2 * 2**20
 """Bytes of data in the first batch, and twice as many in each that follows: so what comes is soon
-put together, and batches that share a link do not all arrive at its end.
+put together, and batches that share a link do not all arrive at its end. At the end it is half of
+what is left, so that little has to be stored when the link has become idle.
 """
 
 _LINES: Final = 16_384
@@ -40,8 +43,16 @@ InterruptedTransfer says that fewer of them may get through.
 """
 
 
+class _Part(NamedTuple):
+    """What has arrived: from where to where among all that was gathered, and its number."""
+
+    begin: int
+    end: int
+    number: int
+
+
 class Bringing:
-    """One attempt to bring over what `difference` has found.
+    """One attempt to bring over what `difference` has found, for as long as its context lasts.
 
     A batch has at most `largest` bytes of data, which becomes less where connections break, and at
     most `most` pieces.
@@ -51,66 +62,96 @@ class Bringing:
         self, found: AsyncGenerator[Stretch | Piece], largest: int, most: int, bring: Bring
     ) -> None:
         self.largest = largest
+        self._most = most
+        self._next = _LEAST
         self._found = found
-        self._gatherer = Gatherer(min(_FIRST, largest), most)
+        self._gatherer = Gatherer()
+        self._is_all = False
+        self._moved = asyncio.Event()
         self._bring = bring
         self._slots = asyncio.Semaphore(_BATCHES)
+        self._parts: list[_Part] = []
+        self._arrived = asyncio.Event()
         self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
         self._front: Stretch | Gathered | None = None
 
-    async def stretches(self) -> AsyncGenerator[list[Stretch]]:
-        """Give the image's stretches, as many at once as are there; close it when done.
+    async def __aenter__(self) -> Self:
+        self._working = asyncio.ensure_future(self._work())
+        return self
 
-        A stretch of a part is given once the part is there.
+    async def __aexit__(self, *_: object) -> None:
+        self._working.cancel()
+        await asyncio.gather(self._working, return_exceptions=True)
+
+    async def stretches(self) -> AsyncGenerator[list[Stretch]]:
+        """Give the image's stretches, as many at once as are there.
+
+        A stretch of a part is given once the part is there. It needs not be closed.
         """
-        working = asyncio.ensure_future(self._work())
-        ready = asyncio.ensure_future(self._ready())
-        try:
-            while True:
-                await asyncio.wait([working, ready], return_when=asyncio.FIRST_COMPLETED)
-                if working.done():
-                    working.result()
-                if not (stretches := await ready):
-                    return
-                ready = asyncio.ensure_future(self._ready())
-                yield stretches
-        finally:
-            working.cancel()
-            ready.cancel()
-            await asyncio.gather(working, ready, return_exceptions=True)
+        while True:
+            ready = asyncio.ensure_future(self._ready())
+            try:
+                both = self._working, ready
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                if self._working.done():
+                    self._working.result()
+                stretches = await ready
+            finally:
+                ready.cancel()
+            if not stretches:
+                return
+            yield stretches
 
     async def _work(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
-                await self._gather(tasks)
+                tasks.create_task(self._gather())
+                await self._send(tasks)
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
-    async def _gather(self, tasks: asyncio.TaskGroup) -> None:
-        """Fill batches and bring each when it is full; keep the stretches in their order."""
-
-        async def flush() -> None:
-            if (batch := self._gatherer.take()) is not None:
-                self._gatherer.largest = min(2 * self._gatherer.largest, self.largest)
-                await self._slots.acquire()
-                tasks.create_task(self._transfer(batch))
-
+    async def _gather(self) -> None:
+        """Gather pieces, as far ahead as stretches may wait; keep the stretches in their order."""
         async with aclosing(self._found) as found:
             async for one in found:
-                if isinstance(one, Piece) and not self._gatherer.fits(one):
-                    await flush()
                 line = self._gatherer.add(one) if isinstance(one, Piece) else one
-                if self._lines.full():  # what is at its front may wait for the batch at hand
-                    await flush()
+                self._moved.set()
                 await self._lines.put(line)
-        await flush()
+        self._is_all = True
+        self._moved.set()
         await self._lines.put(None)
+
+    async def _send(self, tasks: asyncio.TaskGroup) -> None:
+        """Bring over what was gathered, as soon as it is enough for a batch."""
+        while True:
+            await self._slots.acquire()
+            while not self._is_enough():
+                self._moved.clear()
+                await self._moved.wait()
+            batch = self._gatherer.take(self._most, self._wanted())
+            if batch is None:
+                return
+            self._next = min(2 * self._next, LARGEST_BATCH)
+            tasks.create_task(self._transfer(batch))
+
+    def _is_enough(self) -> bool:
+        """Say whether a batch is to go: what is at the front of the stretches may wait for it."""
+        gathered = self._gatherer
+        is_full = gathered.size >= self._wanted() or gathered.count >= self._most
+        return self._is_all or (gathered.count > 0 and (is_full or self._lines.full()))
+
+    def _wanted(self) -> int:
+        """Say how many bytes of data the next batch is to have."""
+        wanted = min(self._next, self.largest)
+        if self._is_all:
+            wanted = min(wanted, max(_LEAST, self._gatherer.size // 2))
+        return wanted
 
     async def _transfer(self, batch: Batch) -> None:
         """Bring a batch over; what breaks is brought in smaller ones."""
         try:
             waiting: list[Sequence[Piece]] = [batch.pieces]
-            begin = 0
+            begin = batch.begin
             while waiting:
                 pieces = waiting.pop()
                 try:
@@ -125,15 +166,15 @@ class Bringing:
                     waiting += reversed(smaller)
                     self._lessen(max(map(_size, smaller)))
                 else:
-                    batch.parts.append((begin, number))
-                    begin += _size(pieces)
-            batch.pieces = []
-            batch.sent.set()
+                    end = begin + _size(pieces)
+                    insort(self._parts, _Part(begin, end, number))
+                    self._arrived.set()
+                    begin = end
         finally:
             self._slots.release()
 
     def _lessen(self, size: int) -> None:
-        self._gatherer.largest = self.largest = min(self.largest, size)
+        self.largest = min(self.largest, size)
 
     async def _ready(self) -> list[Stretch]:
         """Give the next stretches, at least one, as far as what they name is there.
@@ -148,13 +189,23 @@ class Bringing:
                 self._lines.put_nowait(None)
                 break
             if isinstance(line, Gathered):
-                if ready and not line.batch.sent.is_set():
+                while (stretch := self._there(line)) is None and not ready:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+                if stretch is None:
                     break
-                await line.batch.sent.wait()
-                line = line.stretch()
+                line = stretch
             ready.append(line)
             self._front = None
         return ready
+
+    def _there(self, line: Gathered) -> Stretch | None:
+        """Give what was gathered as a stretch of a part, if it is there."""
+        place = bisect_right(self._parts, line.at, key=lambda part: part.begin) - 1
+        if place < 0 or line.at >= self._parts[place].end:
+            return None
+        begin, _, number = self._parts[place]
+        return Stretch(line.length, Origin.PART, number, line.at - begin)
 
     def _must_wait(self) -> bool:
         return self._front is None and self._lines.empty()

@@ -1,14 +1,12 @@
 """Gathering the pieces that a target lacks into batches, each piece once. Pure."""
 
-import asyncio
-from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from meltemi.chunks.exchange.delta import Origin, Stretch, joined
+from meltemi.chunks.exchange.delta import Stretch, joined
 from meltemi.chunks.exchange.difference import Piece
-from meltemi.chunks.manifest import Entry
+from meltemi.chunks.manifest import LARGEST_DATA, Entry
 
 
 class Span(NamedTuple):
@@ -18,66 +16,65 @@ class Span(NamedTuple):
     length: int
 
 
-@dataclass(eq=False, slots=True)
-class Batch:
-    """Pieces that go together.
+class Batch(NamedTuple):
+    """Pieces that go together, and where among all that were gathered the first begins."""
 
-    `parts` tells, once all of them are `sent`, which parts they became: the place among the
-    batch's bytes at which each begins, ascending, and its number.
-    """
+    begin: int
+    pieces: Sequence[Piece]
 
-    pieces: list[Piece] = field(default_factory=list)
-    size: int = 0
-    parts: list[tuple[int, int]] = field(default_factory=list)
-    sent: asyncio.Event = field(default_factory=asyncio.Event)
+    @property
+    def size(self) -> int:
+        """Give the bytes of its data."""
+        return sum(piece.entry.length for piece in self.pieces)
 
 
 class Gathered(NamedTuple):
-    """A stretch of the data that is in a batch: its length, and where in the batch it begins."""
+    """A stretch of the data that was gathered: its length, and where among all that was."""
 
     length: int
-    batch: Batch
-    offset: int
-
-    def stretch(self) -> Stretch:
-        """Give it as a stretch of the part that it was sent as."""
-        parts = self.batch.parts
-        begin, number = parts[bisect_right(parts, self.offset, key=lambda part: part[0]) - 1]
-        return Stretch(self.length, Origin.PART, number, self.offset - begin)
+    at: int
 
 
 class Gatherer:
-    """Puts pieces into a batch until it is taken; `largest` bounds its bytes, `most` its pieces."""
+    """Puts pieces one after another, each once, and gives them in batches.
 
-    def __init__(self, largest: int, most: int) -> None:
-        self.largest = largest
-        self._most = most
+    `size` are the bytes that wait, `count` is of how many pieces.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._begin = 0
         self._known: dict[Entry, Gathered] = {}
-        self._batch = Batch()
+        self._waiting: deque[Piece] = deque()
 
-    def fits(self, piece: Piece) -> bool:
-        """Say whether a piece has a place; if not, the batch must be taken first."""
-        batch = self._batch
-        full = batch.size + piece.entry.length > self.largest or len(batch.pieces) == self._most
-        return piece.entry in self._known or not (batch.pieces and full)
+    @property
+    def count(self) -> int:
+        """Say how many pieces wait."""
+        return len(self._waiting)
 
     def add(self, piece: Piece) -> Gathered:
-        """Say where a piece is: where it was put before, or in the batch at hand."""
+        """Say where a piece is: where it was put before, or behind all others."""
         placed = self._known.get(piece.entry)
         if placed is None:
-            batch, length = self._batch, piece.entry.length
-            placed = self._known[piece.entry] = Gathered(length, batch, batch.size)
-            batch.pieces.append(piece)
-            batch.size += length
+            length = piece.entry.length
+            placed = self._known[piece.entry] = Gathered(length, self._begin + self.size)
+            self._waiting.append(piece)
+            self.size += length
         return placed
 
-    def take(self) -> Batch | None:
-        """Give what was gathered, if anything was, and begin anew."""
-        batch = self._batch
-        if not batch.pieces:
-            return None
-        self._batch = Batch()
-        return batch
+    def take(self, most: int, largest: int = LARGEST_DATA) -> Batch | None:
+        """Give the first that wait, at most so many and so many bytes; one in any case."""
+        taken: list[Piece] = []
+        size = 0
+        while self._waiting and len(taken) < most:
+            length = self._waiting[0].entry.length
+            if taken and size + length > largest:
+                break
+            taken.append(self._waiting.popleft())
+            size += length
+        batch = Batch(self._begin, taken)
+        self._begin, self.size = self._begin + size, self.size - size
+        return batch if taken else None
 
 
 def spans(pieces: Sequence[Piece]) -> list[Span]:

@@ -101,11 +101,11 @@ class Puller:
             raise ImageError(f"image {image.id}: it would have more than {MOST_PARTS} parts")
 
         found = difference(source, compared)
-        bringing = Bringing(found, terms.largest_batch, terms.most_pieces, bring)
-        assembly = Assembly(service, image.id, bringing.stretches(), bases)
-        async with aclosing(assembly.data()) as data:
-            async for block in data:
-                yield block
+        async with Bringing(found, terms.largest_batch, terms.most_pieces, bring) as bringing:
+            assembly = Assembly(service, image.id, bringing.stretches(), bases)
+            async with aclosing(assembly.data()) as data:
+                async for block in data:
+                    yield block
 
 
 class LocalTree:

@@ -16,8 +16,7 @@ from meltemi.chunks.exchange.delta import (
     encode_outline,
     encode_stretch,
 )
-from meltemi.chunks.exchange.gathering import Batch, Gatherer, Joiner, spans
-from meltemi.chunks.manifest import LARGEST_DATA
+from meltemi.chunks.exchange.gathering import Gatherer, Joiner, spans
 from meltemi.errors import ImageError, MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.libraries.exchanging import Exchange
@@ -173,12 +172,12 @@ async def _estimate(
     """Say how many bytes cross the wire at most: pieces as they are kept, manifests, and delta."""
     incoming = action.target_id if action.filling else None
     comparison = await compare(ends, image, bases, incoming, coming=coming)
-    gatherer = Gatherer(LARGEST_DATA, ends.terms.most_pieces)
+    gatherer = Gatherer()
     wire = len(encode_outline(Outline(image.size or 0, comparison.images)))
     joiner, lines = Joiner(), list[Stretch]()
 
-    async def ask(batch: Batch | None) -> int:
-        if batch is None:
+    async def ask() -> int:
+        if (batch := gatherer.take(ends.terms.most_pieces)) is None:
             return 0
         size = await ends.source.batch_size(image.id, spans(batch.pieces))
         heads = batch.size // ends.terms.largest_batch + 1
@@ -189,15 +188,15 @@ async def _estimate(
             if isinstance(one, Stretch):
                 lines.append(one)
             else:
-                if not gatherer.fits(one):
-                    wire += await ask(gatherer.take())
-                length, _, offset = gatherer.add(one)
-                lines.append(Stretch(length, Origin.PART, MOST_PARTS - 1, offset))
+                length, at = gatherer.add(one)
+                lines.append(Stretch(length, Origin.PART, MOST_PARTS - 1, at))
+                if gatherer.count == ends.terms.most_pieces:
+                    wire += await ask()
             if len(lines) == _LINES:
                 wire += _length(joiner.feed(lines))
                 lines = []
     wire += _length([*joiner.feed(lines), *joiner.finish()])
-    return wire + await ask(gatherer.take()) + comparison.read
+    return wire + await ask() + comparison.read
 
 
 def _length(stretches: Iterable[Stretch]) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -85,9 +84,9 @@ class _Sending:
         """Send everything."""
         size, hashes = self._image.size or 0, self._image.hashes
         try:
-            async with aclosing(self._delta()) as delta:
+            async with self._bringing:
                 await self._target.put_together(
-                    self._target_id, size, hashes, delta, self._comparison.binding
+                    self._target_id, size, hashes, self._delta(), self._comparison.binding
                 )
         finally:
             self._how.largest = self._bringing.largest
@@ -130,10 +129,9 @@ class _Sending:
             encode_outline(Outline(self._image.size or 0, self._comparison.images))
         )
         joiner = Joiner()
-        async with aclosing(self._bringing.stretches()) as all_stretches:
-            async for stretches in all_stretches:
-                if data := _written(joiner.feed(stretches)):
-                    yield await self._spent(data)
+        async for stretches in self._bringing.stretches():
+            if data := _written(joiner.feed(stretches)):
+                yield await self._spent(data)
         if data := _written(joiner.finish()):
             yield await self._spent(data)
 
