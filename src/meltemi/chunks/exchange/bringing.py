@@ -5,8 +5,8 @@ region that wants it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from meltemi.chunks.exchange.delta import Stretch
@@ -44,7 +44,8 @@ class Bringing:
     """One attempt to bring over what `difference` has found.
 
     A batch has at most `largest` bytes of data, which becomes less where connections break, and at
-    most `most` pieces.
+    most `most` pieces. Stretches are read while it is under way, by whoever and in whatever task;
+    what goes wrong with batches is raised where they are read.
     """
 
     def __init__(
@@ -58,26 +59,33 @@ class Bringing:
         self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
         self._front: Stretch | Gathered | None = None
 
-    async def stretches(self) -> AsyncGenerator[list[Stretch]]:
-        """Give the image's stretches, as many at once as are there; close it when done.
+    @asynccontextmanager
+    async def under_way(self) -> AsyncIterator[AsyncGenerator[list[Stretch]]]:
+        """Bring batches over; meanwhile give the image's stretches, as many at once as are there.
 
         A stretch of a part is given once the part is there.
         """
-        working = asyncio.ensure_future(self._work())
-        ready = asyncio.ensure_future(self._ready())
+        working = asyncio.create_task(self._work())
         try:
-            while True:
+            yield self._stretches(working)
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    async def _stretches(self, working: asyncio.Task[None]) -> AsyncGenerator[list[Stretch]]:
+        while True:
+            ready = asyncio.create_task(self._ready())
+            try:
                 await asyncio.wait([working, ready], return_when=asyncio.FIRST_COMPLETED)
                 if working.done():
                     working.result()
-                if not (stretches := await ready):
-                    return
-                ready = asyncio.ensure_future(self._ready())
-                yield stretches
-        finally:
-            working.cancel()
-            ready.cancel()
-            await asyncio.gather(working, ready, return_exceptions=True)
+                stretches = await ready
+            finally:
+                ready.cancel()
+                await asyncio.gather(ready, return_exceptions=True)
+            if not stretches:
+                return
+            yield stretches
 
     async def _work(self) -> None:
         try:
