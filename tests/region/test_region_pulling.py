@@ -22,6 +22,12 @@ GOLDEN = disk(range(60), 64)
 BUILD = disk([*range(20), *range(100, 106), *range(22, 60)], 64)
 """Where six files took the place of two."""
 
+LARGE = disk(range(300, 600), 80)
+"""Whose manifest has more than a root."""
+
+LARGER = disk([*range(300, 450), *range(700, 703), *range(453, 600)], 80)
+"""Where three files took the place of as many."""
+
 NOISE = some_data(70, 12 * MIB)
 """What does not compress: its bytes can be counted."""
 
@@ -191,24 +197,45 @@ def test_an_import_that_is_repeated_fetches_only_what_had_not_come(
     assert moved(athens) < len(NOISE) - kept + 64 * KIB
 
 
-def test_a_region_that_is_killed_while_it_pulls(
-    athens: Proxy, servers: tuple[Region, Region], source: Place, crete: Place
+def test_a_network_that_cuts_every_connection(athens: Proxy, source: Place, crete: Place) -> None:
+    """Batches become small enough to get through, and little is sent twice."""
+    other = source.put("noise", NOISE)
+    athens.fault(*(Fault(method, "", cut_answer=MIB) for method in ("GET", "POST")))
+    must_have(crete, pull(crete, other), NOISE)
+    assert not athens.of("GET", "/file$")
+    assert moved(athens) < 2 * len(NOISE)
+
+
+def test_a_source_image_that_is_deleted_meanwhile(
+    athens: Proxy, source: Place, crete: Place
 ) -> None:
+    """What has come is not lost for what is made of the image."""
     other = source.put("noise", NOISE)
     image = crete.put("image", None)
-    hanging = Fault("POST", BATCHES, times=1, hang=True)
-    athens.fault(*small_batches(source, Fault("POST", BATCHES, times=4), hanging))
-    begin(crete, image, other)
-    athens.wait_for("POST", BATCHES, hanging=True)
-    servers[1].kill()
-    servers[1].start()
-    crete.wait_for(image, "queued")
+    delete = Fault("POST", BATCHES, times=1, before=lambda: source.delete(other))
+    athens.fault(*small_batches(source, Fault("POST", BATCHES, times=4), delete))
+    assert "404 Not Found" in failing(crete, image, other)
     kept = sum(Exchange(crete).parts(image).values())
     assert kept > MIB
     athens.requests.clear()
-    pull(crete, other, image)
-    must_have(crete, image, NOISE)
-    assert moved(athens) < len(NOISE) - kept + 64 * KIB
+    athens.fault()
+    child = source.put("child", NOISE + b"more")
+    must_have(crete, pull(crete, child, image), NOISE + b"more")
+    assert moved(athens) < len(NOISE) - kept + 1200 * KIB
+
+
+def test_a_base_that_is_deleted_meanwhile(athens: Proxy, source: Place, crete: Place) -> None:
+    """It is read to its end: by who compares, and by who puts the image together."""
+    other = source.put("build", LARGER)
+    for path in ("/segments$", BATCHES):
+        base = crete.put("golden", LARGE)
+        athens.requests.clear()
+        athens.fault(
+            Fault("POST", path, times=1, before=lambda base=base: crete.delete(base))  # type: ignore[misc]  # binds the loop's base
+        )
+        must_have(crete, pull(crete, other, bases=[base]), LARGER)
+        assert not crete.has(base)
+        assert moved(athens) < 3 * MIB
 
 
 def test_what_is_altered_on_its_way(athens: Proxy, source: Place, crete: Place) -> None:

@@ -81,6 +81,7 @@ class Delivery:
     target_id: str = ""
     refused: bool = False
     disagreed: bool = False
+    in_vain: bool = False
     whole: str = ""
     """Why it was sent as a whole after all."""
     through: str = ""
@@ -235,7 +236,7 @@ class Delivery:
         return replace(draft, properties={**image.properties, **marks})
 
     async def _pulled(self) -> bool:
-        """Let the target fetch the data, and say whether it did; where it cannot, only once."""
+        """Let the target fetch the data, and say whether it did; where it fails twice, no more."""
         if self.pull is None:
             return False
         try:
@@ -247,6 +248,9 @@ class Delivery:
             raise
         except ImageError as error:
             _log.info("%s is not pulled: %s", self.action.subject.label, error)
+            if not self.in_vain:  # what had come by then is there
+                self.in_vain = True
+                raise InterruptedTransfer(str(error)) from error
             self.pull, self.brought, self.through = None, {}, str(error)
             return False
         await self._set_carried()
