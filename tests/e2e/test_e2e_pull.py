@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from lab import Cloud
 from tests.e2e.islands import BATCH, Islands, words
+from tests.support.accounts import Accounts
 from tests.support.builds import KIB, MIB, disk
 from tests.support.cli import User
 from tests.support.glance import some_data
-from tests.support.proxy import Fault
+from tests.support.proxy import FILE, Fault
+from tests.support.services import Fresh
 
 pytestmark = pytest.mark.services
 
@@ -105,6 +109,33 @@ def test_where_the_target_cannot_it_is_said_and_goes_as_before(
     token = {"MELTEMI_SOURCETOKEN": islands.naxos.headers["X-Auth-Token"]}
     [row] = user.rows(*other, "--pull", "--dry-run", env=token)
     assert row["Reason"].endswith(f"and {islands.naxos.url} are no regions of one cloud")
+
+
+def test_a_glance_fetches_the_whole(
+    user: User, islands: Islands, cloud: Cloud, accounts: Accounts, fresh: Fresh
+) -> None:
+    address = urlsplit(islands.ways[0].url)
+    config = {
+        "DEFAULT": {"enabled_import_methods": "[glance-download]"},
+        "import_filtering_opts": {
+            "allowed_hosts": f"[{address.hostname}]",
+            "allowed_ports": f"[{address.port}]",
+        },
+    }
+    admin = accounts.token("admin")
+    glance = fresh("samos", keystone=cloud.keystone, region="Samos", config=config)
+    accounts.change("islands", regions=["Naxos", "Paros", "Samos"])
+    data = some_data(87, 3 * MIB)
+    image = islands.naxos.put("stock", data, visibility="public", os_distro="debian")
+    islands.forget()
+    copy = ("livecopy", "islands:Naxos", "islands:Samos", "--match", "name=stock*", "--pull")
+    [row] = user.rows(*copy, "--map-value", "os_distro:debian=other")
+    assert (row["Result"], "through here" in row["Detail"]) == ("done", False)
+    assert len(islands.ways[0].of("GET", FILE)) == 1
+    samos = glance.seen_by(admin)
+    there = samos.show(image)
+    assert (there["visibility"], there["os_distro"]) == ("public", "other")
+    assert samos.data(image) == data
 
 
 def test_an_import_that_fails(user: User, islands: Islands) -> None:

@@ -10,11 +10,13 @@ import pytest
 
 from lab import Cloud, Region
 from lab.cloud import MEMBER, PROJECT
+from meltemi.chunks.blob import ROOT, name_blob
 from tests.support.builds import KIB, MIB, disk
 from tests.support.exchanging import Exchange
 from tests.support.glance import Json, Place, RefusedError, Service, some_data
 from tests.support.proxy import Fault, Proxy
 from tests.support.waiting import eventually
+from tests.support.websites import Website
 
 pytestmark = pytest.mark.services
 
@@ -316,6 +318,29 @@ def test_an_image_that_is_withheld(
     assert "403 Forbidden" in failing(crete, image, other)
     admins[0].act(other, "reactivate")
     must_have(crete, pull(crete, other, image), NOISE)
+
+
+def test_who_sends_elsewhere_is_not_followed(source: Place, crete: Place, cloud: Cloud) -> None:
+    """There, the user's token would be shown to anybody."""
+    other = source.put("noise", NOISE)
+    image, json_type = f"/v2/images/{other}", {"Content-Type": "application/json"}
+    manifest = source.request("GET", f"{image}/manifest")
+    told: dict[str, tuple[bytes, dict[str, str]]] = {
+        image: (json.dumps(source.show(other)).encode(), json_type),
+        "/v2/info/exchange": (source.request("GET", "/v2/info/exchange"), json_type),
+        f"{image}/manifest": (manifest, {"ETag": f'"{name_blob(ROOT, manifest).hex()}"'}),
+    }
+    with Website() as site, Website() as thief:
+        cloud.keystone.endpoint("image", "Odd", site.url)
+        for sent_on in ("/v2/info/exchange", f"{image}/manifest", f"{image}/batch"):
+            for path, (data, headers) in told.items():
+                site.put(path, data, headers=headers)
+            for path in (sent_on, f"{image}/file"):
+                site.put(path, status=302, headers={"Location": thief.put(path, b"x")})
+            words = failing(crete, crete.put("image", None), other, glance_region="Odd")
+            assert "302 Found" in words
+            assert sent_on in {path for path, _ in site.asked}
+        assert thief.asked == []
 
 
 def test_who_does_not_exchange_sends_the_whole(
