@@ -15,7 +15,7 @@ from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress
 from meltemi.model.plan import Action
 from meltemi.model.route import Limits, Route
-from meltemi.replication.report import Outcome
+from meltemi.replication.report import Outcome, Reporter
 from meltemi.replication.run import opened, plan_route, run_plan
 
 
@@ -48,7 +48,7 @@ def three_targets(services: Services, scale: Scale) -> Iterator[Result]:
     services.wipe("source", *names)
 
 
-class _Ends:
+class _Ends(Reporter):
     """Remembers when each target was done."""
 
     def __init__(self) -> None:

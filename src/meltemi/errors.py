@@ -33,6 +33,8 @@
     │   ├── DamageError            9    500   what is stored is not what was stored
     │   └── SessionLostError       9    503   a put was taken for dead, and must be made again
     ├── CatalogueError             9    503   a region's database failed, or is not ready
+    ├── StateError                 9    503   the daemon's database failed
+    │   └── LeaseError             9    503   another daemon has taken over
     └── OutputError               74    500   what was found or done cannot be printed
         └── ClosedOutputError    141    500   nobody reads stdout any more
 
@@ -60,6 +62,7 @@ __all__ = [
     "IdentityError",
     "ImageError",
     "InterruptedTransfer",
+    "LeaseError",
     "MediaTypeError",
     "MeltemiError",
     "MissingError",
@@ -73,6 +76,7 @@ __all__ = [
     "SilentError",
     "StalePlanError",
     "StaleRecordError",
+    "StateError",
     "StoreError",
     "UnauthorizedError",
     "UnavailableError",
@@ -323,6 +327,17 @@ class CatalogueError(MeltemiError):
 
     exit_code = 9
     http_status = 503
+
+
+class StateError(MeltemiError):
+    """The daemon's database failed."""
+
+    exit_code = 9
+    http_status = 503
+
+
+class LeaseError(StateError):
+    """Another daemon has taken over."""
 
 
 class OutputError(MeltemiError):

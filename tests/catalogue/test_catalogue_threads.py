@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from meltemi.catalogue import database as module
+from meltemi import transactions as module
 from meltemi.catalogue.database import Database
 from meltemi.errors import CatalogueError
 

@@ -215,10 +215,11 @@ def test_the_documentation_has_examples() -> None:
 
 
 def test_the_documentation_names_every_key() -> None:
-    from meltemi.config.schema import FileEntry, LibraryEntry, RouteEntry, RuleEntry  # noqa: PLC0415
+    from meltemi.config import schema  # noqa: PLC0415 - slow to import
 
     pages = "".join((DOCS / page).read_text() for page in ("configuration.md", "selection.md"))
-    for entry in (FileEntry, LibraryEntry, RouteEntry, RuleEntry):
+    entries = schema.FileEntry, schema.DaemonEntry, schema.LibraryEntry, schema.RouteEntry
+    for entry in (*entries, schema.RuleEntry):
         for name, field in entry.model_fields.items():
             assert re.search(rf"^\| [^|]*`{field.alias or name}`", pages, re.MULTILINE), name
 

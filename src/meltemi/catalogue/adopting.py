@@ -21,7 +21,6 @@ from sqlalchemy import (
 )
 
 from meltemi.catalogue.adopting_base import Known
-from meltemi.catalogue.database import insert_if_new
 from meltemi.catalogue.images import (
     COLUMNS,
     enlist,
@@ -46,6 +45,7 @@ from meltemi.model.adoption import Adoption, Missing, Progress, Stage
 from meltemi.model.image import Image, Member
 from meltemi.model.record import REMOTE, Content, Record
 from meltemi.model.task import IMPORT_TASK
+from meltemi.transactions import insert_if_new
 
 _Lock = Literal["share", "update"]
 """With `share`, others may read along; whoever is to change a row must not begin with that.

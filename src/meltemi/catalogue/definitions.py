@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, insert, sel
 from sqlalchemy.exc import IntegrityError
 
 from meltemi.catalogue import namespaces, schema
-from meltemi.catalogue.database import insert_if_new
 from meltemi.catalogue.images import check_text, now
 from meltemi.catalogue.schema import definitions, resource_types
 from meltemi.errors import ConflictError, ForbiddenError, VanishedError
@@ -22,6 +21,7 @@ from meltemi.model.definitions import (
     ResourceType,
 )
 from meltemi.model.listing import Viewer
+from meltemi.transactions import insert_if_new
 
 _TAKEN: Final = {
     Kind.OBJECT: "A metadata definition object with name={} already exists in namespace={}.",

@@ -19,7 +19,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from meltemi.catalogue.database import insert_if_new
 from meltemi.catalogue.schema import contents, holders, ids, images, parts
 from meltemi.errors import (
     ConflictError,
@@ -30,6 +29,7 @@ from meltemi.errors import (
 )
 from meltemi.model.image import Hashes, Image
 from meltemi.model.record import REMOTE, Content, Record
+from meltemi.transactions import insert_if_new
 
 NO_DATA: Final = dict.fromkeys(
     ("content", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value")

@@ -20,7 +20,7 @@ async def open_catalogue(url: str) -> "SqlCatalogue":
     where it needs that, as where it does not answer; UsageError where the URL is none.
     """
     database = Database(url)
-    prepare = migrations.upgrade_database if database.is_sqlite else migrations.demand
+    prepare = migrations.REVISIONS.upgrade if database.is_sqlite else migrations.demand
     try:
         await database.run(partial(prepare, database))
     except BaseException:

@@ -24,6 +24,7 @@ _COMMANDS: Final = {
     "apply": "Carry out a saved plan.",
     "image": "Push files to a library as images, and pull them back.",
     "store": "Keep the data of images, every distinct piece once.",
+    "daemon": "Keep the routes of meltemi.yaml true, continuously.",
     "serve": "Serve images as a region's own Image service.",
     "db": "Prepare the database of a region.",
     "adopt": "Let a region take over from a Glance, step by step.",

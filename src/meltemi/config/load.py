@@ -1,7 +1,8 @@
 """Load meltemi.yaml: from a file to libraries and routes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -18,11 +19,24 @@ VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
+class Daemon:
+    """How `meltemi daemon` works: where it keeps its state, as a URL, and for how long.
+
+    Every route is looked at at least as often as `reconcile` says.
+    """
+
+    database: str = "sqlite:///meltemi-daemon.sqlite"
+    reconcile: timedelta = timedelta(hours=1)
+    history: timedelta = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
-    """What meltemi.yaml says: libraries by their name, and the routes between them."""
+    """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon."""
 
     libraries: Mapping[str, LibraryAddress]
     routes: tuple[Route, ...] = ()
+    daemon: Daemon = field(default_factory=Daemon)
 
 
 def load(file: Path) -> Configuration:
@@ -46,7 +60,9 @@ def load(file: Path) -> Configuration:
     if problems:
         raise fail(file, problems)
     routes = (_route(name, route, entry.defaults) for name, route in entry.routes.items())
-    return Configuration(libraries, tuple(routes))
+    database = entry.daemon.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
+    daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history)
+    return Configuration(libraries, tuple(routes), daemon)
 
 
 def _check_ends(
@@ -89,9 +105,11 @@ def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
         policy=Policy(**_only(Policy, settings)),
         limits=Limits(**_only(Limits, settings)),
         relay=route.relay,
+        schedule=settings.get("schedule"),
+        within=settings.get("within"),
     )
 
 
 def _only(kind: type[Policy | Limits], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what a kind has no field for; what nobody set keeps the default of the kind."""
-    return {field.name: settings[field.name] for field in fields(kind) if field.name in settings}
+    return {one.name: settings[one.name] for one in fields(kind) if one.name in settings}

@@ -21,6 +21,7 @@ from meltemi.documents.fields import (
 from meltemi.errors import UsageError
 from meltemi.model.address import LibraryAddress, parse_url
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
+from meltemi.model.schedule import Schedule, parse_schedule
 from meltemi.model.units import parse_bandwidth
 from meltemi.replication.where import Where
 
@@ -42,6 +43,7 @@ def _check_name(name: str) -> str:
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
+Times = Annotated[Schedule, read_with(parse_schedule)]
 Bandwidth = Annotated[tuple[tuple[int, int | None], ...], read_with(parse_bandwidth)]
 Condition = Annotated[str, checked_by(_check_where)]
 Visibility = Literal["private", "shared", "community", "public"]
@@ -151,6 +153,8 @@ class RouteSettings(Entry):
     max_delete: Annotated[int, Field(ge=0)] = 0
     transfers: Annotated[int, Field(ge=1, le=256)] = 1
     bwlimit: Bandwidth = ()
+    schedule: Times | None = None
+    within: Duration | None = None
 
 
 class RouteEntry(RouteSettings):
@@ -161,10 +165,19 @@ class RouteEntry(RouteSettings):
     relay: Text | None = None
 
 
+class DaemonEntry(Entry):
+    """What `daemon` holds: how `meltemi daemon` works."""
+
+    database: Text | None = None
+    reconcile: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
+    history: Duration = timedelta(days=90)
+
+
 class FileEntry(Entry):
     """The whole file."""
 
     version: int
+    daemon: DaemonEntry = DaemonEntry()
     libraries: dict[Name, LibraryEntry]
     defaults: RouteSettings = RouteSettings()
     routes: dict[Name, RouteEntry] = Field(default_factory=dict)

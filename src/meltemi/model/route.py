@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from meltemi.model.schedule import Schedule
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -106,7 +108,8 @@ class Limits:
 class Route:
     """Images of `source` that pass `selection` are wanted in every one of `targets`.
 
-    With a `relay`, which is one of them, the others get their data from there.
+    With a `relay`, which is one of them, the others get their data from there. A daemon looks at it
+    by its `schedule`, and tells of images that were not there `within` a time.
     """
 
     name: str
@@ -116,3 +119,5 @@ class Route:
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     relay: str | None = None
+    schedule: Schedule | None = None
+    within: timedelta | None = None

@@ -72,6 +72,7 @@ class Delivery:
     reading: Reading
     data: Subscription | None
     moved: Callable[[int], None]
+    verifying: Callable[[], None]
     boot_ids: Mapping[str, str]
     checked: bool = False
     pieces: ByPieces | None = None
@@ -312,6 +313,7 @@ class Delivery:
 
         Meanwhile it may have become somebody else's, who is to get none of our marks.
         """
+        self.verifying()
         image = await self.target.show(self.target_id)
         if not image.has_data:
             raise InterruptedTransfer(

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -32,6 +33,10 @@ from meltemi.replication.report import Outcome, Reporter, Result
 
 _log = logging.getLogger(__name__)
 _ABSENT = state_digest(None)
+
+Slots = AbstractAsyncContextManager[None]
+"""Is entered as often at once as images may be under way to a target."""
+
 _ENDINGS = {StalePlanError: Result.STALE, BusyError: Result.SKIPPED}
 
 
@@ -49,6 +54,7 @@ class Engine:
 
     `max_delete` is how many replicas it may hide or delete because their source is gone. With
     `checked`, both images of every action are held against the plan's digests just before acting.
+    `slots`, by target, and `bandwidth` are given where several share what `limits` allows.
     """
 
     def __init__(
@@ -59,15 +65,19 @@ class Engine:
         limits: Limits,
         max_delete: int,
         checked: bool = False,
+        slots: Mapping[str, Slots] | None = None,
+        bandwidth: Bandwidth | None = None,
     ) -> None:
         self._libraries = libraries
         self._reporter = reporter
         self._transfers = limits.transfers
-        self._bandwidth = Bandwidth(limits.bandwidth)
+        self._bandwidth = bandwidth or Bandwidth(limits.bandwidth)
         self._block = limits.block
         self._max_delete = max_delete
         self._checked = checked
-        self._slots = {name: asyncio.Semaphore(limits.transfers) for name in libraries}
+        self._slots: Mapping[str, Slots] = slots or {
+            name: asyncio.Semaphore(limits.transfers) for name in libraries
+        }
         self._queued: dict[str, int] = defaultdict(int)
         self._freed = asyncio.Event()
         self._down: dict[str, MeltemiError] = {}
@@ -274,6 +284,7 @@ class Engine:
             reading=reading,
             data=data,
             moved=moved,
+            verifying=lambda: self._reporter.verifying(action),
             boot_ids=boot_ids,
             checked=self._checked,
         )

@@ -45,6 +45,10 @@ class Reporter(Protocol):
         """Hear that so many bytes crossed the wire; negative where an attempt starts anew."""
         ...
 
+    def verifying(self, action: Action) -> None:  # noqa: ARG002 - for those who tell of it
+        """Hear that all has been sent, and what the target stored is held against the source."""
+        return
+
     def finished(self, outcome: Outcome) -> None:
         """Hear how an action ended."""
         ...

@@ -16,7 +16,7 @@ from meltemi.replication.engine import Engine
 from meltemi.replication.exchange.pricing import priced
 from meltemi.replication.exchange.pulling import pulled
 from meltemi.replication.report import Outcome, Reporter
-from meltemi.replication.survey import survey
+from meltemi.replication.survey import Teller, survey, untold
 
 Opener = Callable[[str], Awaitable[Library]]
 """Opens a library by its name."""
@@ -58,11 +58,14 @@ async def opened(names: Sequence[str], opener: Opener) -> AsyncIterator[Librarie
         await asyncio.gather(*(library.close() for library in libraries.values()))
 
 
-async def plan_route(route: Route, libraries: Libraries, *, sending: bool = True) -> Plan:
+async def plan_route(
+    route: Route, libraries: Libraries, *, sending: bool = True, tell: Teller = untold
+) -> Plan:
     """Plan a route; targets that cannot be read stand in the plan's errors.
 
-    Unless nothing is ever to be sent, it says how many bytes will cross the wire. Raise the
-    source's error, or a target's where no target can be read.
+    `tell` hears of each image, see `survey`. Unless nothing is ever to be sent, the plan says how
+    many bytes will cross the wire. Raise the source's error, or a target's where no target can be
+    read.
     """
     source = libraries.require(route.source)
     targets = [libraries.open[name] for name in route.targets if name in libraries.open]
@@ -72,7 +75,7 @@ async def plan_route(route: Route, libraries: Libraries, *, sending: bool = True
     errors = {name: libraries.errors[name] for name in route.targets if name in libraries.errors}
     if not targets:
         raise errors[route.targets[0]]
-    plan = await survey(route, source, targets, datetime.now(UTC))
+    plan = await survey(route, source, targets, datetime.now(UTC), tell)
     if sending:
         plan = await priced(plan, source, targets)
         if route.policy.pull:

@@ -1,7 +1,7 @@
 """Reading libraries and making the plan of one route; touches nothing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import uuid4
@@ -27,9 +27,25 @@ from meltemi.replication.where import FAILED
 _AT_ONCE = 16
 """Requests under way at once for what a listing does not give."""
 
+Teller = Callable[[Image, str, Settled], None]
+"""Is told what is to be done about a source's image at a target, by name; nothing: in sync."""
 
-async def survey(route: Route, source: Library, targets: Sequence[Library], now: datetime) -> Plan:
+
+def untold(_: Image, __: str, ___: Settled) -> None:
+    """Tell nobody."""
+
+
+async def survey(
+    route: Route,
+    source: Library,
+    targets: Sequence[Library],
+    now: datetime,
+    tell: Teller = untold,
+) -> Plan:
     """Compare a source with its targets and plan what would make them match.
+
+    `tell` hears of every image that the route carries, possibly again where a listing has to be
+    read again.
 
     The listings are read side by side, so what is held does not grow with the images that are in
     sync. A target whose listing fails is left out and stands in the plan's errors; the source's
@@ -38,7 +54,7 @@ async def survey(route: Route, source: Library, targets: Sequence[Library], now:
     readable, errors, sort_first = list(targets), dict[str, MeltemiError](), False
     while True:
         try:
-            plan = await _Survey(route, source, readable, now).run(sort_first=sort_first)
+            plan = await _Survey(route, source, readable, now, tell).run(sort_first=sort_first)
         except UnorderedError:
             sort_first = True
         except ListingError as error:
@@ -53,9 +69,15 @@ class _Survey:
     """One reading of a route's libraries."""
 
     def __init__(
-        self, route: Route, source: Library, targets: Sequence[Library], now: datetime
+        self,
+        route: Route,
+        source: Library,
+        targets: Sequence[Library],
+        now: datetime,
+        tell: Teller,
     ) -> None:
         self._route = route
+        self._tell = tell
         self._source = source
         self._targets = [
             Learnt(
@@ -141,8 +163,10 @@ class _Survey:
         return True
 
     def _note(self, source: Image, standing: Standing, reason: str) -> None:
-        subjects = (target.context.subject(source.id, source.name) for target in self._targets)
-        self._notes += [Note(subject, standing, reason) for subject in subjects]
+        for target in self._targets:
+            note = Note(target.context.subject(source.id, source.name), standing, reason)
+            self._notes.append(note)
+            self._tell(source, target.library.name, (note,))
 
     def _shares(self, source: Image) -> bool:
         return self._route.policy.members and source.visibility == "shared"
@@ -250,6 +274,7 @@ class _Survey:
 
     def _keep(self, source: Image, settled: Settled, target: Learnt) -> None:
         target.in_sync += not settled
+        self._tell(source, target.library.name, settled)
         if any(isinstance(item, Action) and item.sends for item in settled):
             self._copied[source.id] = source
         self._actions += [_with_id(item) for item in settled if isinstance(item, Action)]

@@ -1,0 +1,52 @@
+"""`meltemi daemon`."""
+
+import asyncio
+import logging
+import signal
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from meltemi.cli import options as opt
+from meltemi.cli.options import option
+
+_STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+@click.command("daemon")
+@opt.file_argument
+@option("-d", "--debug", is_flag=True, help="Log everything, and show tracebacks.")
+def command(file: Path, *, debug: bool) -> int:
+    """Keep the routes of FILE (meltemi.yaml) true until it is stopped.
+
+    Routes are looked at by their schedules, and all of them every so often. The file is read again
+    when it changes, or at SIGHUP; one that is wrong is refused, and the one before stays in force.
+    """
+    from meltemi.daemon.service import Service  # noqa: PLC0415 - slow to import
+
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    service = Service(file, lambda state: click.echo(f"meltemi: at work; {state}", err=True))
+    asyncio.run(_until_stopped(service))
+    return 0
+
+
+async def _until_stopped(service: Any) -> None:
+    loop, work = asyncio.get_running_loop(), asyncio.create_task(service.run())
+    reloads: set[asyncio.Task[None]] = set()
+
+    def reload() -> None:
+        task = asyncio.create_task(service.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in _STOPPING:
+        loop.add_signal_handler(number, work.cancel)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    try:
+        await work
+    except asyncio.CancelledError:
+        click.echo("meltemi: stopped; what was under way goes on at the next start", err=True)

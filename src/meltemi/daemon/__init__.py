@@ -1,0 +1,1 @@
+"""Continuous replication: keeps every route of meltemi.yaml true."""

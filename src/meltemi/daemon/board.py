@@ -1,0 +1,293 @@
+"""The placements as the daemon that leads sees them: changed here first, kept by the state."""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from meltemi.daemon.backoff import OF_BUSY, OF_IMAGES
+from meltemi.daemon.jobs import place_of
+from meltemi.daemon.state.records import Change, Run
+from meltemi.errors import BusyError, StalePlanError
+from meltemi.model.image import Image
+from meltemi.model.placement import UNDER_WAY, Observed, Place, Placement
+from meltemi.model.plan import Action, Kind, Note, Standing
+from meltemi.replication.case import Settled
+from meltemi.replication.engine import is_removal
+from meltemi.replication.report import Outcome, Result
+
+_LATEST: Final = OF_IMAGES.longest
+"""Seconds: nothing is due later; what seems so was set before the clock was."""
+
+
+@dataclass(slots=True)
+class Dirt:
+    """What the state does not have yet."""
+
+    changed: set[Place] = field(default_factory=set)
+    removed: set[Place] = field(default_factory=set)
+    history: list[Change] = field(default_factory=list)
+
+
+class Board:
+    """Every placement, and which of them are in hand: queued for a transfer, or in one.
+
+    `clock` gives seconds since 1970.
+    """
+
+    def __init__(self, known: Iterable[Placement], clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._all = {placement.place: placement for placement in known}
+        self._moved: dict[Place, int] = defaultdict(int)
+        self._dirt = Dirt()
+        self._timed = {place for place, one in self._all.items() if one.due is not None}
+        self.in_hand: set[Place] = set()
+        for placement in list(self._all.values()):
+            if placement.observed in UNDER_WAY:
+                self._put(replace(placement, observed=Observed.QUEUED, detail="interrupted"))
+
+    def __iter__(self) -> Iterator[Placement]:
+        return iter(self._all.values())
+
+    def get(self, place: Place) -> Placement | None:
+        """Give a placement, if there is one."""
+        return self._all.get(place)
+
+    def waits(self, place: Place) -> bool:
+        """Say whether a placement has failed and its next attempt is not due yet."""
+        placement = self._all.get(place)
+        return placement is not None and placement.due is not None and not self._is_due(placement)
+
+    def due(self, route: str) -> dict[str, set[str]]:
+        """Give the images of a route whose next attempt is due, by library."""
+        due: dict[str, set[str]] = defaultdict(set)
+        for place in self._timed - self.in_hand:
+            placement = self._all[place]
+            if placement.route == route and self._is_due(placement):
+                due[place.library].add(place.image)
+        return due
+
+    def saw(self, run: Run, place: Place, image: Image, what: Settled) -> None:
+        """Take note of what is to be done about an image; nothing says that it is ready."""
+        if place in self.in_hand:
+            return
+        old = self._all.get(place)
+        told = _told(what)
+        if told is None:
+            if old is None:
+                return
+            self._put(_unwanted(old))
+            return
+        observed, detail = told
+        new = Placement(
+            place=place,
+            route=run.route,
+            wanted=True,
+            observed=observed,
+            since=self._clock(),
+            name=image.name,
+            owner=image.owner,
+            detail=detail,
+            run=run.id,
+            size=image.size or 0,
+        )
+        if old is not None:
+            new = replace(new, behind=old.behind, target_id=old.target_id)
+            if observed is not Observed.READY:
+                new = replace(new, attempts=old.attempts, due=old.due)
+            if self.waits(place) and what and isinstance(what[0], Action):
+                new = replace(new, observed=old.observed, detail=old.detail)
+        if _is_busy(what):
+            new = replace(new, due=self._clock() + OF_BUSY.after(1))
+        self._put(new)
+
+    def unseen(
+        self,
+        route: str,
+        source: str,
+        libraries: Iterable[str],
+        seen: set[Place],
+        images: Collection[str] | None,
+    ) -> None:
+        """Take note of what a route no longer carries: what a look at it did not see.
+
+        `images` says which ones were looked for, None that all were.
+        """
+        looked = set(libraries)
+        if images is None:
+            asked = list(self._all.items())
+        else:
+            places = (Place(source, image, library) for image in images for library in looked)
+            asked = [(place, self._all[place]) for place in places if place in self._all]
+        for place, placement in asked:
+            of_look = place.source == source and place.library in looked
+            if of_look and placement.route == route and place not in seen | self.in_hand:
+                self._put(_unwanted(placement))
+
+    def drop(self, routes: Iterable[str]) -> None:
+        """Forget the placements of all routes but these."""
+        kept = set(routes)
+        for placement in list(self._all.values()):
+            if placement.route not in kept:
+                self._put(replace(placement, wanted=False, observed=Observed.ABSENT))
+
+    def hurry(self, route: str, library: str, image: str | None) -> None:
+        """Let the next attempt of an image, or of all that wait for one, be due now."""
+        for place in list(self._timed):
+            placement = self._all[place]
+            is_asked = placement.route == route and place.library == library
+            if is_asked and image in (None, place.image):
+                self._put(replace(placement, due=self._clock(), attempts=0))
+
+    def started(self, action: Action) -> None:
+        """Take note that work on an action begins."""
+        placement = self._all.get(place_of(action))
+        if placement is not None and action.sends:
+            total = action.traffic
+            self._put(replace(placement, observed=Observed.COPYING, detail="", done=0, total=total))
+
+    def moved(self, action: Action, count: int) -> None:
+        """Take note of bytes that crossed the wire; negative where an attempt starts anew."""
+        place = place_of(action)
+        self._moved[place] += max(count, 0)
+        if (placement := self._all.get(place)) is not None:
+            # Not a change of what is observed: no history of it.
+            self._all[place] = replace(placement, done=max(placement.done + count, 0))
+            self._dirt.changed.add(place)
+
+    def verifying(self, action: Action) -> None:
+        """Take note that what a target stored is held against the source."""
+        placement = self._all.get(place_of(action))
+        if placement is not None and placement.observed is Observed.COPYING:
+            self._put(replace(placement, observed=Observed.VERIFYING))
+
+    def finished(self, outcome: Outcome, run: int) -> None:
+        """Take note of how an action ended."""
+        action = outcome.action
+        placement = self._all.get(place_of(action))
+        if placement is None or (action.kind is Kind.HIDE and not is_removal(action)):
+            return
+        self._put(replace(self._ended(placement, outcome), run=run, done=0, total=0))
+
+    def defer(self, place: Place, why: str) -> None:
+        """Take note that an image stays queued, since its library is away or paused."""
+        placement = self._all.get(place)
+        if placement is not None and placement.observed is not Observed.READY:
+            self._put(replace(placement, observed=Observed.QUEUED, detail=why))
+
+    def take_dirt(self) -> Dirt:
+        """Give what is to be kept, which is clean from now on."""
+        dirt, self._dirt = self._dirt, Dirt()
+        return dirt
+
+    def put_back(self, dirt: Dirt) -> None:
+        """Take back what could not be kept."""
+        dirt.changed |= self._dirt.changed
+        dirt.removed = (dirt.removed | self._dirt.removed) - self._dirt.changed
+        dirt.history += self._dirt.history
+        self._dirt = dirt
+
+    def _ended(self, placement: Placement, outcome: Outcome) -> Placement:
+        action, error, now = outcome.action, outcome.error, self._clock()
+        if outcome.result is Result.DONE:
+            removed = action.kind is Kind.DELETE
+            observed = Observed.ABSENT if removed else Observed.READY
+            return replace(
+                placement,
+                wanted=placement.wanted and not is_removal(action),
+                observed=observed,
+                detail=outcome.detail,
+                attempts=0,
+                due=None,
+                target_id=None if removed else outcome.target_id,
+            )
+        if is_removal(action):
+            return replace(placement, detail=outcome.detail)
+        if error is not None and error.library is not None:
+            return replace(placement, observed=Observed.QUEUED, detail=outcome.detail, due=now)
+        if isinstance(error, StalePlanError):
+            return replace(placement, observed=Observed.QUEUED, detail=outcome.detail, due=now)
+        attempts = placement.attempts + 1
+        if isinstance(error, BusyError):
+            due = now + OF_BUSY.after(attempts)
+            return replace(placement, observed=Observed.QUEUED, detail=outcome.detail, due=due)
+        return replace(
+            placement,
+            observed=Observed.FAILED,
+            detail=outcome.detail,
+            attempts=attempts,
+            due=now + OF_IMAGES.after(attempts),
+        )
+
+    def _is_due(self, placement: Placement) -> bool:
+        now = self._clock()
+        return placement.due is not None and not now < placement.due <= now + _LATEST
+
+    def _put(self, new: Placement) -> None:
+        """Take in a placement; what changed goes into its history."""
+        now, place, old = self._clock(), new.place, self._all.get(new.place)
+        is_behind = new.wanted and new.observed is not Observed.READY
+        new = replace(new, behind=(new.behind or now) if is_behind else None)
+        same = old is not None and old.observed is new.observed
+        new = replace(new, since=old.since if old is not None and same else now)
+        if old is not None and same and old.wanted == new.wanted and old.detail == new.detail:
+            new = replace(new, run=old.run)
+        if new == old:
+            return
+        is_news = old is None or (old.wanted, old.observed, old.detail) != (
+            *(new.wanted, new.observed, new.detail),
+        )
+        if is_news:
+            self._dirt.history.append(self._change(new, now))
+        if new.due is None:
+            self._timed.discard(place)
+        else:
+            self._timed.add(place)
+        if new.wanted or new.observed is not Observed.ABSENT:
+            self._all[place] = new
+            self._dirt.changed.add(place)
+            self._dirt.removed.discard(place)
+        else:
+            self._all.pop(place, None)
+            self._timed.discard(place)
+            self._dirt.changed.discard(place)
+            self._dirt.removed.add(place)
+
+    def _change(self, new: Placement, now: float) -> Change:
+        return Change(
+            at=now,
+            place=new.place,
+            route=new.route,
+            wanted=new.wanted,
+            observed=new.observed,
+            name=new.name,
+            owner=new.owner,
+            detail=new.detail,
+            run=new.run,
+            size=new.size,
+            moved=self._moved.pop(new.place, 0),
+        )
+
+
+def _told(what: Settled) -> tuple[Observed, str] | None:
+    """Say what is observed where a plan says this; None where the image is not carried."""
+    for item in what:
+        if isinstance(item, Action):
+            copies = item.kind is Kind.COPY
+            return (Observed.QUEUED if copies else Observed.STALE), item.reason
+        if item.standing is Standing.BUSY:
+            return Observed.QUEUED, item.reason
+        if item.standing is Standing.CONFLICT:
+            return Observed.CONFLICT, item.reason
+    return None if what else (Observed.READY, "")
+
+
+def _is_busy(what: Settled) -> bool:
+    return any(isinstance(item, Note) and item.standing is Standing.BUSY for item in what)
+
+
+def _unwanted(placement: Placement) -> Placement:
+    """Give the placement of an image that nobody wants any more; it may still be there."""
+    there = placement.observed in (Observed.READY, Observed.STALE)
+    observed = placement.observed if there else Observed.ABSENT
+    return replace(placement, wanted=False, observed=observed, due=None)

@@ -1,0 +1,232 @@
+"""Carrying out what runs have planned: jobs wait until one of their targets has room."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from meltemi.daemon.board import Board
+from meltemi.daemon.jobs import Job, parted, place_of, removals_of
+from meltemi.daemon.lanes import Errand, Lane
+from meltemi.daemon.runs import Tally
+from meltemi.daemon.shelf import Shelf
+from meltemi.daemon.state.records import Cause, Run
+from meltemi.errors import MeltemiError
+from meltemi.libraries.base import Library
+from meltemi.model.plan import Action, Plan
+from meltemi.replication.engine import Engine
+from meltemi.replication.limits import Bandwidth
+from meltemi.replication.report import Outcome, Reporter, Result
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Starts jobs, the smallest first, wherever there is room; nothing is queued twice."""
+
+    def __init__(self, shelf: Shelf, board: Board, wake: Callable[[], None]) -> None:
+        self._shelf = shelf
+        self._board = board
+        self._wake = wake
+        self._waiting: list[Job] = []
+        self._removals: list[Job] = []
+        self._tallies: dict[int, Tally] = {}
+        self._told: dict[int, Run] = {}
+        self._bandwidths: dict[str, Bandwidth] = {}
+        self._under_way: dict[asyncio.Task[None], Job] = {}
+
+    def expect(self, tally: Tally) -> None:
+        """Hear of a run whose jobs are to come."""
+        self._tallies[tally.run.id] = tally
+
+    def submit(self, tally: Tally, plan: Plan, lanes: Mapping[str, Lane]) -> None:
+        """Queue what a plan says, but for what is in hand, or has failed and must wait."""
+        run, route = tally.run.id, next(iter(lanes.values())).route
+        fresh = [action for action in plan.actions if self._is_free(action)]
+        removals = removals_of(fresh)
+        for action in fresh:
+            self._board.in_hand.add(place_of(action))
+        for actions in parted(fresh):
+            tally.planned([action.subject.target for action in actions])
+            self._waiting.append(Job(route, run, actions, lanes))
+        for removed in removals.values():
+            self._removals.append(Job(route, run, tuple(removed), lanes))
+        tally.bad |= set(plan.errors)
+        self._waiting.sort(key=lambda job: (job.traffic, job.run))
+        self.start()
+
+    def start(self) -> None:
+        """Start what can be started; give up what waits for a library that is left alone."""
+        if any(not lane.is_open for job in self._waiting for lane in job.lanes.values()):
+            self._give_up()
+        while job := next(filter(self._has_room, self._waiting), None):
+            self._waiting.remove(job)
+            self._begin(job, removing=False)
+        for job in list(self._removals):
+            if self._tallies[job.run].left[job.actions[0].subject.target] <= 0:
+                self._removals.remove(job)
+                self._begin(job, removing=True)
+
+    def _give_up(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for job in waiting:
+            kept = tuple(action for action in job.actions if job.lane(action).is_open)
+            for action in (one for one in job.actions if one not in kept):
+                self._drop(job, action)
+            if kept:
+                self._waiting.append(replace(job, actions=kept))
+
+    def _has_room(self, job: Job) -> bool:
+        return any(job.lane(action).has_room for action in job.actions)
+
+    def settled(self) -> list[Tally]:
+        """Give the runs of which nothing is left, and forget them; see `Run`."""
+        busy = {job.run for job in (*self._waiting, *self._removals)}
+        over = [
+            tally
+            for number, tally in self._tallies.items()
+            if tally.run.ended is not None and number not in busy and not any(tally.left.values())
+        ]
+        for tally in over:
+            del self._tallies[tally.run.id]
+        return over
+
+    def changed(self) -> list[Tally]:
+        """Give the runs of which something is left and that changed since this was asked last."""
+        news = [t for t in self._tallies.values() if self._told.get(t.run.id) != t.run]
+        self._told = {number: tally.run for number, tally in self._tallies.items()}
+        return news
+
+    async def retire(self, lanes: Collection[Lane]) -> None:
+        """Break off, and drop, what is to go by lanes that are no more."""
+        gone = {id(lane) for lane in lanes}
+
+        def uses(job: Job) -> bool:
+            return any(id(job.lane(action)) in gone for action in job.actions)
+
+        await self._break_off([task for task, job in self._under_way.items() if uses(job)])
+        for queue in (self._waiting, self._removals):
+            for job in filter(uses, list(queue)):
+                queue.remove(job)
+                for action in job.actions:
+                    self._board.in_hand.discard(place_of(action))
+
+    async def stop(self) -> None:
+        """Break off every transfer: what is complete stays."""
+        await self._break_off(list(self._under_way))
+
+    async def _break_off(self, tasks: Collection[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _is_free(self, action: Action) -> bool:
+        place = place_of(action)
+        return place not in self._board.in_hand and not self._board.waits(place)
+
+    def _drop(self, job: Job, action: Action) -> None:
+        lane = job.lane(action)
+        why = "paused" if lane.is_paused else lane.error
+        self._board.in_hand.discard(place_of(action))
+        self._board.defer(place_of(action), why)
+        self._tallies[job.run].dropped(action.subject.target)
+        lane.leave(Errand(Cause.RETURN))
+
+    def _begin(self, job: Job, *, removing: bool) -> None:
+        for action in job.actions:
+            job.lane(action).load += not removing
+        task = asyncio.create_task(self._carry_out(job, removing=removing))
+        self._under_way[task] = job
+        task.add_done_callback(self._under_way.pop)
+
+    async def _carry_out(self, job: Job, *, removing: bool) -> None:
+        hearing = _Hearing(self._board, job, partial(self._ended, job, removing=removing))
+        failed = removing and self._went_wrong(job)
+        try:
+            engine = self._engine_of(job, hearing, await self._libraries(job))
+            await engine.run(Plan(job.actions), failed=failed)
+        except MeltemiError as error:
+            hearing.fail_rest(error)
+        except Exception:  # noqa: BLE001 - logged; the daemon goes on
+            _log.exception("route %s: a defect", job.route.name)
+            hearing.fail_rest(MeltemiError("a defect in Meltemi: the log of the daemon says more"))
+        finally:
+            hearing.let_go()
+
+    def _went_wrong(self, job: Job) -> bool:
+        return job.actions[0].subject.target in self._tallies[job.run].bad
+
+    async def _libraries(self, job: Job) -> dict[str, Library]:
+        names = {
+            name for a in job.actions for name in (a.subject.source, a.sender, a.subject.target)
+        }
+        return {name: await self._shelf.get(name) for name in sorted(names)}
+
+    def _engine_of(self, job: Job, hearing: Reporter, libraries: Mapping[str, Library]) -> Engine:
+        route = job.route
+        bandwidth = self._bandwidths.setdefault(route.name, Bandwidth(route.limits.bandwidth))
+        return Engine(
+            libraries,
+            hearing,
+            limits=route.limits,
+            max_delete=route.policy.max_delete,
+            slots={name: lane.slots for name, lane in job.lanes.items()},
+            bandwidth=bandwidth,
+        )
+
+    def _ended(self, job: Job, outcome: Outcome, *, removing: bool) -> None:
+        """Take note of how an action ended, and make room."""
+        lane, error = job.lane(outcome.action), outcome.error
+        self._board.finished(outcome, job.run)
+        if not removing:
+            lane.load -= 1
+            self._tallies[job.run].finished(outcome)
+        if error is not None and error.library == lane.library:
+            lane.fail(str(error))
+        elif error is not None and error.library is not None:
+            for other in job.lanes.values():
+                other.fail(str(error))
+        elif outcome.result is Result.DONE:
+            lane.succeed()
+        self._wake()
+
+
+class _Hearing(Reporter):
+    """Hears of one job as it goes; gives each image out of hand once nothing of it is left."""
+
+    def __init__(self, board: Board, job: Job, ended: Callable[[Outcome], None]) -> None:
+        self._board = board
+        self._ended = ended
+        self._left = list(job.actions)
+
+    def started(self, action: Action) -> None:
+        """Tell the board."""
+        self._board.started(action)
+
+    def moved(self, action: Action, count: int) -> None:
+        """Tell the board."""
+        self._board.moved(action, count)
+
+    def verifying(self, action: Action) -> None:
+        """Tell the board."""
+        self._board.verifying(action)
+
+    def finished(self, outcome: Outcome) -> None:
+        """Tell the dispatcher, then let others have the image."""
+        self._left = [action for action in self._left if action is not outcome.action]
+        self._ended(outcome)
+        place = place_of(outcome.action)
+        if place not in map(place_of, self._left):
+            self._board.in_hand.discard(place)
+
+    def let_go(self) -> None:
+        """Give everything out of hand, as where the job was broken off."""
+        for action in self._left:
+            self._board.in_hand.discard(place_of(action))
+
+    def fail_rest(self, error: MeltemiError) -> None:
+        """Let every action that has not ended fail."""
+        for action in list(self._left):
+            self.finished(Outcome(action, Result.FAILED, str(error), action.target_id, error=error))

@@ -1,0 +1,228 @@
+"""The daemon that leads: keeps every route true until it is told to stop."""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from meltemi.config.load import Configuration
+from meltemi.daemon.board import Board
+from meltemi.daemon.dispatch import Dispatcher
+from meltemi.daemon.lanes import Errand, Lane
+from meltemi.daemon.look import Look
+from meltemi.daemon.runs import Tally
+from meltemi.daemon.shelf import Shelf
+from meltemi.daemon.state.records import Cause, Held, Request, Run
+from meltemi.daemon.state.state import State
+from meltemi.daemon.timing import Timer
+from meltemi.errors import LeaseError, MeltemiError, StateError
+from meltemi.model.route import Route
+from meltemi.model.schedule import Schedule
+
+_log: Final = logging.getLogger(__name__)
+
+TICK_SECONDS: Final = 0.5
+"""How often requests and timers are looked at, and what was observed is kept."""
+
+_FORGET: Final = Schedule(interval=timedelta(hours=1))
+
+
+class Keeper:
+    """Looks at routes when they are due, and carries out what is to be done.
+
+    `holder` is the name under which this process leads. Requests of others come by the state.
+    """
+
+    def __init__(
+        self, configuration: Configuration, state: State, shelf: Shelf, board: Board, holder: str
+    ) -> None:
+        self._state = state
+        self._shelf = shelf
+        self._board = board
+        self._holder = holder
+        self._awake = asyncio.Event()
+        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._dispatcher = Dispatcher(shelf, board, self._awake.set)
+        self._looks: set[asyncio.Task[None]] = set()
+        self._forgetting = Timer(_FORGET)
+        self._take(configuration, Cause.START)
+
+    async def run(self) -> None:
+        """Go on until cancelled; raise LeaseError where another daemon leads by now."""
+        try:
+            while True:
+                await self._tick()
+                try:
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._awake.wait()
+                except TimeoutError:
+                    pass
+                self._awake.clear()
+        finally:
+            for task in self._looks:
+                task.cancel()
+            await asyncio.gather(*self._looks, return_exceptions=True)
+            await self._dispatcher.stop()
+
+    async def reload(self, configuration: Configuration) -> None:
+        """Go on with another configuration; transfers of routes that are the same go on."""
+        before = list(self._lanes.values())
+        changed = self._shelf.changed(configuration.libraries)
+        self._take(configuration, Cause.CONFIGURATION, changed)
+        kept = {id(lane) for lane in self._lanes.values()}
+        await self._dispatcher.retire([lane for lane in before if id(lane) not in kept])
+        await self._shelf.reload(configuration.libraries)
+        self._awake.set()
+
+    def _take(
+        self, configuration: Configuration, cause: Cause, changed: Collection[str] = ()
+    ) -> None:
+        """Make the lanes and timers of a configuration; those of routes that changed are new."""
+        self._routes = {route.name: route for route in configuration.routes}
+        self._history = configuration.daemon.history
+        lanes = {}
+        for route in configuration.routes:
+            for library in route.targets:
+                lane = self._lanes.get((route.name, library))
+                is_other = not {route.source, *route.targets}.isdisjoint(changed)
+                if lane is None or lane.route != route or is_other:
+                    lane = Lane(route, library)
+                    lane.leave(Errand(cause))
+                lanes[route.name, library] = lane
+        self._lanes = lanes
+        self._timers = [
+            (route.name, cause_, Timer(schedule))
+            for route in configuration.routes
+            for cause_, schedule in (
+                (Cause.SCHEDULE, route.schedule),
+                (Cause.RECONCILIATION, Schedule(interval=configuration.daemon.reconcile)),
+            )
+            if schedule is not None
+        ]
+        self._board.drop(self._routes)
+
+    async def _tick(self) -> None:
+        try:
+            await self._hear()
+            self._leave_errands()
+            await self._start_looks()
+            self._dispatcher.start()
+            await self._keep()
+        except LeaseError:
+            raise
+        except StateError as error:
+            # It comes back, or the lease is lost for good, and somebody else goes on.
+            _log.warning("%s", error)
+
+    async def _hear(self) -> None:
+        paused = {(pause.kind, pause.name) for pause in await self._state.pauses()}
+        for lane in self._lanes.values():
+            names = (Held.ROUTE, lane.route.name), (Held.LIBRARY, lane.library)
+            lane.is_paused = not paused.isdisjoint(names)
+        for request in await self._state.take_requests(self._holder):
+            self._answer(request)
+
+    def _answer(self, request: Request) -> None:
+        for (route, library), lane in self._lanes.items():
+            asked = (request.route, request.library, request.source)
+            there = (route, library, lane.route.source)
+            if all(a in (None, b) for a, b in zip(asked, there, strict=True)):
+                images = None if request.image is None else frozenset({request.image})
+                lane.leave(Errand(request.cause, images))
+                if request.cause is Cause.RETRY:
+                    self._board.hurry(lane.route.name, library, request.image)
+
+    def _leave_errands(self) -> None:
+        for name, cause, timer in self._timers:
+            if timer.is_due():
+                for lane in self._lanes_of(name):
+                    lane.leave(Errand(cause))
+        for name in self._routes:
+            for library, images in self._board.due(name).items():
+                waiting = self._lanes.get((name, library))
+                if waiting is not None and waiting.is_open:
+                    waiting.leave(Errand(Cause.RETRY, frozenset(images)))
+
+    def _lanes_of(self, route: str) -> Iterable[Lane]:
+        return (lane for (name, _), lane in self._lanes.items() if name == route)
+
+    async def _start_looks(self) -> None:
+        """Look at lanes with errands; those of a route with the same errand together."""
+        ready: dict[tuple[str, Errand], list[Lane]] = defaultdict(list)
+        for (name, _), lane in self._lanes.items():
+            if lane.is_ready and lane.errand is not None:
+                ready[name, lane.errand].append(lane)
+        for (name, errand), lanes in ready.items():
+            run = Run(
+                route=name,
+                cause=errand.cause,
+                libraries=tuple(lane.library for lane in lanes),
+                images=None if errand.images is None else len(errand.images),
+                began=time.time(),
+                holder=self._holder,
+            )
+            tally = Tally(replace(run, id=await self._state.begin(run)))
+            for lane in lanes:
+                lane.errand, lane.is_looked_at = None, True
+            self._dispatcher.expect(tally)
+            task = asyncio.create_task(self._look(self._routes[name], lanes, errand, tally))
+            self._looks.add(task)
+            task.add_done_callback(self._looks.discard)
+
+    async def _look(self, route: Route, lanes: list[Lane], errand: Errand, tally: Tally) -> None:
+        look = Look(
+            route,
+            errand.images,
+            run=tally.run,
+            shelf=self._shelf,
+            board=self._board,
+        )
+        by_name = {lane.library: lane for lane in lanes}
+        problems: dict[str, str] = {}
+        try:
+            async for found in look.found():
+                in_sync = sum(found.plan.in_sync.values())
+                tally.run = replace(tally.run, in_sync=tally.run.in_sync + in_sync)
+                for name in found.libraries:
+                    by_name[name].succeed()
+                    by_name[name].is_looked_at = False
+                for name, error in found.errors.items():
+                    by_name[name].fail(str(error))
+                    by_name[name].is_looked_at = False
+                    problems[name] = str(error)
+                self._dispatcher.submit(tally, found.plan, by_name)
+        except MeltemiError as error:
+            problems[route.source] = str(error)
+        except Exception as error:  # noqa: BLE001 - logged; the daemon goes on
+            _log.exception("route %s: a defect", route.name)
+            problems[route.source] = f"a defect in Meltemi: {error}"
+        finally:
+            for lane in lanes:
+                if lane.is_looked_at and problems:
+                    lane.fail(next(iter(problems.values())))
+                lane.is_looked_at = False
+            result, detail = ("failed" if problems else "done"), "; ".join(problems.values())
+            tally.run = replace(tally.run, ended=time.time(), result=result, detail=detail)
+            self._awake.set()
+
+    async def _keep(self) -> None:
+        """Let the state have what it does not have yet."""
+        dirt, over = self._board.take_dirt(), self._dispatcher.settled()
+        runs = [tally.run for tally in (*over, *self._dispatcher.changed())]
+        try:
+            changed = [p for place in dirt.changed if (p := self._board.get(place)) is not None]
+            if changed or dirt.removed or dirt.history or runs:
+                await self._state.save(
+                    self._holder, changed, list(dirt.removed), dirt.history, runs
+                )
+            if self._forgetting.is_due():
+                await self._state.forget(self._holder, time.time() - self._history.total_seconds())
+        except StateError:
+            self._board.put_back(dirt)
+            for tally in over:
+                self._dispatcher.expect(tally)
+            raise

@@ -1,0 +1,141 @@
+"""The process: waits until it leads, leads until it is told to stop, follows its configuration."""
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from meltemi.config.load import load
+from meltemi.daemon.board import Board
+from meltemi.daemon.keeper import Keeper
+from meltemi.daemon.shelf import Shelf
+from meltemi.daemon.state.state import State, open_state
+from meltemi.errors import ConfigurationError, LeaseError, StateError
+from meltemi.libraries.base import Library
+from meltemi.libraries.opening import open_library
+from meltemi.model.address import LibraryAddress
+
+_log: Final = logging.getLogger(__name__)
+
+LEASE_SECONDS: Final = 10.0
+"""How long a daemon leads without saying so again, by the database's clock."""
+
+_RENEW_SECONDS: Final = 2.0
+_MARGIN_SECONDS: Final = 2.0
+"""How long before the end of its lease a daemon that could not renew it ceases to lead."""
+
+SILENCE_SECONDS: Final = 30.0
+"""How long a library may be silent."""
+
+
+class Service:
+    """One daemon process, on one meltemi.yaml.
+
+    `ready` is called once it has the state open, with what it says of it.
+    """
+
+    def __init__(self, file: Path, ready: Callable[[str], None]) -> None:
+        self._file = file
+        self._ready = ready
+        self._configuration = load(file)
+        self._seen = _stamp(file)
+        self._keeper: Keeper | None = None
+        self.holder = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+
+    async def run(self) -> None:
+        """Go on until cancelled; raise StateError where the state cannot be opened."""
+        state = await open_state(self._configuration.daemon.database)
+        try:
+            self._ready(state.label)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._follow())
+                tasks.create_task(self._lead_in_turn(state))
+        finally:
+            await state.close()
+
+    async def reload(self) -> None:
+        """Read the configuration again; one that is wrong is refused, and the old one holds."""
+        self._seen = _stamp(self._file)
+        try:
+            new = await asyncio.to_thread(load, self._file)
+        except ConfigurationError as error:
+            _log.error("%s; the configuration before it stays in force", error)
+            return
+        if new == self._configuration:
+            return
+        self._configuration = new
+        _log.info("%s: a new configuration is in force", self._file)
+        if self._keeper is not None:
+            await self._keeper.reload(new)
+
+    async def _follow(self) -> None:
+        """Notice when the file changes."""
+        while True:
+            await asyncio.sleep(1)
+            if _stamp(self._file) != self._seen:
+                await self.reload()
+
+    async def _lead_in_turn(self, state: State) -> None:
+        while True:
+            try:
+                if await state.lead(self.holder, LEASE_SECONDS):
+                    await self._lead(state)
+            except StateError as error:
+                _log.warning("%s", error)
+            await asyncio.sleep(_RENEW_SECONDS / 2)
+
+    async def _lead(self, state: State) -> None:
+        """Lead until the lease is lost, or this is cancelled: then give it back."""
+        _log.info("%s leads", self.holder)
+        shelf = Shelf(self._configuration.libraries, _open)
+        try:
+            board = Board(await state.placements(), time.time)
+            self._keeper = Keeper(self._configuration, state, shelf, board, self.holder)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._keeper.run())
+                    tasks.create_task(self._renew(state))
+            except* StateError as group:
+                raise group.exceptions[0] from None
+        finally:
+            self._keeper = None
+            await shelf.close()
+            await state.resign(self.holder)
+            _log.info("%s does not lead any more", self.holder)
+
+    async def _renew(self, state: State) -> None:
+        """Keep the lease; raise LeaseError when it is lost, or may be."""
+        held = time.monotonic()
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            left = held + LEASE_SECONDS - _MARGIN_SECONDS - time.monotonic()
+            begun = time.monotonic()
+            try:
+                async with asyncio.timeout(left):
+                    leads = await state.lead(self.holder, LEASE_SECONDS)
+            except (StateError, TimeoutError) as error:
+                if begun + _RENEW_SECONDS >= held + LEASE_SECONDS - _MARGIN_SECONDS:
+                    raise LeaseError(f"the lease could not be renewed in time: {error}") from error
+                continue
+            if not leads:
+                raise LeaseError("another daemon leads by now")
+            held = begun
+
+
+async def _open(name: str, address: LibraryAddress) -> Library:
+    return await open_library(
+        address, name=name, silence=SILENCE_SECONDS, writable=True, may_be_absent=True
+    )
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

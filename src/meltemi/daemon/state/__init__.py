@@ -1,0 +1,1 @@
+"""What daemons remember, and share where several use one PostgreSQL."""

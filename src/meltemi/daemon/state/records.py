@@ -1,0 +1,101 @@
+"""What the state keeps beside placements: changes, runs, requests, pauses."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from meltemi.model.placement import Observed, Place
+
+
+class Cause(StrEnum):
+    """Why a run is made."""
+
+    START = "start"
+    SCHEDULE = "schedule"
+    RECONCILIATION = "reconciliation"
+    EVENT = "event"
+    RETRY = "retry"
+    REQUEST = "request"
+    CONFIGURATION = "configuration"
+    RETURN = "return"
+    """A library that had failed is asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A placement as it became at a moment; `moved` bytes crossed the wire since the last one.
+
+    `id` grows with time; 0 is one that has not been kept yet.
+    """
+
+    at: float
+    place: Place
+    route: str
+    wanted: bool
+    observed: Observed
+    name: str | None = None
+    owner: str | None = None
+    detail: str = ""
+    run: int | None = None
+    size: int = 0
+    moved: int = 0
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One look at a route: what was found, and what became of what was to be done.
+
+    `libraries` are the targets that were looked at, `images` how many images it was about, None
+    for all. It ended when all targets had been read; `done` and `failed` go on until nothing of
+    what it `planned` is left.
+    """
+
+    route: str
+    cause: Cause
+    libraries: tuple[str, ...]
+    images: int | None
+    began: float
+    holder: str
+    ended: float | None = None
+    result: str | None = None
+    detail: str = ""
+    in_sync: int = 0
+    planned: int = 0
+    done: int = 0
+    failed: int = 0
+    moved: int = 0
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something to look at: a route or every one, one of its libraries, an image or all."""
+
+    cause: Cause
+    at: float
+    route: str | None = None
+    source: str | None = None
+    image: str | None = None
+    library: str | None = None
+
+
+class Held(StrEnum):
+    """What can be paused."""
+
+    ROUTE = "route"
+    LIBRARY = "library"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A route or a library that is left alone, since when, and who said so."""
+
+    kind: Held
+    name: str
+    at: float
+    by: str
+
+
+LEADER: Final = "leader"
+"""The name of the lease of the one daemon that replicates."""

@@ -1,0 +1,235 @@
+"""The state in a database: written by the daemon that leads, read by all."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, text, update
+
+from meltemi.daemon.state.records import LEADER, Change, Held, Pause, Request, Run
+from meltemi.daemon.state.rows import (
+    change_of,
+    change_row,
+    pause_of,
+    placement_of,
+    placement_row,
+    request_of,
+    run_of,
+    run_row,
+)
+from meltemi.daemon.state.schema import changes, leases, pauses, placements, requests, runs
+from meltemi.daemon.state.writing import REVISIONS, upsert
+from meltemi.errors import LeaseError, StateError
+from meltemi.model.placement import Place, Placement
+from meltemi.transactions import Database, insert_if_new
+
+_ROWS: Final = 500
+"""Rows that one statement writes."""
+
+
+async def open_state(url: str) -> "State":
+    """Open the state, with the tables that this release works with.
+
+    UsageError where the URL is none, StateError where the database fails.
+    """
+    database = Database(url, holds="the state", error=StateError)
+    try:
+        await database.run(lambda: REVISIONS.upgrade(database))
+    except BaseException:
+        await database.leave()
+        raise
+    return State(database)
+
+
+class State:
+    """Placements, their history, runs, requests, pauses, and who leads.
+
+    Every method raises StateError where the database fails. What only the leader writes is written
+    with its name, and refused with LeaseError where another one leads by now.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def label(self) -> str:
+        """Name the database for a person, without its password."""
+        return self._database.label
+
+    async def close(self) -> None:
+        """Finish what has begun, and close every connection."""
+        await self._database.leave()
+
+    async def lead(self, holder: str, seconds: float) -> bool:
+        """Take the lease of the leader, or keep it; say whether `holder` has it now.
+
+        It ends so many seconds from now by the database's clock. One that would end later than
+        that was given before the clock was set back, and has ended.
+        """
+
+        def take(connection: Connection) -> bool:
+            now = _now(connection)
+            row = {"name": LEADER, "holder": holder, "until": now + seconds}
+            if insert_if_new(connection, leases, row):
+                return True
+            free = (leases.c.until <= now) | (leases.c.until > now + 2 * seconds)
+            done = connection.execute(
+                update(leases)
+                .where(leases.c.name == LEADER, free | (leases.c.holder == holder))
+                .values(row)
+            )
+            return bool(done.rowcount)
+
+        return await self._database.write(take)
+
+    async def resign(self, holder: str) -> None:
+        """Give the lease back, so that another one leads at once."""
+        mine = and_(leases.c.name == LEADER, leases.c.holder == holder)
+        await self._database.write(
+            lambda connection: connection.execute(delete(leases).where(mine))
+        )
+
+    async def leader(self) -> str | None:
+        """Name the daemon that leads; None where nobody does."""
+
+        def look(connection: Connection) -> str | None:
+            row = connection.execute(select(leases).where(leases.c.name == LEADER)).first()
+            return str(row.holder) if row and row.until > _now(connection) else None
+
+        return await self._database.read(look)
+
+    async def save(
+        self,
+        holder: str,
+        changed: Sequence[Placement],
+        removed: Sequence[Place] = (),
+        history: Sequence[Change] = (),
+        ended: Sequence[Run] = (),
+    ) -> None:
+        """Keep what the leader has observed, all of it or nothing."""
+
+        def write(connection: Connection) -> None:
+            _demand_lease(connection, holder)
+            for some in _batches([placement_row(one) for one in changed]):
+                upsert(self._database, connection, placements, some)
+            for place in removed:
+                connection.execute(delete(placements).where(_at(place)))
+            for some in _batches([change_row(one) for one in history]):
+                connection.execute(insert(changes), some)
+            for run in ended:
+                connection.execute(update(runs).where(runs.c.id == run.id).values(run_row(run)))
+
+        await self._database.write(write)
+
+    async def begin(self, run: Run) -> int:
+        """Keep a run that begins; give its number."""
+
+        def write(connection: Connection) -> int:
+            _demand_lease(connection, run.holder)
+            row = connection.execute(insert(runs).values(run_row(run)).returning(runs.c.id))
+            return int(row.scalar_one())
+
+        return await self._database.write(write)
+
+    async def take_requests(self, holder: str) -> list[Request]:
+        """Give what has been asked for since, oldest first, and forget it."""
+
+        def take(connection: Connection) -> list[Request]:
+            _demand_lease(connection, holder)
+            rows = connection.execute(select(requests).order_by(requests.c.id)).mappings().all()
+            if rows:
+                connection.execute(delete(requests).where(requests.c.id <= rows[-1]["id"]))
+            return [request_of(dict(row)) for row in rows]
+
+        if not await self._database.read(_any_request):
+            return []
+        return await self._database.write(take)
+
+    async def forget(self, holder: str, before: float) -> None:
+        """Forget changes and runs that are older than a moment."""
+
+        def clear(connection: Connection) -> None:
+            _demand_lease(connection, holder)
+            connection.execute(delete(changes).where(changes.c.at < before))
+            connection.execute(delete(runs).where(runs.c.began < before))
+
+        await self._database.write(clear)
+
+    async def ask(self, request: Request) -> None:
+        """Keep a request for the leader."""
+        row = asdict(request)
+        await self._database.write(lambda connection: connection.execute(insert(requests), row))
+
+    async def pause(self, pause: Pause) -> None:
+        """Leave a route or a library alone from now on; no error where it is so already."""
+        await self._database.write(lambda c: insert_if_new(c, pauses, asdict(pause)))
+
+    async def resume(self, kind: Held, name: str) -> bool:
+        """End a pause; say whether there was one."""
+        mine = and_(pauses.c.kind == kind, pauses.c.name == name)
+        return await self._database.write(
+            lambda c: bool(c.execute(delete(pauses).where(mine)).rowcount)
+        )
+
+    async def pauses(self) -> list[Pause]:
+        """Give what is paused."""
+        query = select(pauses).order_by(pauses.c.kind, pauses.c.name)
+        return [pause_of(row) for row in await self._rows(query)]
+
+    async def placements(self, *where: ColumnElement[bool]) -> list[Placement]:
+        """Give placements, by image, source and library."""
+        columns = placements.c
+        query = select(placements).where(*where)
+        query = query.order_by(columns.image, columns.source, columns.library)
+        return [placement_of(row) for row in await self._rows(query)]
+
+    async def changes(self, *where: ColumnElement[bool], after: int = 0, most: int) -> list[Change]:
+        """Give changes after the one with a number, as they came, so many at most."""
+        query = select(changes).where(changes.c.id > after, *where)
+        return [
+            change_of(row) for row in await self._rows(query.order_by(changes.c.id).limit(most))
+        ]
+
+    async def last_change(self) -> int:
+        """Give the number of the latest change; 0 where there is none."""
+        query = select(func.coalesce(func.max(changes.c.id), 0))
+        return await self._database.read(lambda connection: int(connection.scalar(query) or 0))
+
+    async def runs(self, *where: ColumnElement[bool], most: int) -> list[Run]:
+        """Give runs, the latest first, so many at most."""
+        query = select(runs).where(*where).order_by(runs.c.id.desc()).limit(most)
+        return [run_of(row) for row in await self._rows(query)]
+
+    async def _rows(self, query: Any) -> Sequence[Any]:
+        return await self._database.read(lambda c: c.execute(query).mappings().all())
+
+
+def _any_request(connection: Connection) -> bool:
+    return connection.execute(select(requests.c.id).limit(1)).first() is not None
+
+
+def _at(place: Place) -> ColumnElement[bool]:
+    return and_(*(placements.c[name] == value for name, value in place._asdict().items()))
+
+
+def _now(connection: Connection) -> float:
+    """Read the clock that all daemons share."""
+    sqlite = connection.dialect.name == "sqlite"
+    clock = (
+        "(julianday('now') - 2440587.5) * 86400"
+        if sqlite
+        else "extract(epoch from clock_timestamp())"
+    )
+    return float(connection.scalar(text(f"SELECT {clock}")) or 0)
+
+
+def _demand_lease(connection: Connection, holder: str) -> None:
+    """Raise LeaseError unless a daemon leads; it goes on to lead until the transaction ends."""
+    query = select(leases.c.holder).where(leases.c.name == LEADER).with_for_update()
+    found = connection.scalar(query)
+    if found != holder:
+        raise LeaseError(f"another daemon leads by now ({found or 'nobody known'}); this one waits")
+
+
+def _batches(rows: Sequence[dict[str, Any]]) -> Iterable[Sequence[dict[str, Any]]]:
+    return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))

@@ -1,0 +1,7 @@
+"""The daemon, as a process, against real services."""
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.import_plugin("tests.support.services")

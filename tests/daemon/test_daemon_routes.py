@@ -1,0 +1,34 @@
+"""The daemon keeps the routes of its configuration true."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.daemon import Daemon
+from tests.support.glance import Service, some_data
+from tests.support.waiting import eventually
+
+
+def configuration(source: Service, *targets: Service, **route: Any) -> dict[str, Any]:
+    names = [f"t{number}" for number, _ in enumerate(targets)]
+    urls = {name: {"url": target.url} for name, target in zip(names, targets, strict=True)}
+    return {
+        "version": 1,
+        "libraries": {"s": {"url": source.url}, **urls},
+        "routes": {"all": {"from": "s", "to": names, **route}},
+    }
+
+
+def test_images_arrive_and_changes_follow(
+    source: Service, targets: list[Service], tmp_path: Path
+) -> None:
+    first = source.put("first", some_data(1), visibility="public")
+    with Daemon(tmp_path, configuration(source, *targets, schedule="1s")) as daemon:
+        eventually(lambda: all(t.has(first) for t in targets))
+        second = source.put("second", some_data(2), visibility="public")
+        eventually(lambda: daemon.statuses("t2") == {"first": "ready", "second": "ready"})
+        assert targets[2].data(second) == some_data(2)
+        source.change(first, os_version="12")
+        eventually(lambda: targets[0].show(first).get("os_version") == "12")
+    runs = daemon.runs()
+    assert {run.cause for run in runs} == {"start", "schedule"}
+    assert all(run.result == "done" for run in runs)
