@@ -10,17 +10,25 @@ import pytest
 
 from lab import Cloud, Region
 from lab.cloud import MEMBER, PROJECT
+from meltemi.chunks.blob import ROOT, name_blob
 from tests.support.builds import KIB, MIB, disk
 from tests.support.exchanging import Exchange
 from tests.support.glance import Json, Place, RefusedError, Service, some_data
 from tests.support.proxy import Fault, Proxy
 from tests.support.waiting import eventually
+from tests.support.websites import Website
 
 pytestmark = pytest.mark.services
 
 GOLDEN = disk(range(60), 64)
 BUILD = disk([*range(20), *range(100, 106), *range(22, 60)], 64)
 """Where six files took the place of two."""
+
+LARGE = disk(range(300, 600), 80)
+"""Whose manifest has more than a root."""
+
+LARGER = disk([*range(300, 450), *range(700, 703), *range(453, 600)], 80)
+"""Where three files took the place of as many."""
 
 NOISE = some_data(70, 12 * MIB)
 """What does not compress: its bytes can be counted."""
@@ -191,24 +199,45 @@ def test_an_import_that_is_repeated_fetches_only_what_had_not_come(
     assert moved(athens) < len(NOISE) - kept + 64 * KIB
 
 
-def test_a_region_that_is_killed_while_it_pulls(
-    athens: Proxy, servers: tuple[Region, Region], source: Place, crete: Place
+def test_a_network_that_cuts_every_connection(athens: Proxy, source: Place, crete: Place) -> None:
+    """Batches become small enough to get through, and little is sent twice."""
+    other = source.put("noise", NOISE)
+    athens.fault(*(Fault(method, "", cut_answer=MIB) for method in ("GET", "POST")))
+    must_have(crete, pull(crete, other), NOISE)
+    assert not athens.of("GET", "/file$")
+    assert moved(athens) < 2 * len(NOISE)
+
+
+def test_a_source_image_that_is_deleted_meanwhile(
+    athens: Proxy, source: Place, crete: Place
 ) -> None:
+    """What has come is not lost for what is made of the image."""
     other = source.put("noise", NOISE)
     image = crete.put("image", None)
-    hanging = Fault("POST", BATCHES, times=1, hang=True)
-    athens.fault(*small_batches(source, Fault("POST", BATCHES, times=4), hanging))
-    begin(crete, image, other)
-    athens.wait_for("POST", BATCHES, hanging=True)
-    servers[1].kill()
-    servers[1].start()
-    crete.wait_for(image, "queued")
+    delete = Fault("POST", BATCHES, times=1, before=lambda: source.delete(other))
+    athens.fault(*small_batches(source, Fault("POST", BATCHES, times=4), delete))
+    assert "404 Not Found" in failing(crete, image, other)
     kept = sum(Exchange(crete).parts(image).values())
     assert kept > MIB
     athens.requests.clear()
-    pull(crete, other, image)
-    must_have(crete, image, NOISE)
-    assert moved(athens) < len(NOISE) - kept + 64 * KIB
+    athens.fault()
+    child = source.put("child", NOISE + b"more")
+    must_have(crete, pull(crete, child, image), NOISE + b"more")
+    assert moved(athens) < len(NOISE) - kept + 1200 * KIB
+
+
+def test_a_base_that_is_deleted_meanwhile(athens: Proxy, source: Place, crete: Place) -> None:
+    """It is read to its end: by who compares, and by who puts the image together."""
+    other = source.put("build", LARGER)
+    for path in ("/segments$", BATCHES):
+        base = crete.put("golden", LARGE)
+        athens.requests.clear()
+        athens.fault(
+            Fault("POST", path, times=1, before=lambda base=base: crete.delete(base))  # type: ignore[misc]  # binds the loop's base
+        )
+        must_have(crete, pull(crete, other, bases=[base]), LARGER)
+        assert not crete.has(base)
+        assert moved(athens) < 3 * MIB
 
 
 def test_what_is_altered_on_its_way(athens: Proxy, source: Place, crete: Place) -> None:
@@ -289,6 +318,29 @@ def test_an_image_that_is_withheld(
     assert "403 Forbidden" in failing(crete, image, other)
     admins[0].act(other, "reactivate")
     must_have(crete, pull(crete, other, image), NOISE)
+
+
+def test_who_sends_elsewhere_is_not_followed(source: Place, crete: Place, cloud: Cloud) -> None:
+    """There, the user's token would be shown to anybody."""
+    other = source.put("noise", NOISE)
+    image, json_type = f"/v2/images/{other}", {"Content-Type": "application/json"}
+    manifest = source.request("GET", f"{image}/manifest")
+    told: dict[str, tuple[bytes, dict[str, str]]] = {
+        image: (json.dumps(source.show(other)).encode(), json_type),
+        "/v2/info/exchange": (source.request("GET", "/v2/info/exchange"), json_type),
+        f"{image}/manifest": (manifest, {"ETag": f'"{name_blob(ROOT, manifest).hex()}"'}),
+    }
+    with Website() as site, Website() as thief:
+        cloud.keystone.endpoint("image", "Odd", site.url)
+        for sent_on in ("/v2/info/exchange", f"{image}/manifest", f"{image}/batch"):
+            for path, (data, headers) in told.items():
+                site.put(path, data, headers=headers)
+            for path in (sent_on, f"{image}/file"):
+                site.put(path, status=302, headers={"Location": thief.put(path, b"x")})
+            words = failing(crete, crete.put("image", None), other, glance_region="Odd")
+            assert "302 Found" in words
+            assert sent_on in {path for path, _ in site.asked}
+        assert thief.asked == []
 
 
 def test_who_does_not_exchange_sends_the_whole(

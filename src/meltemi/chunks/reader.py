@@ -8,7 +8,7 @@ from typing import Final
 
 from meltemi.chunks.blob import BlobId, Buffer
 from meltemi.chunks.fetching import Fetcher
-from meltemi.chunks.manifest import Entry, FormatError, decode_root
+from meltemi.chunks.manifest import Entry, FormatError, Root, decode_root
 from meltemi.chunks.tree import entries_at, entries_from, segments_at
 from meltemi.errors import DamageError
 
@@ -68,6 +68,11 @@ class Reader:
         self._segments = Segments(fetcher)
         with self._telling():
             self._root = decode_root(fetcher.fetch(root_id))
+
+    @property
+    def root(self) -> Root:
+        """Give the top of the manifest."""
+        return self._root
 
     @property
     def size(self) -> int:

@@ -9,7 +9,7 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -77,9 +77,12 @@ class Delivery:
     checked: bool = False
     pieces: ByPieces | None = None
     pull: ByPull | None = None
+    brought: Mapping[str, str] = field(default_factory=dict)
+    """Properties that come along where it is fetched."""
     target_id: str = ""
     refused: bool = False
     disagreed: bool = False
+    in_vain: bool = False
     whole: str = ""
     """Why it was sent as a whole after all."""
     through: str = ""
@@ -88,6 +91,8 @@ class Delivery:
     async def run(self) -> str:
         """Deliver; give the id that the image has at the target."""
         self.target_id = self.action.target_id
+        if self.pull is not None:
+            self.brought = await self.pull.brought()
         async for attempt in stamina.retry_context(on=is_passing, attempts=_ATTEMPTS, timeout=None):
             with attempt:
                 first = self.data if attempt.num == 1 else None
@@ -219,16 +224,20 @@ class Delivery:
         if self.target.keeps_owners:
             return image
         draft = replace(image, visibility="private", protected=False, os_hidden=False)
+        brought = {n: v for n, v in self.brought.items() if image.properties.get(n) != v}
         # A hash that has yet to be computed is another thing to write at the end.
         published = draft == image and image.status == "active" and not self.action.add
-        origin = self._origin(
-            str(Claim.take(datetime.now(UTC), stays=published and bool(image.hashes.value)))
-        )
+        stays = published and bool(image.hashes.value) and not brought
+        origin = self._origin(str(Claim.take(datetime.now(UTC), stays=stays)))
+        if origin is not None:
+            # So that a later run does not take them for what the target's operator wants.
+            attributes = {**origin.written.attributes, **Written.of(brought).attributes}
+            origin = replace(origin, written=replace(origin.written, attributes=attributes))
         marks = origin.properties(self.target_id) if origin else {}
         return replace(draft, properties={**image.properties, **marks})
 
     async def _pulled(self) -> bool:
-        """Let the target fetch the data, and say whether it did; where it cannot, only once."""
+        """Let the target fetch the data, and say whether it did; where it fails twice, no more."""
         if self.pull is None:
             return False
         try:
@@ -240,7 +249,10 @@ class Delivery:
             raise
         except ImageError as error:
             _log.info("%s is not pulled: %s", self.action.subject.label, error)
-            self.pull, self.through = None, str(error)
+            if not self.in_vain:  # what had come by then is there
+                self.in_vain = True
+                raise InterruptedTransfer(str(error)) from error
+            self.pull, self.brought, self.through = None, {}, str(error)
             return False
         await self._set_carried()
         return True

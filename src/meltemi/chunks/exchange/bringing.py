@@ -6,9 +6,9 @@ region that wants it.
 
 import asyncio
 from bisect import bisect_right, insort
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
-from typing import Final, NamedTuple, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Final, NamedTuple
 
 from meltemi.chunks.exchange.batch import LARGEST_BATCH
 from meltemi.chunks.exchange.delta import Origin, Stretch
@@ -55,7 +55,8 @@ class Bringing:
     """One attempt to bring over what `difference` has found, for as long as its context lasts.
 
     A batch has at most `largest` bytes of data, which becomes less where connections break, and at
-    most `most` pieces.
+    most `most` pieces. Stretches are read while it is under way, by whoever and in whatever task;
+    what goes wrong with batches is raised where they are read.
     """
 
     def __init__(
@@ -75,29 +76,30 @@ class Bringing:
         self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
         self._front: Stretch | Gathered | None = None
 
-    async def __aenter__(self) -> Self:
-        self._working = asyncio.ensure_future(self._work())
-        return self
+    @asynccontextmanager
+    async def under_way(self) -> AsyncIterator[AsyncGenerator[list[Stretch]]]:
+        """Bring batches over; meanwhile give the image's stretches, as many at once as are there.
 
-    async def __aexit__(self, *_: object) -> None:
-        self._working.cancel()
-        await asyncio.gather(self._working, return_exceptions=True)
-
-    async def stretches(self) -> AsyncGenerator[list[Stretch]]:
-        """Give the image's stretches, as many at once as are there.
-
-        A stretch of a part is given once the part is there. It needs not be closed.
+        A stretch of a part is given once the part is there.
         """
+        working = asyncio.create_task(self._work())
+        try:
+            yield self._stretches(working)
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    async def _stretches(self, working: asyncio.Task[None]) -> AsyncGenerator[list[Stretch]]:
         while True:
-            ready = asyncio.ensure_future(self._ready())
+            ready = asyncio.create_task(self._ready())
             try:
-                both = self._working, ready
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                if self._working.done():
-                    self._working.result()
+                await asyncio.wait([working, ready], return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    working.result()
                 stretches = await ready
             finally:
                 ready.cancel()
+                await asyncio.gather(ready, return_exceptions=True)
             if not stretches:
                 return
             yield stretches

@@ -15,7 +15,7 @@ from meltemi.chunks.manifest import (
     encode_root,
 )
 from meltemi.chunks.numbers import take_number
-from meltemi.errors import CorruptionError, UsageError
+from meltemi.errors import CorruptionError, InterruptedTransfer, UsageError
 
 LARGEST_SEGMENT: Final = 128 + MOST_ENTRIES * (2 * 10 + 33)
 """Bytes that a segment or a root has at most."""
@@ -112,13 +112,23 @@ class RemoteTree:
         """Give segments, in the order in which they are asked for."""
         children = [self._children[place] for place in places]
         sought = [Sought(*pair) for pair in zip(places, (c.segment for c in children), strict=True)]
-        read = await self._manifests.segments(self._holder, sought)
+        read = await self._read(sought)
         if self._spend is not None:
             await self._spend(sum(map(len, read)))
         return [
             self._segment(place, child, data)
             for place, child, data in zip(places, children, read, strict=True)
         ]
+
+    async def _read(self, sought: Sequence[Sought]) -> Sequence[bytes]:
+        """Ask for segments; where the answer does not get through, for half of them at a time."""
+        try:
+            return await self._manifests.segments(self._holder, sought)
+        except InterruptedTransfer:
+            if len(sought) == 1:
+                raise
+        half = len(sought) // 2
+        return [*await self._read(sought[:half]), *await self._read(sought[half:])]
 
     def _segment(self, place: Place, child: Child, data: bytes) -> Segment:
         about = f"the manifest of image {self._holder.image_id}"

@@ -171,8 +171,11 @@ async def _put_together(call: Call) -> web.Response:
         await must_have_hash(service, record.image.id, base.image.hashes, expected)
         tell_active(service, await call.catalogue.share(record.image.id, base.image.id))
         return web.Response(status=204)
-    named = [base_in(base) for base in bases]
-    assembly = Assembly(service, record.image.id, delta.stretches(), named)
+    opened = [
+        await Base.opened(service.pieces, f"image {base.image.id}", _content(base))
+        for base in bases
+    ]
+    assembly = Assembly(service, record.image.id, delta.stretches(), opened)
     vouched = service.bindings.believed(
         call.request.headers.get(BINDING), record.image, delta.outline.size
     )
@@ -211,11 +214,6 @@ async def base_of(call: Call, image: str) -> Record:
     data.must_not_be_withheld(call, record.image)
     _content(record)
     return record
-
-
-def base_in(record: Record) -> Base:
-    """Give an image that has data here as what others are made of."""
-    return Base(f"image {record.image.id}", _content(record), record.image.size or 0)
 
 
 def _unpacked(frame: IO[bytes], image: Image) -> Sequence[Buffer]:
@@ -267,7 +265,8 @@ async def _root(call: Call, content: str) -> tuple[BlobId, web.Response]:
 async def _segments(call: Call, content: str) -> web.Response:
     places = _pairs(await call.json(), TOGETHER)
     try:
-        found = await call.service.pieces.segments(content, places)
+        reader = await call.service.pieces.open(content)
+        found = await call.service.pieces.segments(reader, places)
     except LookupError as error:
         raise RefusedError(str(error)) from error
     body = bytearray()

@@ -15,9 +15,8 @@ from meltemi.model.record import Record
 from meltemi.model.task import Task
 from meltemi.region.api.data import unknown_store
 from meltemi.region.api.editing import FORMATS
-from meltemi.region.api.exchange import base_in, base_of
+from meltemi.region.api.exchange import base_of
 from meltemi.region.api.wire import STORE
-from meltemi.region.data.assembling import Base
 from meltemi.region.imports.importing import begin_import
 from meltemi.region.imports.pulling import Puller
 from meltemi.region.imports.source import Source
@@ -181,12 +180,12 @@ def _source(call: Call, image: Image, method: Mapping[str, Any]) -> Source | Non
     return None
 
 
-async def _readable(call: Call, images: Sequence[str]) -> Sequence[Base]:
+async def _readable(call: Call, images: Sequence[str]) -> Sequence[Record]:
     """Give those images whose data who asked may still download, and is still here."""
     found = []
     for image in images:
         try:
-            found.append(base_in(await base_of(call, image)))
+            found.append(await base_of(call, image))
         except ImageError as error:
             _log.info("no base of an import: %s", error)
     return found

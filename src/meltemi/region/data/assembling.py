@@ -19,7 +19,7 @@ from meltemi.chunks.manifest import Entry
 from meltemi.chunks.reader import Reader
 from meltemi.chunks.writer import PIECE
 from meltemi.errors import RefusedError, VanishedError
-from meltemi.region.data.pieces import Wanted
+from meltemi.region.data.pieces import Pieces, Wanted
 from meltemi.region.service import Service
 
 _LINES: Final = 2**14
@@ -33,11 +33,21 @@ _OPEN: Final = 32
 
 
 class Base(NamedTuple):
-    """Data that a delta names: what it is called, its content, and its size in bytes."""
+    """Data that a delta names, opened, so that it can be read to its end also where it is deleted.
+
+    `label` is what it is called.
+    """
 
     label: str
-    content: str
-    size: int
+    data: Reader
+
+    @classmethod
+    async def opened(cls, pieces: Pieces, label: str, content: str) -> "Base":
+        """Open a content; VanishedError where it is gone."""
+        try:
+            return cls(label, await pieces.open(content))
+        except VanishedError as error:
+            raise VanishedError(f"{label} is gone") from error
 
 
 class Delta:
@@ -89,7 +99,10 @@ class Delta:
 
 
 class Assembly:
-    """Reads the data that stretches tell of, for an image; the bases are those that they name."""
+    """Reads the data that stretches tell of, for an image; the bases are those that they name.
+
+    Parts are opened as they are named.
+    """
 
     def __init__(
         self,
@@ -102,9 +115,8 @@ class Assembly:
         self._image = image
         self._stretches = stretches
         self._bases = bases
-        self._readers: list[Reader] = []
-        self._parts: Mapping[int, Base] = {}
-        self._open: OrderedDict[int, Reader] = OrderedDict()
+        self._parts: Mapping[int, str] = {}
+        self._open: OrderedDict[int, Base] = OrderedDict()
 
     async def references(self) -> AsyncGenerator[Iterator[Entry]]:
         """Give what the data consists of, none of which is read; close it when done.
@@ -158,8 +170,6 @@ class Assembly:
 
     async def _wanted(self) -> AsyncGenerator[list[Wanted]]:
         """Give the stretches as they come, and what each is to be taken from."""
-        # All of them now: what is open can be read to its end, also where it is deleted.
-        self._readers = [await self._opened(base) for base in self._bases]
         async with aclosing(self._stretches) as all_stretches:
             async for stretches in all_stretches:
                 yield [
@@ -169,42 +179,33 @@ class Assembly:
 
     async def _reader(self, stretch: Stretch) -> Reader | None:
         """Give what a stretch is taken from, opened."""
-        number = stretch.number
         if stretch.origin is None:
             return None
-        if stretch.origin is Origin.IMAGE:
-            self._must_be_within(stretch, self._bases[number])
-            return self._readers[number]
-        self._must_be_within(stretch, part := await self._part(number))
+        is_base = stretch.origin is Origin.IMAGE
+        base = self._bases[stretch.number] if is_base else await self._part(stretch.number)
+        if stretch.offset + stretch.length > base.data.size:
+            raise RefusedError(
+                f"Image {self._image}: its delta takes {stretch.length} bytes at {stretch.offset} "
+                f"of {base.label}, which has {base.data.size}"
+            )
+        return base.data
+
+    async def _part(self, number: int) -> Base:
         if number not in self._open:
-            self._open[number] = await self._opened(part)
+            if number not in self._parts:
+                found = await self._service.catalogue.parts(self._image)
+                self._parts = {part.number: part.content for part in found}
+            if number not in self._parts:
+                raise RefusedError(
+                    f"Image {self._image}: its delta names part {number}, it has none"
+                )
+            label = f"part {number} of image {self._image}"
+            pieces = self._service.pieces
+            self._open[number] = await Base.opened(pieces, label, self._parts[number])
         self._open.move_to_end(number)
         if len(self._open) > _OPEN:
             self._open.popitem(last=False)
         return self._open[number]
-
-    def _must_be_within(self, stretch: Stretch, base: Base) -> None:
-        if stretch.offset + stretch.length > base.size:
-            raise RefusedError(
-                f"Image {self._image}: its delta takes {stretch.length} bytes at {stretch.offset} "
-                f"of {base.label}, which has {base.size}"
-            )
-
-    async def _part(self, number: int) -> Base:
-        if number not in self._parts:
-            found = await self._service.catalogue.parts(self._image)
-            self._parts = {
-                part.number: Base(f"part {part.number}", part.content, part.size) for part in found
-            }
-        if number not in self._parts:
-            raise RefusedError(f"Image {self._image}: its delta names part {number}, it has none")
-        return self._parts[number]
-
-    async def _opened(self, base: Base) -> Reader:
-        try:
-            return await self._service.pieces.open(base.content)
-        except VanishedError as error:
-            raise VanishedError(f"Image {self._image}: {base.label} is gone") from error
 
 
 def _divided(stretch: Wanted, at: int) -> Iterator[Wanted]:

@@ -59,12 +59,12 @@ class Pieces:
 
         return await self._contents.in_thread(read)
 
-    async def segments(self, content: str, places: Sequence[tuple[int, int]]) -> Sequence[Buffer]:
+    async def segments(self, data: Reader, places: Sequence[tuple[int, int]]) -> Sequence[Buffer]:
         """Give the bytes of segments, each told by its level and where in the data it begins.
 
         Raise LookupError where none begins.
         """
-        return await self._contents.in_thread(lambda: self._reader(content).segments(places))
+        return await self._contents.in_thread(partial(data.segments, places))
 
     async def batch(self, content: str, ranges: Sequence[Range]) -> IO[bytes]:
         """Give a file with a batch of pieces of data; close it when done."""
@@ -95,7 +95,10 @@ class Pieces:
         return await self._contents.in_thread(find)
 
     async def open(self, content: str) -> Reader:
-        """Open data to have stretches of it read."""
+        """Open data to have it read, also where nobody has it any more by then.
+
+        What is opened is for one reader at a time.
+        """
         return await self._contents.in_thread(lambda: self._reader(content))
 
     async def read(self, wanted: Sequence[Wanted]) -> list[bytes]:

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
+import stamina
 
 from meltemi.chunks.blob import BlobId, has_name
 from meltemi.chunks.exchange.difference import TOGETHER
@@ -18,13 +19,15 @@ from meltemi.chunks.manifest import FormatError, decode_root
 from meltemi.errors import InterruptedTransfer, RefusedError
 from meltemi.region.imports.source import STALLED_SECONDS, lively, stalled
 
+_ATTEMPTS: Final = 5
 _LARGEST_TERMS: Final = 2**16
 
 
 class Neighbour:
     """One image of a region, asked for with the user's token; nobody is followed elsewhere.
 
-    Errors are RefusedError, where it does not give what is asked for, and InterruptedTransfer.
+    Errors are RefusedError, where it does not give what is asked for, SilentError, and
+    InterruptedTransfer. What gives no data is asked for again where a connection breaks.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str, image: str) -> None:
@@ -76,6 +79,16 @@ class Neighbour:
         self, method: str, path: str, most: int, body: Any = None
     ) -> tuple[bytes, Mapping[str, str]]:
         """Give the bytes of an answer, and its headers."""
+        async for attempt in stamina.retry_context(
+            on=InterruptedTransfer, attempts=_ATTEMPTS, timeout=None
+        ):
+            with attempt:
+                return await self._ask_once(method, path, most, body)
+        raise AssertionError("a retry context ends with a result or an error")
+
+    async def _ask_once(
+        self, method: str, path: str, most: int, body: Any
+    ) -> tuple[bytes, Mapping[str, str]]:
         data = bytearray()
         try:
             async with asyncio.timeout(STALLED_SECONDS), self._asked(method, path, body) as answer:
@@ -111,6 +124,7 @@ class Neighbour:
 def _telling(url: str) -> Iterator[None]:
     try:
         yield
-    except (TimeoutError, aiohttp.ClientError) as error:
-        what = str(error) or "nothing came in time"
-        raise InterruptedTransfer(f"{url}: the connection broke: {what}") from error
+    except TimeoutError as error:
+        raise stalled(url) from error
+    except aiohttp.ClientError as error:
+        raise InterruptedTransfer(f"{url}: the connection broke: {error}") from error

@@ -1,11 +1,13 @@
 """Pulling an image from another region by pieces: only what is not here crosses the wire."""
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import count
-from typing import IO, Final, Self
+from typing import IO, Final
+
+import stamina
 
 from meltemi.chunks.blob import Buffer, has_name
 from meltemi.chunks.exchange import difference as comparing
@@ -16,15 +18,26 @@ from meltemi.chunks.exchange.difference import Piece, Place, difference
 from meltemi.chunks.exchange.gathering import spans
 from meltemi.chunks.exchange.remote import Holder, RemoteTree
 from meltemi.chunks.exchange.terms import Terms, own_terms
-from meltemi.chunks.manifest import Root, Segment, decode_root, decode_segment
-from meltemi.errors import ConflictError, ImageError, InterruptedTransfer, RefusedError
+from meltemi.chunks.manifest import Segment, decode_segment
+from meltemi.chunks.reader import Reader
+from meltemi.errors import (
+    ConflictError,
+    ImageError,
+    InterruptedTransfer,
+    RefusedError,
+    VanishedError,
+)
 from meltemi.model.image import Image
+from meltemi.model.record import Record
 from meltemi.region.data.assembling import Assembly, Base
 from meltemi.region.data.parts import keep_part
 from meltemi.region.data.pieces import Pieces
 from meltemi.region.imports.neighbour import Neighbour
 from meltemi.region.service import Service
 from meltemi.region.settings import Settings
+
+_ATTEMPTS: Final = 6
+"""How often a single piece is asked for before it counts that none comes."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -47,7 +60,7 @@ class Puller:
         service: Service,
         image: Image,
         project: str | None,
-        bases: Callable[[], Awaitable[Sequence[Base]]],
+        bases: Callable[[], Awaitable[Sequence[Record]]],
     ) -> None:
         self._service = service
         self._image = image
@@ -69,62 +82,79 @@ class Puller:
     async def _data(
         self, neighbour: Neighbour, source: RemoteTree, terms: Terms
     ) -> AsyncGenerator[bytes]:
-        service, image = self._service, self._image
-        bases = await self._bases()
-        parts = await service.catalogue.parts(image.id)
-        compared = [
-            comparing.Base(await LocalTree.open(service.pieces, base.content), Origin.IMAGE, n)
-            for n, base in enumerate(bases)
-        ]
-        compared += [
-            comparing.Base(
-                await LocalTree.open(service.pieces, part.content), Origin.PART, part.number
-            )
-            for part in parts
-        ]
+        pieces, image = self._service.pieces, self._image
+        compared: list[comparing.Base] = []
+        parts = await self._service.catalogue.parts(image.id)
+        for part in parts:
+            tree = LocalTree(pieces, await pieces.open(part.content))
+            compared.append(comparing.Base(tree, Origin.PART, part.number))
         numbers = count(max((part.number for part in parts), default=-1) + 1)
-
-        async def bring(pieces: Sequence[Piece]) -> int:
-            async with neighbour.batch(spans(pieces)) as coming:
-                frame = await service.pieces.spool(coming, LARGEST_FRAME)
-            with frame:
-                unpack = partial(_unpacked, frame, pieces, image)
-                while (number := next(numbers)) < MOST_PARTS:
-                    try:
-                        await keep_part(service, image, number, unpack, self._project)
-                    except ConflictError:
-                        kept = await service.catalogue.parts(image.id)
-                        if number not in {part.number for part in kept}:
-                            raise
-                    else:
-                        return number
-            raise ImageError(f"image {image.id}: it would have more than {MOST_PARTS} parts")
-
-        found = difference(source, compared)
-        async with Bringing(found, terms.largest_batch, terms.most_pieces, bring) as bringing:
-            assembly = Assembly(service, image.id, bringing.stretches(), bases)
+        bases: list[Base] = []
+        for record in await self._bases():
+            content = record.content or ""
+            try:
+                # Two of them, since one goes ahead of the other.
+                tree = LocalTree(pieces, await pieces.open(content))
+                base = await Base.opened(pieces, f"image {record.image.id}", content)
+            except VanishedError as error:  # deleted in this very moment
+                _log.info("image %s: no base: %s", image.id, error)
+                continue
+            compared.append(comparing.Base(tree, Origin.IMAGE, len(bases)))
+            bases.append(base)
+        bringing = Bringing(
+            difference(source, compared),
+            terms.largest_batch,
+            terms.most_pieces,
+            lambda wanted: self._bring(neighbour, numbers, wanted),
+        )
+        async with bringing.under_way() as stretches:
+            assembly = Assembly(self._service, image.id, stretches, bases)
             async with aclosing(assembly.data()) as data:
                 async for block in data:
                     yield block
+
+    async def _bring(
+        self, neighbour: Neighbour, numbers: Iterator[int], wanted: Sequence[Piece]
+    ) -> int:
+        """Fetch pieces, and keep them as a part, of which the number is given."""
+
+        def again(error: Exception) -> bool:
+            return isinstance(error, InterruptedTransfer) and len(wanted) == 1
+
+        async for attempt in stamina.retry_context(on=again, attempts=_ATTEMPTS, timeout=None):
+            with attempt:
+                async with neighbour.batch(spans(wanted)) as coming:
+                    frame = await self._service.pieces.spool(coming, LARGEST_FRAME)
+                with frame:
+                    return await self._kept(numbers, partial(_unpacked, frame, wanted, self._image))
+        raise AssertionError("a retry context ends with a result or an error")
+
+    async def _kept(self, numbers: Iterator[int], unpack: Callable[[], Sequence[Buffer]]) -> int:
+        """Keep what a batch has under a number that is free, even where somebody else brings it."""
+        service, image = self._service, self._image
+        while (number := next(numbers)) < MOST_PARTS:
+            try:
+                await keep_part(service, image, number, unpack, self._project)
+            except ConflictError:
+                kept = await service.catalogue.parts(image.id)
+                if number not in {part.number for part in kept}:
+                    raise
+            else:
+                return number
+        raise ImageError(f"image {image.id}: it would have more than {MOST_PARTS} parts")
 
 
 class LocalTree:
     """A manifest that is in the region's own store."""
 
-    def __init__(self, pieces: Pieces, content: str, root: Root) -> None:
+    def __init__(self, pieces: Pieces, data: Reader) -> None:
         self._pieces = pieces
-        self._content = content
-        self.root = root
-
-    @classmethod
-    async def open(cls, pieces: Pieces, content: str) -> Self:
-        """Read the root."""
-        _, root = await pieces.root(content)
-        return cls(pieces, content, decode_root(root))
+        self._data = data
+        self.root = data.root
 
     async def segments(self, places: Sequence[Place]) -> Sequence[Segment]:
         """Read segments."""
-        found = await self._pieces.segments(self._content, places)
+        found = await self._pieces.segments(self._data, places)
         return [decode_segment(bytes(segment)) for segment in found]
 
 

@@ -1,11 +1,12 @@
 """Copies that the target fetches from the source itself, so that no data passes through here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from meltemi.libraries.base import Library
 from meltemi.libraries.pulling import Pulling, Pulls, Way
 from meltemi.model.plan import Action, Kind, Plan
+from meltemi.model.task import CARRIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +14,15 @@ class ByPull:
     """How one image, of this id at its sender, is fetched by one target."""
 
     action: Action
+    sender: Library
     image_id: str
     pulls: Pulls
     way: Way
+
+    async def brought(self) -> Mapping[str, str]:
+        """Give the properties that come along with the data, whatever the image is to have."""
+        properties = (await self.sender.show(self.image_id)).properties
+        return {name: value for name, value in properties.items() if name.startswith(CARRIED)}
 
     async def run(self, target_id: str, moved: Callable[[int], None]) -> None:
         """Have it fetched, to the end.
@@ -43,7 +50,7 @@ async def by_pull(action: Action, sender: Library, target: Library, image_id: st
     if not isinstance(target, Pulling):
         return f"{target.name} is no Image service"
     way = await target.pulls.way_to(sender.identity)
-    return way if isinstance(way, str) else ByPull(action, image_id, target.pulls, way)
+    return way if isinstance(way, str) else ByPull(action, sender, image_id, target.pulls, way)
 
 
 async def pulled(plan: Plan, source: Library, targets: Sequence[Library]) -> Plan:

@@ -1,7 +1,7 @@
 """Sending an image by pieces: batches several at once, and meanwhile the delta."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -84,9 +84,10 @@ class _Sending:
         """Send everything."""
         size, hashes = self._image.size or 0, self._image.hashes
         try:
-            async with self._bringing:
+            async with self._bringing.under_way() as stretches:
+                delta = self._delta(stretches)
                 await self._target.put_together(
-                    self._target_id, size, hashes, self._delta(), self._comparison.binding
+                    self._target_id, size, hashes, delta, self._comparison.binding
                 )
         finally:
             self._how.largest = self._bringing.largest
@@ -124,13 +125,13 @@ class _Sending:
                 return number
         raise ImageError(f"image {self._target_id}: it would have more than {MOST_PARTS} parts")
 
-    async def _delta(self) -> AsyncGenerator[bytes]:
+    async def _delta(self, stretches: AsyncIterator[list[Stretch]]) -> AsyncIterator[bytes]:
         yield await self._spent(
             encode_outline(Outline(self._image.size or 0, self._comparison.images))
         )
         joiner = Joiner()
-        async for stretches in self._bringing.stretches():
-            if data := _written(joiner.feed(stretches)):
+        async for ready in stretches:
+            if data := _written(joiner.feed(ready)):
                 yield await self._spent(data)
         if data := _written(joiner.finish()):
             yield await self._spent(data)
