@@ -77,10 +77,14 @@ async def plan_route(
         raise errors[route.targets[0]]
     plan = await survey(route, source, targets, datetime.now(UTC), tell)
     if sending:
-        plan = await priced(plan, source, targets)
-        if route.policy.pull:
-            plan = await pulled(plan, source, targets)
+        plan = await with_ways(route, plan, source, targets)
     return replace(plan, errors={**errors, **plan.errors})
+
+
+async def with_ways(route: Route, plan: Plan, source: Library, targets: Sequence[Library]) -> Plan:
+    """Say of each copy of a plan how it goes: whole or by pieces, through here or not."""
+    plan = await priced(plan, source, targets)
+    return await pulled(plan, source, targets) if route.policy.pull else plan
 
 
 async def run_plan(
