@@ -1,7 +1,10 @@
 """Copies that the target fetches from the source itself, as the user who orders them sees it."""
 
 import json
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,9 +14,11 @@ from tests.e2e.islands import BATCH, Islands, words
 from tests.support.accounts import Accounts
 from tests.support.builds import KIB, MIB, disk
 from tests.support.cli import User
+from tests.support.daemon import Daemon
 from tests.support.glance import some_data
 from tests.support.proxy import FILE, Fault
 from tests.support.services import Fresh
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.services
 
@@ -44,15 +49,29 @@ def test_no_data_passes_through_who_orders_the_copy(user: User, islands: Islands
     assert user.meltemi(*words("whole", *more)).idle
 
 
-def configured(folder: Path, name: str) -> Path:
-    """Write a configuration whose one route pulls the images that are called so."""
+def configuration(name: str) -> Mapping[str, Any]:
+    """Give a configuration whose one route pulls the images that are called so."""
     libraries = {name: {"cloud": "islands", "region": name} for name in ("Naxos", "Paros")}
     route = {"from": "Naxos", "to": "Paros", "match": {"name": f"{name}*"}, "pull": True}
+    return {"version": 1, "libraries": libraries, "routes": {"route": route}}
+
+
+def configured(folder: Path, name: str) -> Path:
     config = folder / "meltemi.yaml"
-    config.write_text(
-        json.dumps({"version": 1, "libraries": libraries, "routes": {"route": route}})
-    )
+    config.write_text(json.dumps(configuration(name)))
     return config
+
+
+def test_a_daemon_lets_targets_fetch(islands: Islands, accounts: Accounts, tmp_path: Path) -> None:
+    shutil.copy(accounts.variables()["OS_CLIENT_CONFIG_FILE"], tmp_path / "clouds.yaml")
+    data = some_data(88, 3 * MIB)
+    image = islands.naxos.put("daily", data)
+    islands.forget()
+    with Daemon(tmp_path, configuration("daily")) as daemon:
+        eventually(lambda: daemon.statuses("Paros").get("daily") == "ready")
+    assert islands.sent < 64 * KIB
+    assert islands.ways[1].of("POST", f"{image}/import$")
+    assert islands.paros.data(image) == data
 
 
 def test_what_the_target_has_does_not_cross_the_wire(

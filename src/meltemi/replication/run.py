@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
+from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageError
@@ -79,10 +80,23 @@ async def plan_route(
     seen = {target.name: Seen() for target in targets} if sending else {}
     plan = await survey(route, source, targets, datetime.now(UTC), tell, seen=seen)
     if sending:
-        plan = await priced(plan, source, targets, seen)
-        if route.policy.pull:
-            plan = await pulled(plan, source, targets)
+        plan = await with_ways(route, plan, source, targets, seen)
     return replace(plan, errors={**errors, **plan.errors})
+
+
+async def with_ways(
+    route: Route,
+    plan: Plan,
+    source: Library,
+    targets: Sequence[Library],
+    seen: Mapping[str, Seen] = MappingProxyType({}),
+) -> Plan:
+    """Say of each copy of a plan how it goes: whole or by pieces, through here or not.
+
+    What was `seen` of targets, by their names, is not asked again.
+    """
+    plan = await priced(plan, source, targets, seen)
+    return await pulled(plan, source, targets) if route.policy.pull else plan
 
 
 async def run_plan(

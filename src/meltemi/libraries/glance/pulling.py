@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from meltemi.errors import (
+    BusyError,
     ConflictError,
     ForbiddenError,
     ImageError,
@@ -19,6 +20,8 @@ from meltemi.libraries.pulling import Way
 _METHOD: Final = "glance-download"
 _COPIED: Final = re.compile(r"Copied (\d+) MiB")
 _PAUSE_SECONDS: Final = 1.0
+_LONGEST_SECONDS: Final = 24 * 3600.0
+"""How long an import is waited for: of one whose Glance was killed, nobody says that it ended."""
 
 
 class GlancePulls:
@@ -67,7 +70,9 @@ class GlancePulls:
                 raise
             # A base may be gone by now, or have no data yet.
             await self._begin(image_id, about, method)
-        while True:
+        clock = asyncio.get_running_loop()
+        latest = clock.time() + _LONGEST_SECONDS
+        while clock.time() < latest:
             tasks = await self._tasks(image_id, about)
             for task in tasks:
                 if task["id"] in former:
@@ -79,6 +84,10 @@ class GlancePulls:
                 if told := _COPIED.fullmatch(task["message"]):
                     copied(int(told[1]) * 2**20)
             await asyncio.sleep(_PAUSE_SECONDS)
+        raise BusyError(
+            f"{self._http.name}: {about}: it has not ended in a day; if nothing is at work on it "
+            f"there, delete image {image_id} there"
+        )
 
     async def _begin(self, image_id: str, about: str, method: Mapping[str, Any]) -> None:
         path = image_path(image_id, "import")
