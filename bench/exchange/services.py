@@ -102,7 +102,6 @@ class Services:
     @cached_property
     def source(self) -> Region:
         """Start the region that has all images."""
-        assert self._key.public
         signing = {"signing_key": str(self._key)}
         made = Region(self.folder / "source", name="source", settings=signing)
         region = self._stack.enter_context(made)

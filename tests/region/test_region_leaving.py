@@ -12,7 +12,7 @@ import pytest
 
 from meltemi.catalogue import images
 from meltemi.chunks.store import Store
-from meltemi.chunks.writer import Put, Writer
+from meltemi.chunks.writer import Known, Put, Writer
 from meltemi.model.image import Image
 from meltemi.model.listing import Viewer
 from meltemi.model.record import Record
@@ -128,10 +128,10 @@ async def test_while_data_is_published(
     gate = Gate()
     finish = Writer.finish
 
-    def slowly(writer: Writer, name: str) -> Put:
+    def slowly(writer: Writer, name: str, known: Known | None) -> Put:
         if when == "before":
             gate.pass_()
-        put = finish(writer, name)
+        put = finish(writer, name, known)
         if when == "after":
             gate.pass_()
         return put
@@ -140,7 +140,7 @@ async def test_while_data_is_published(
     await left(service, gate)
     assert await is_empty(service)
     assert (await record(service)).image.status == "queued"
-    await fill(service, IMAGE, some(), len(DATA), project=None)
+    await fill(service, IMAGE, lambda image: take(service, image, some(), None), project=None)
     assert (await record(service)).image.status == "active"
 
 

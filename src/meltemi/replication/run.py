@@ -17,6 +17,7 @@ from meltemi.replication.engine import Engine
 from meltemi.replication.exchange.bases import Seen
 from meltemi.replication.exchange.pricing import priced
 from meltemi.replication.exchange.pulling import pulled
+from meltemi.replication.limits import Links
 from meltemi.replication.report import Outcome, Reporter
 from meltemi.replication.survey import Teller, survey, untold
 
@@ -108,6 +109,7 @@ async def run_plan(
     max_delete: int,
     checked: bool = False,
     failed: bool = False,
+    links: Links | None = None,
 ) -> list[Outcome]:
     """Carry out a plan; see `Engine`.
 
@@ -115,7 +117,14 @@ async def run_plan(
     where it is damaged.
     """
     await _verify_sources(plan, libraries)
-    engine = Engine(libraries.open, reporter, limits=limits, max_delete=max_delete, checked=checked)
+    engine = Engine(
+        libraries.open,
+        reporter,
+        limits=limits,
+        max_delete=max_delete,
+        checked=checked,
+        links=links,
+    )
     return await engine.run(plan, failed=failed)
 
 

@@ -8,8 +8,7 @@ from meltemi.chunks import tree
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.exchange.delta import Stretch
 from meltemi.chunks.exchange.difference import Piece, difference
-from meltemi.chunks.exchange.remote import Holder, RemoteTree, Sought
-from meltemi.chunks.manifest import Root
+from meltemi.chunks.exchange.remote import Holder, RemoteTree, Sought, Top
 from meltemi.chunks.tree import segments_at
 from meltemi.errors import InterruptedTransfer
 from tests.chunks.making import Tree, some_entries
@@ -22,9 +21,9 @@ class CutOff:
         self.made = Tree(some_entries(300))
         self._largest = largest
 
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
-        assert holder.part is None
-        return self.made.root_id, self.made.root
+    async def root(self, holder: Holder, unless: BlobId | None = None) -> Top:
+        assert (holder.part, unless) == (None, None)
+        return Top(self.made.root_id, self.made.root)
 
     async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
         assert holder.part is None
