@@ -10,8 +10,10 @@ from lab import Region
 from meltemi.keys import SigningKey
 from tests.support.binding import HEADER, LIE, facts, issued, md5, prepare, send, signed
 from tests.support.cli import succeed
-from tests.support.exchanging import Exchange, sha512
+from tests.support.exchanging import DELTA, Exchange, sha512
 from tests.support.glance import Place, RefusedError, some_data
+from tests.support.uploads import Upload
+from tests.support.waiting import eventually
 
 MIB = 2**20
 BASE = some_data(61, 4 * MIB) + bytes(2 * MIB) + some_data(62, 3 * MIB)
@@ -121,6 +123,39 @@ def test_copies_go_with_a_binding_and_stay_in_sync(cloud: Cloud) -> None:
     assert shown["checksum"] == md5(data)
     assert issued(cloud.target.place, original) == issued(cloud.source.place, original)
     assert succeed("livecopy", *ways, "-f", "json").rows == []
+
+
+def test_killed_and_collected_while_it_is_put_together(tmp_path: Path, cloud: Cloud) -> None:
+    """What a trusted word is waited for is no more than what any delta is: all or nothing."""
+    settings = {"trusted_regions": {"RegionOne": cloud.key.public}}
+    lie = signed(cloud.key, facts(cloud.source.place, cloud.original()))
+    with Region(tmp_path / "target", settings=settings) as server:
+        exchange = Exchange(place := Place(server.url))
+        base = place.put("base", BASE), BASE
+        image = place.put("next", None)
+        body = prepare(exchange, image, NEXT, base)
+        with Upload(place, image, len(body), media_type=DELTA, **{HEADER: lie}) as upload:
+            upload.send(body[:-1])
+            place.wait_for(image, "saving")
+            server.kill()
+        server.start()
+        place.wait_for(image, "queued")
+        assert exchange.parts(image)
+        store = server.folder / "data" / "store"
+        succeed("store", "gc", store)
+        with Upload(place, image, len(body), media_type=DELTA, **{HEADER: lie}) as upload:
+            upload.send(body[:-1])
+            place.wait_for(image, "saving")
+            place.delete(base[0])
+            succeed("store", "gc", store)
+            upload.send(body[-1:])
+            assert upload.status() == 204
+        assert place.show(image)["checksum"] == LIE
+        assert place.data(image) == NEXT
+        for verb in ("gc", "check", "scrub"):
+            succeed("store", verb, store)
+        assert place.data(image) == NEXT
+        eventually(lambda: len(list((store / "heads").iterdir())) == 1)
 
 
 def test_a_key_that_is_trusted_no_longer(tmp_path: Path) -> None:
