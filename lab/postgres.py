@@ -84,7 +84,8 @@ class Postgres(Server):
     def resume(self) -> None:
         """Let it go on."""
         for process in _children(self.pid) if self.running else []:
-            os.kill(process, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
         super().resume()
 
     def kill(self) -> None:

@@ -24,6 +24,7 @@ def link(services: Services) -> Iterator[Result]:
         "the snapshot": _runs(services, SNAPSHOT),
         "the next build": _runs(services, NEXT),
         _UNKNOWN: _runs(services, GOLDEN, empty=True),
+        "the next build, to who trusts nobody": _runs(services, NEXT, trusting=False),
     }
     for name in ("an identical image", "an identical image of a small disk"):
         crossed = [one.traffic.bytes / _KIB for one in copied[name]]
@@ -41,8 +42,8 @@ def link(services: Services) -> Iterator[Result]:
     yield _everything(copied)
 
 
-def _runs(services: Services, name: str, *, empty: bool = False) -> Sequence[Copied]:
-    return [services.over_the_link(name, empty=empty) for _ in range(services.scale.runs)]
+def _runs(services: Services, name: str, **how: bool) -> Sequence[Copied]:
+    return [services.over_the_link(name, **how) for _ in range(services.scale.runs)]
 
 
 def _seconds(copied: Sequence[Copied]) -> list[float]:

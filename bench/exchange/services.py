@@ -20,6 +20,7 @@ from bench.exchange.scale import Scale
 from bench.figures import MIB
 from bench.files import warm
 from lab import Region, images
+from meltemi.keys import SigningKey
 
 GOLDEN: Final = "debian-12-20260101"
 AGAIN: Final = "another name for the same"
@@ -92,9 +93,18 @@ class Services:
         return self._stack.enter_context(slow_link())
 
     @cached_property
+    def _key(self) -> Path:
+        """Make the key by which the source is trusted."""
+        file = self.folder / "key.pem"
+        SigningKey.create(file)
+        return file
+
+    @cached_property
     def source(self) -> Region:
         """Start the region that has all images."""
-        region = self._stack.enter_context(Region(self.folder / "source", name="source"))
+        signing = {"signing_key": str(self._key)}
+        made = Region(self.folder / "source", name="source", settings=signing)
+        region = self._stack.enter_context(made)
         debian = {"os_distro": "debian", "os_version": "12"}
         golden = uploaded(region.url, self.disks[GOLDEN], GOLDEN, **debian)
         uploaded(region.url, self.disks[GOLDEN], AGAIN)
@@ -114,13 +124,15 @@ class Services:
         return folder / "data"
 
     @contextmanager
-    def target(self, *, empty: bool = False) -> Iterator[FarRegion]:
-        """Start a target behind the link."""
+    def target(self, *, empty: bool = False, trusting: bool = True) -> Iterator[FarRegion]:
+        """Start a target behind the link, which trusts the source or does not."""
+        public = SigningKey.read(self._key).public
+        trusted = {"trusted_regions": {"source": public}} if trusting else {}
         with self.room() as folder:
             if not empty:
                 shutil.copytree(self._begun, folder / "data")
             os.sync()
-            with FarRegion(folder, self.link) as region:
+            with FarRegion(folder, self.link, **trusted) as region:
                 yield region
 
     @contextmanager
@@ -129,10 +141,11 @@ class Services:
         with self.room() as folder, Region(folder, settings=settings) as region:
             yield region
 
-    def over_the_link(self, name: str, *, empty: bool = False) -> Copied:
+    def over_the_link(self, name: str, *, empty: bool = False, trusting: bool = True) -> Copied:
         """Copy an image over the slow link, from near to far, and see what that takes."""
         source = self.source
-        with self.target(empty=empty) as target, delayed(target.url) as url:
+        way = self.target(empty=empty, trusting=trusting)
+        with way as target, delayed(target.url) as url:
             before = self.link.traffic()
             cpu = {"source": _cpu(source), "target": _cpu(target)}
             run = copy(source.url, url, name)

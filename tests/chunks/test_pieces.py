@@ -44,13 +44,14 @@ def test_pieces_keep_their_borders(store: Store) -> None:
     assert b"".join(store.reader(put.head).read()) == b"".join(pieces)
 
 
-def test_tiny_pieces_become_one(store: Store) -> None:
+def test_tiny_pieces_become_one_where_they_are_many(store: Store) -> None:
     pieces = [bytes([number % 251]) * (number % 7 + 1) for number in range(4096)]
     data = b"".join(pieces)
     put = put_pieces(store, "image", [*pieces, noise(1, 5000), b"x"])
     assert b"".join(store.reader(put.head).read()) == data + noise(1, 5000) + b"x"
     entries = entries_of(store, put)
-    assert len(entries) <= len(data) // KIB + 3
+    assert len(entries) <= 128 + len(data) // KIB + 3
+    assert [entry.chunk for entry in entries[:128]] == list(map(chunk_id, pieces[:128]))
     assert entries[-2].chunk == chunk_id(noise(1, 5000))
 
 

@@ -57,6 +57,7 @@ routes:
     members: true
     metadata_only: true
     replicas: true
+    pull: true
     on_conflict: rename
     on_source_deletion: hide
     grace: 7d
@@ -129,6 +130,7 @@ def test_a_route_with_every_key(tmp_path: Path) -> None:
             members=True,
             metadata_only=True,
             replicas=True,
+            pull=True,
             on_conflict=OnConflict.RENAME,
             on_source_deletion=OnSourceDeletion.HIDE,
             grace=timedelta(days=7),

@@ -1,11 +1,13 @@
 """The services of the session's one cloud, as their users see them."""
 
 import re
+from collections.abc import Iterator
 from itertools import count
 
 import pytest
 
 from lab import Cloud
+from tests.e2e.islands import Islands, islands_of
 from tests.support.accounts import Accounts
 from tests.support.cli import User
 from tests.support.glance import Service
@@ -57,6 +59,22 @@ def old(cloud: Cloud) -> Service:
 def others(anonymous: Service, old: Service) -> tuple[Service, Service]:
     """Give both at once."""
     return anonymous, old
+
+
+@pytest.fixture(scope="session")
+def both_islands(
+    cloud: Cloud, accounts: Accounts, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Islands]:
+    """Give two regions that fetch from each other; for `islands`."""
+    with islands_of(cloud, accounts, tmp_path_factory.mktemp("islands")) as islands:
+        yield islands
+
+
+@pytest.fixture
+def islands(both_islands: Islands) -> Islands:
+    """Give two regions that fetch from each other, where all goes well so far."""
+    both_islands.calm()
+    return both_islands
 
 
 @pytest.fixture

@@ -10,6 +10,9 @@ from aiohttp import web
 from meltemi.chunks.blob import BlobId
 from meltemi.chunks.exchange.batch import LARGEST_FRAME
 from meltemi.chunks.exchange.difference import Place
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Holder, RemoteTree, Sought
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.chunks.manifest import encode_root
 from meltemi.chunks.numbers import put_number
 from meltemi.errors import (
@@ -22,10 +25,9 @@ from meltemi.errors import (
     SilentError,
     VanishedError,
 )
-from meltemi.libraries.exchanging import Exchange, Exchanging, Holder, Sought, Span, Terms
+from meltemi.libraries.exchanging import Exchange, Exchanging
 from meltemi.libraries.glance import http as glance_http
 from meltemi.model.image import Hashes
-from meltemi.replication.exchange.remote import RemoteTree
 from tests.chunks.making import Tree, some_entries
 from tests.libraries.test_glance_http import Handler, opened, saying, serving
 
@@ -114,7 +116,23 @@ async def test_a_root_is_held_against_its_name() -> None:
     root = encode_root(TREE.root)
     for etag in (f'"{TREE.root_id.hex()}"', TREE.root_id.hex()):
         found = await asked(bytes_of(root, ETag=etag), lambda exchange: exchange.root(ONE))
-        assert found == (TREE.root_id, TREE.root)
+        assert found == (TREE.root_id, TREE.root, None)
+    answer = bytes_of(root, ETag=f'"{TREE.root_id.hex()}"', **{"x-meltemi-binding": "a.b.c"})
+    found = await asked(answer, lambda exchange: exchange.root(ONE))
+    assert found == (TREE.root_id, TREE.root, "a.b.c")
+
+
+async def test_a_root_that_is_known_is_not_sent() -> None:
+    asked_for: list[str] = []
+
+    async def unchanged(request: web.Request) -> web.Response:
+        asked_for.append(request.headers.get("If-None-Match", ""))
+        return web.Response(status=304)
+
+    assert await asked(unchanged, lambda exchange: exchange.root(ONE, TREE.root_id)) is None
+    assert asked_for == [f'"{TREE.root_id.hex()}"']
+    with pytest.raises(RefusedError, match="304"):
+        await asked(unchanged, lambda exchange: exchange.root(ONE))
 
 
 @pytest.mark.parametrize("etag", ["", '"x"', f'"{bytes(33).hex()}"', '"' + "01" * 33 + '"'])
@@ -284,10 +302,14 @@ async def test_a_delta_is_sent_with_the_hash_that_the_service_computes(
         headers = request.headers
         seen.extend([headers.get("x-meltemi-hash"), headers["x-openstack-image-size"]])
         seen.extend([request.content_type, await request.read()])
+        seen.append(headers.get("x-meltemi-binding"))
         return web.Response(status=204)
 
     await asked(answer, lambda exchange: exchange.put_together("one", 9, hashes, lines()))
-    assert seen == [header, "9", "application/vnd.meltemi.delta", b"one\ntwo\n"]
+    assert seen == [header, "9", "application/vnd.meltemi.delta", b"one\ntwo\n", None]
+    seen.clear()
+    await asked(answer, lambda exchange: exchange.put_together("one", 9, hashes, lines(), "a.b.c"))
+    assert seen[-1] == "a.b.c"
 
 
 async def test_what_goes_wrong_with_a_delta_goes_through_and_ends_the_upload() -> None:

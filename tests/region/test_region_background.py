@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from meltemi.errors import InterruptedTransfer
+from meltemi.errors import SilentError
 from meltemi.region.background import Background, Queue, fetching
 from meltemi.region.imports import source, web
 from meltemi.region.imports.source import lively
@@ -64,7 +64,7 @@ async def trickle() -> AsyncIterator[bytes]:
 
 async def test_a_source_that_trickles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source, "STALLED_SECONDS", 0.1)
-    with pytest.raises(InterruptedTransfer, match="http://there: the connection broke: less than"):
+    with pytest.raises(SilentError, match="http://there: the connection broke: less than"):
         await all_of(lively("http://there", trickle()))
 
 
@@ -82,6 +82,6 @@ async def test_a_site_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> Non
         port = silent.getsockname()[1]
         rules = {"allowed_hosts": ["127.0.0.1"], "allowed_ports": [port]}
         fetch = Web(WebDownload.model_validate(rules)).fetch
-        with pytest.raises(InterruptedTransfer, match="less than 1 MiB"):
+        with pytest.raises(SilentError, match="less than 1 MiB"):
             async with fetch(f"http://127.0.0.1:{port}/"):
                 pass

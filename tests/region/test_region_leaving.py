@@ -12,11 +12,11 @@ import pytest
 
 from meltemi.catalogue import images
 from meltemi.chunks.store import Store
-from meltemi.chunks.writer import Put, Writer
+from meltemi.chunks.writer import Known, Put, Writer
 from meltemi.model.image import Image
 from meltemi.model.listing import Viewer
 from meltemi.model.record import Record
-from meltemi.region.data.uploading import fill, keep_staged
+from meltemi.region.data.uploading import Taking, fill, keep_staged, take
 from meltemi.region.service import Service
 from meltemi.region.settings import Settings
 from meltemi.region.wiring import close_service, open_service, prepare
@@ -82,9 +82,13 @@ async def some() -> AsyncIterator[bytes]:
     yield DATA
 
 
+def taking(service: Service) -> Taking:
+    return lambda image: take(service, image, some(), len(DATA))
+
+
 async def left(service: Service, gate: Gate, filling: Callable[..., Any] = fill) -> None:
     """Send data, leave when the gate is reached, and open that."""
-    task = asyncio.ensure_future(filling(service, IMAGE, some(), len(DATA), project=None))
+    task = asyncio.ensure_future(filling(service, IMAGE, taking(service), project=None))
     await gate.reached()
     task.cancel()
     await asyncio.sleep(0)
@@ -128,10 +132,10 @@ async def test_while_data_is_published(
     gate = Gate()
     finish = Writer.finish
 
-    def slowly(writer: Writer, name: str) -> Put:
+    def slowly(writer: Writer, name: str, known: Known | None) -> Put:
         if when == "before":
             gate.pass_()
-        put = finish(writer, name)
+        put = finish(writer, name, known)
         if when == "after":
             gate.pass_()
         return put
@@ -140,7 +144,7 @@ async def test_while_data_is_published(
     await left(service, gate)
     assert await is_empty(service)
     assert (await record(service)).image.status == "queued"
-    await fill(service, IMAGE, some(), len(DATA), project=None)
+    await fill(service, IMAGE, taking(service), project=None)
     assert (await record(service)).image.status == "active"
 
 

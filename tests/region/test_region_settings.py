@@ -60,6 +60,12 @@ adopt: {endpoint: "https://glance.example:9292/"}
 show_image_direct_url: true
 show_multiple_locations: true
 http_store: true
+signing_key: key.pem
+trusted_regions:
+  RegionOne:
+  - n38JcCKVgXXhVwSNQrV3NoNyv3-Tdmma2N9zlV26YXs
+  - GXL535aI9naTwLvfJrKuRN-ABOuZ-8nhglkBW6jZkOA
+  RegionTwo: 7MyhUsAbTYwLPbqvhPcU4-CXBNyBz7ouomtRxNTRHPc
 """
 
 
@@ -84,6 +90,7 @@ def test_without_a_file_it_starts_with_nothing() -> None:
     assert not settings.show_image_direct_url
     assert not settings.show_multiple_locations
     assert not settings.http_store
+    assert (settings.signing_key, settings.trusted_keys) == (None, {})
 
 
 def test_a_file_says_everything(tmp_path: Path) -> None:
@@ -121,6 +128,12 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.show_image_direct_url
     assert settings.show_multiple_locations
     assert settings.http_store
+    assert settings.signing_key == tmp_path / "key.pem"
+    assert settings.trusted_keys == {
+        "n38JcCKVgXXhVwSNQrV3NoNyv3-Tdmma2N9zlV26YXs": "RegionOne",
+        "GXL535aI9naTwLvfJrKuRN-ABOuZ-8nhglkBW6jZkOA": "RegionOne",
+        "7MyhUsAbTYwLPbqvhPcU4-CXBNyBz7ouomtRxNTRHPc": "RegionTwo",
+    }
 
 
 def test_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
@@ -180,6 +193,8 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("{port: 9100}", "{}", "31: metrics.port: missing"),
         ("scope: project", "scope: me", "33: dedup_scope: has to be 'region' or 'project'"),
         ("https://glance", "glance", "34: adopt.endpoint: "),
+        ("- n38", "- m", "41: trusted_regions.RegionOne[0]: 'mJcCKVgXXhVwSNQrV3NoNyv3"),
+        ("RegionTwo: 7M", "RegionTwo: M", "43: trusted_regions.RegionTwo: 'MyhUsAbTYwLPbqvhPcU4"),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )

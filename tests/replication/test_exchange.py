@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from meltemi.chunks.exchange import bringing
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Spend
 from meltemi.errors import (
     ForbiddenError,
 )
-from meltemi.libraries.exchanging import Span, Spend
 from meltemi.model.address import LibraryAddress
 from meltemi.model.image import Image
 from meltemi.model.plan import Plan
 from meltemi.model.route import Limits
-from meltemi.replication.exchange import sending
+from meltemi.replication.exchange import bases as exchange_bases
 from meltemi.replication.limits import Bandwidth
 from meltemi.replication.planfile import VERSION, Header, PlannedRoute, load_plan, save_plan
 from meltemi.replication.report import Result
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(bringing, "_PAUSE_SECONDS", 0)
 
 
 # What crosses the wire
@@ -56,10 +58,28 @@ async def test_the_same_data_costs_next_to_nothing_to_plan_and_to_copy(
 ) -> None:
     await with_golden(athens, crete)
     athens.put(GOLDEN, name="another name")
-    before = athens.count("root"), crete.count("root")
+    before = athens.count("segments"), crete.count("segments")
     action, outcome = await copied(athens, crete)
-    assert (athens.count("root"), crete.count("root")) == before
-    assert outcome.wire == crete.exchange.taken <= (action.wire or 0) < 400
+    assert (athens.count("segments"), crete.count("segments")) == before
+    assert crete.exchange.taken < 400
+    assert outcome.wire <= (action.wire or 0) < 4 * KIB
+
+
+async def test_a_target_is_listed_once(
+    athens: ExchangingLibrary, crete: ExchangingLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it has more images than are remembered."""
+    await with_golden(athens, crete)
+    athens.put(BUILD, name="golden-2")
+    before = crete.count("list")
+    action, _ = await copied(athens, crete)
+    assert action.bases
+    assert crete.count("list") == before + 1
+    monkeypatch.setattr(exchange_bases, "_FEW", 1)
+    athens.put(BUILD + GOLDEN, name="golden-3")
+    action, _ = await copied(athens, crete)
+    assert action.bases
+    assert crete.count("list") == before + 3
 
 
 async def test_a_first_image_goes_compressed(
@@ -72,10 +92,10 @@ async def test_a_first_image_goes_compressed(
     assert reads(athens) == 0
 
 
-async def test_batches_are_small_at_first_so_that_the_target_can_begin(
+async def test_batches_are_small_at_first_and_at_the_end_so_that_nobody_waits(
     athens: ExchangingLibrary, crete: ExchangingLibrary
 ) -> None:
-    athens.put(noise(1, 17 * MIB) + bytes(MIB), name="first")
+    athens.put(noise(1, 30 * MIB) + bytes(MIB), name="first")
     batch = athens.exchange.batch
     sizes: list[int] = []
 
@@ -85,7 +105,10 @@ async def test_batches_are_small_at_first_so_that_the_target_can_begin(
 
     athens.exchange.batch = counted  # type: ignore[method-assign]
     await copied(athens, crete)
-    assert sorted(round(size / MIB) for size in sizes) == [2, 3, 4, 8]
+    assert [round(size / MIB) for size in sizes[:3]] == [2, 4, 8]
+    assert max(sizes) <= 16 * MIB
+    assert sizes[-1] <= 2 * MIB
+    assert sum(sizes) == 30 * MIB
 
 
 async def test_what_would_be_no_less_by_pieces_is_sent_as_a_whole(
@@ -173,7 +196,7 @@ async def test_images_that_come_together_are_made_of_each_other(
     the_plan = await plan(athens, crete)
     wires = {a.subject.source_id: a.traffic for a in copies(the_plan)}
     assert wires[second.id] < 700 * KIB
-    assert wires[third.id] < 400
+    assert wires[third.id] < 4 * KIB
     outcomes = await carry_out(the_plan, athens, crete, reporter=recorder)
     assert all(o.result is Result.DONE and o.wire <= o.action.traffic for o in outcomes)
     assert recorder.order[0] == ("crete", first.id)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from meltemi.model.image import Hashes, Image
 from meltemi.model.provenance import Provenance
-from meltemi.replication.exchange.bases import MOST, Bases, Kin
+from meltemi.replication.exchange.bases import MOST, Bases, Kin, Seen
 
 SOURCE = Image(
     "source",
@@ -89,6 +89,18 @@ def test_images_that_say_nothing_of_themselves_have_no_base() -> None:
 
 def copied(image_id: str, at: str, status: str = "active", **facts: object) -> Image:
     return there(image_id, at, status, name=f"debian-{image_id}", **facts)
+
+
+def test_what_was_listed_is_remembered_as_long_as_it_is_little() -> None:
+    seen = Seen()
+    for number in range(1000):
+        seen.look(there(f"{number}"))
+        seen.look(there(f"{number}"))
+    assert seen.all is not None
+    assert [image.id for image in seen.all] == [str(number) for number in range(1000)]
+    seen.look(there("one more"))
+    seen.look(there("and more"))
+    assert seen.all is None
 
 
 def test_of_images_that_are_copied_together_the_oldest_is_the_base_of_the_others() -> None:

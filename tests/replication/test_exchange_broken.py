@@ -1,12 +1,13 @@
 """Copies by pieces that are broken off, or in which something else goes wrong."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from meltemi.chunks.blob import BlobId
-from meltemi.chunks.manifest import Root
+from meltemi.chunks.exchange import bringing
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Spend
 from meltemi.errors import (
     ConflictError,
     ForbiddenError,
@@ -14,7 +15,6 @@ from meltemi.errors import (
     RefusedError,
     UnreachableError,
 )
-from meltemi.libraries.exchanging import Holder, Span, Spend
 from meltemi.replication.exchange import sending
 from meltemi.replication.report import Result
 from tests.chunks.making import KIB
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.timeout(120)  # what hangs is to fail
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(bringing, "_PAUSE_SECONDS", 0)
 
 
 # Interruptions
@@ -101,14 +101,15 @@ async def test_a_number_that_somebody_else_has_taken_is_left_alone(
 ) -> None:
     athens.tell(largest_batch=256 * KIB)
     image = athens.put(TEXT)
-    root = athens.exchange.root
+    parts = crete.exchange.parts
 
-    async def meanwhile(holder: Holder) -> tuple[BlobId, Root]:
-        crete.exchange.kept[image.id] |= {0: [b"of somebody else"], 1: [b"too"]}
-        return await root(holder)
+    async def meanwhile(image_id: str) -> Mapping[int, int]:
+        found = await parts(image_id)
+        crete.exchange.kept[image_id] |= {0: [b"of somebody else"], 1: [b"too"]}
+        return found
 
     the_plan = await plan(athens, crete)
-    athens.exchange.root = meanwhile  # type: ignore[method-assign]
+    crete.exchange.parts = meanwhile  # type: ignore[method-assign]
     [outcome] = await carry_out(the_plan, athens, crete)
     assert outcome.result is Result.DONE
     assert crete.data(image.id) == TEXT

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -167,9 +167,15 @@ class User:
         self.folder = folder
         self._variables = variables
 
-    def meltemi(self, *words: object, code: int = 0, env: Mapping[str, str] | None = None) -> Done:
-        """Run meltemi; fail unless it ends with `code`."""
+    def meltemi(
+        self, *words: object, code: int | None = 0, env: Mapping[str, str] | None = None
+    ) -> Done:
+        """Run meltemi; fail unless it ends with `code`, where one is given."""
         return meltemi(*words, code=code, env={**self._variables(), **(env or {})}, cwd=self.folder)
+
+    def running(self, *words: object) -> AbstractContextManager[Running]:
+        """Start meltemi; it is killed where it still runs at the end."""
+        return running(*words, env=self._variables(), cwd=self.folder)
 
     def rows(
         self, *words: object, code: int = 0, env: Mapping[str, str] | None = None

@@ -23,10 +23,13 @@ from meltemi.chunks.exchange.batch import (
 )
 from meltemi.chunks.exchange.delta import DeltaReader, Origin
 from meltemi.chunks.exchange.difference import TOGETHER
-from meltemi.chunks.manifest import Entry, Root
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Holder, Sought, Spend, Top
+from meltemi.chunks.exchange.terms import Terms
+from meltemi.chunks.manifest import Entry
 from meltemi.chunks.tree import segments_at
 from meltemi.errors import ConflictError, RefusedError, VanishedError
-from meltemi.libraries.exchanging import Holder, Loan, Sought, Span, Spend, Terms
+from meltemi.libraries.exchanging import Loan
 from meltemi.model.image import Hashes
 from tests.chunks.making import Tree
 from tests.support.memory import MemoryLibrary
@@ -80,11 +83,11 @@ class MemoryExchange:
         await self._begin("terms", "")
         return self.told
 
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
+    async def root(self, holder: Holder, unless: BlobId | None = None) -> Top | None:
         """Give the root of a manifest."""
         await self._begin("root", holder.image_id)
         tree = self._tree(holder)
-        return tree.root_id, tree.root
+        return None if tree.root_id == unless else Top(tree.root_id, tree.root)
 
     async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
         """Give segments."""
@@ -137,7 +140,12 @@ class MemoryExchange:
             raise RefusedError(f"{self.library.name}: {error}") from error
 
     async def put_together(
-        self, image_id: str, size: int, hashes: Hashes, delta: AsyncIterator[bytes]
+        self,
+        image_id: str,
+        size: int,
+        hashes: Hashes,
+        delta: AsyncIterator[bytes],
+        binding: str | None = None,  # noqa: ARG002 - it trusts nobody
     ) -> None:
         """Put an image together."""
         reader: DeltaReader | None = None

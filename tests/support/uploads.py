@@ -16,11 +16,18 @@ class Upload:
     """
 
     def __init__(
-        self, place: Place, image: str, length: int, *, to: str = "file", media_type: str = BINARY
+        self,
+        place: Place,
+        image: str,
+        length: int,
+        *,
+        to: str = "file",
+        media_type: str = BINARY,
+        **headers: str,
     ) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=300)
         self._connection.putrequest("PUT", f"/v2/images/{image}/{to}")
-        for name, value in place.headers.items():
+        for name, value in {**place.headers, **headers}.items():
             self._connection.putheader(name, value)
         self._connection.putheader("Content-Type", media_type)
         self._connection.putheader("Content-Length", str(length))

@@ -31,6 +31,10 @@ class Website:
                 site.asked.append((self.path, dict(self.headers.items())))
                 site.answer(self, site.pages.get(self.path, Page(status=404)))
 
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self.do_GET()
+
             def do_HEAD(self) -> None:
                 site.begin(self, site.pages.get(self.path, Page(status=404)))
 

@@ -129,7 +129,7 @@ class Catalogue(Protocol):
 
         The holder's heart has to have beaten since before it was stored; it is struck out. Raise
         SessionLostError where it was buried, ConflictError where the number is taken, or the image
-        is not `queued` or `saving`. An image has its parts until it gets data.
+        is not `queued`, `saving` or `importing`. An image has its parts until it gets data.
         """
 
     async def parts(self, image: str) -> Sequence[Part]:
@@ -137,6 +137,9 @@ class Catalogue(Protocol):
 
     async def drop_parts(self, image: str) -> None:
         """Let an image have no parts any more."""
+
+    async def content(self, name: str) -> Content:
+        """Give what is known of a content."""
 
     async def known(self, contents: Sequence[str]) -> frozenset[str]:
         """Say which of these contents are known, those included that are loose."""

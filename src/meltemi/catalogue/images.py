@@ -259,6 +259,14 @@ def has_data(connection: Connection) -> bool:
     return bool(connection.scalar(select(here)))
 
 
+def get_content(connection: Connection, name: str) -> Content:
+    """Give a content."""
+    row = connection.execute(select(contents).where(contents.c.id == name)).one_or_none()
+    if row is None:
+        raise VanishedError(f"content {name}: there is none with this id")
+    return to_content(row)
+
+
 def known(connection: Connection, names: Sequence[str]) -> frozenset[str]:
     """Say which of these contents there are."""
     columns = (contents.c.id, parts.c.content)
@@ -357,13 +365,14 @@ def values_of(content: Content) -> dict[str, Any]:
 def to_content(row: Row[*tuple[Any, ...]]) -> Content:
     """Read a row of `contents`."""
     hashes = Hashes(row.checksum, row.os_hash_algo, row.os_hash_value)
-    return Content(row.id, row.size, hashes, row.virtual_size)
+    return Content(row.id, row.size, hashes, row.virtual_size, row.binding)
 
 
 def remember(connection: Connection, content: Content) -> None:
     """Take in a content that no image has had yet."""
     try:
-        connection.execute(insert(contents).values({"id": content.id} | _data(content)))
+        row = {"id": content.id, "binding": content.binding} | _data(content)
+        connection.execute(insert(contents).values(row))
     except IntegrityError as error:
         raise ConflictError(f"content {content.id}: it is there already") from error
 

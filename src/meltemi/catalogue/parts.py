@@ -11,7 +11,7 @@ from meltemi.catalogue.schema import holders, parts
 from meltemi.errors import ConflictError, SessionLostError
 from meltemi.model.record import Part
 
-TAKING: Final = ("queued", "saving")
+TAKING: Final = ("queued", "saving", "importing")
 """Statuses of images that parts may come for: also while others of them are being put together."""
 
 

@@ -39,6 +39,7 @@ contents = Table(
     Column("checksum", Text),
     Column("os_hash_algo", Text),
     Column("os_hash_value", Text),
+    Column("binding", Text),
 )
 """Data that the chunk store has, and that images have or no image has any more."""
 

@@ -135,6 +135,10 @@ class SqlCatalogue:
         """Let an image have no parts any more."""
         await self._database.write(partial(images.drop_parts, image=image))
 
+    async def content(self, name: str) -> Content:
+        """Give a content."""
+        return await self._database.read(partial(images.get_content, name=name))
+
     async def known(self, contents: Sequence[str]) -> frozenset[str]:
         """Say which of these contents the catalogue has."""
         return await self._database.read(partial(images.known, names=contents))

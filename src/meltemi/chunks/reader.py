@@ -8,7 +8,7 @@ from typing import Final
 
 from meltemi.chunks.blob import BlobId, Buffer
 from meltemi.chunks.fetching import Fetcher
-from meltemi.chunks.manifest import Entry, FormatError, decode_root
+from meltemi.chunks.manifest import Entry, FormatError, Root, decode_root
 from meltemi.chunks.tree import entries_at, entries_from, segments_at
 from meltemi.errors import DamageError
 
@@ -70,6 +70,11 @@ class Reader:
             self._root = decode_root(fetcher.fetch(root_id))
 
     @property
+    def root(self) -> Root:
+        """Give the top of the manifest."""
+        return self._root
+
+    @property
     def size(self) -> int:
         """Give the length of the data."""
         return self._root.size
@@ -122,6 +127,11 @@ class Reader:
         """Give what several ranges of the data consist of, as `tree.entries_at` does."""
         with self._telling():
             return entries_at(self._root, self._segments.fetch, ranges)
+
+    def entries_from(self, offset: int, end: int) -> Iterator[Entry]:
+        """Give what a range of the data consists of, as `tree.entries_from` does."""
+        with self._telling():
+            yield from entries_from(self._root, self._segments.fetch, offset, end)
 
     def _fetch(self, window: list[Entry]) -> dict[BlobId, Buffer]:
         wanted = [entry.chunk for entry in window if entry.chunk is not None]

@@ -18,7 +18,7 @@ from meltemi.chunks.manifest import Entry
 from meltemi.chunks.packing import Packer
 from meltemi.chunks.publishing import publish
 from meltemi.chunks.session import Session
-from meltemi.chunks.tree import TreeBuilder
+from meltemi.chunks.tree import Fetch, TreeBuilder
 
 PIECE: Final = 2**20
 """Bytes that are hashed and cut at once: larger buffers would go back to the system each time."""
@@ -33,10 +33,24 @@ _AT_ONCE: Final = 16
 _TINY: Final = 2**10
 """Bytes below which a piece that comes cut already is not worth a chunk of its own."""
 
+_FEW: Final = 128
+"""Pieces that come cut already and are chunks of their own, however tiny they are."""
+
+_MISSING: Final = 64
+"""Chunks that are read and stored again at once."""
+
 _Stretch = tuple[int, bool]
 """How long a piece is, and whether it is a chunk or a run of zeros."""
 
 _Naming = Future[list[tuple[BlobId, Buffer]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of data beforehand: the hashes that it has if this is the name of its root."""
+
+    root: BlobId
+    hashes: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +103,7 @@ class Writer:
         self._stretches: list[_Stretch] = []
         self._naming: list[_Naming] = []
         self._cut_bytes = 0
+        self._referred = 0
         self._forgotten = False
 
     def write(self, *data: bytes) -> None:
@@ -101,8 +116,9 @@ class Writer:
     def write_pieces(self, pieces: Iterable[Buffer]) -> None:
         """Take in data that is cut already: each piece, of at most a chunk's length, becomes one.
 
-        But those become one together that follow one another and are tiny, so that what an index
-        has to remember is bounded by the data; and what a scope leaves no room for becomes two.
+        But where many are tiny, those of them become one that follow one another, so that what an
+        index has to remember is bounded by the data; and what a scope leaves no room for becomes
+        two.
         """
         room = LARGEST_CHUNK - len(self._prefix)
         for chunks in _grouped(_sized(pieces, room)):
@@ -111,9 +127,29 @@ class Writer:
                 self._digests.update(chunk)
             self._gather([Piece(len(chunk), memoryview(chunk)) for chunk in chunks])
 
-    def finish(self, name: str) -> Put:
+    def refer(self, entries: Sequence[Entry], fetch: Fetch) -> None:
+        """Take in data that the store has, told by its entries; none is hashed, or even read.
+
+        But what is not sound in the store, or about to go, is read by `fetch` and stored again:
+        raise DamageError where it cannot be.
+        """
+        self._session.check()
+        chunks = dict.fromkeys(entry.chunk for entry in entries if entry.chunk is not None)
+        hits = self._blobs.hits(chunks)
+        self._relied.update(hits.values())
+        missing = [one for one in chunks if one not in hits and one not in self._packer.here]
+        for begin in range(0, len(missing), _MISSING):
+            self._keep(fetch(missing[begin : begin + _MISSING]))
+        for entry in entries:
+            self._tree.add(entry)
+            self._referred += entry.length
+        if self._segments:
+            self._store_segments()
+
+    def finish(self, name: str, known: Known | None = None) -> Put:
         """Publish what was written under a name; only then is it stored.
 
+        Where it turns out to be what is `known`, it has those hashes, too.
         Raise ConflictError where the name is taken, SessionLostError where it has to be put again,
         UsageError where no image may have that name.
         """
@@ -127,7 +163,10 @@ class Writer:
         # The last ones may lead to zeros alone, and would be the same in every scope.
         self._store_segments(anew=bool(self._prefix))
         self._packer.flush()
-        head = Head(name, root, self._digests.size, self._cut.label, hashes)
+        if known is not None and root == known.root:
+            hashes |= known.hashes
+        size = self._digests.size + self._referred
+        head = Head(name, root, size, self._cut.label, hashes)
         publish(self._backend, self._heads, self._session.number, head, self._relied)
         self._forgotten = True
         return Put(head, self._packer.stored)
@@ -212,9 +251,14 @@ class Writer:
 
 
 def _sized(pieces: Iterable[Buffer], room: int) -> Iterator[Buffer]:
-    """Join tiny pieces, and divide those that are too large."""
+    """Join tiny pieces, but for the first few, and divide those that are too large."""
     tiny: list[Buffer] = []
+    few = _FEW
     for piece in pieces:
+        if few and len(piece) < _TINY:
+            few -= 1
+            yield piece
+            continue
         if tiny and (len(piece) >= _TINY or sum(map(len, tiny)) >= _TINY):
             yield b"".join(tiny)
             tiny = []

@@ -16,6 +16,11 @@ from meltemi.model.route import Route
 @click.argument("source", metavar="FROM")
 @click.argument("targets", metavar="TO...", nargs=-1, required=True)
 @opt.option("--dry-run", is_flag=True, help="Only show what would be done.")
+@opt.option(
+    "--pull",
+    is_flag=True,
+    help="Let each TO fetch the data from FROM itself, where both are regions of one cloud.",
+)
 @opt.selection_options
 @opt.policy_options
 @opt.removal_options

@@ -28,6 +28,7 @@ _COMMANDS: Final = {
     "daemon": "Keep the routes of meltemi.yaml true, continuously.",
     "serve": "Serve images as a region's own Image service.",
     "db": "Prepare the database of a region.",
+    "key": "Make keys with which regions sign.",
     "adopt": "Let a region take over from a Glance, step by step.",
     "completion": "Print the completion script of a shell.",
 }

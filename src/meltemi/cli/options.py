@@ -332,6 +332,7 @@ def policy_from(options: Mapping[str, Any]) -> Policy:
         values=values,
         visibility=options["visibility"],
         replicas=options["replicas"],
+        pull=options.get("pull", False),
         on_conflict=OnConflict(options["on_conflict"]),
         on_source_deletion=OnSourceDeletion(options["on_source_deletion"]),
         grace=options["grace"],

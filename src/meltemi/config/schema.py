@@ -148,6 +148,7 @@ class RouteSettings(Entry):
     members: bool = False
     metadata_only: bool = False
     replicas: bool = False
+    pull: bool = False
     on_conflict: Annotated[OnConflict, Field(strict=False)] = OnConflict.SKIP
     on_source_deletion: Annotated[OnSourceDeletion, Field(strict=False)] = OnSourceDeletion.KEEP
     grace: Duration = timedelta(0)

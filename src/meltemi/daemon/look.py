@@ -17,8 +17,7 @@ from meltemi.model.placement import Place
 from meltemi.model.plan import Plan
 from meltemi.model.route import Route
 from meltemi.replication.case import Settled
-from meltemi.replication.exchange.pricing import priced
-from meltemi.replication.run import Libraries, plan_route
+from meltemi.replication.run import Libraries, plan_route, with_ways
 
 _log: Final = logging.getLogger(__name__)
 
@@ -96,7 +95,7 @@ class Look:
         opened = Libraries({route.source: listing, **targets}, {})
         try:
             plan = await plan_route(route, opened, sending=False, tell=self._saw)
-            plan = await priced(self._narrowed(plan), source, list(targets.values()))
+            plan = await with_ways(route, self._narrowed(plan), source, list(targets.values()))
         except MeltemiError as error:
             if error.library == route.source or error.library not in targets:
                 raise

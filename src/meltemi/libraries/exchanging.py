@@ -1,75 +1,12 @@
 """Exchanging images by pieces: an ability that a library may have (docs/exchange.md)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from meltemi.chunks.blob import LARGEST_CHUNK, BlobId
-from meltemi.chunks.exchange.batch import LARGEST_BATCH, MOST_PIECES
-from meltemi.chunks.exchange.difference import Place
-from meltemi.chunks.manifest import Root
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Manifests, Spend
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.model.image import Hashes
-
-VERSION: Final = 1
-REGION: Final = "region"
-"""The scope in which all projects share data: only its pieces have the same names elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """How a library exchanges: what it understands, and in bytes how much of it at once.
-
-    `hash` is the algorithm by which it can hold data against a hash, where it does that.
-    """
-
-    version: int
-    cut: str
-    dedup_scope: str
-    hash: str | None
-    largest_batch: int
-    largest_piece: int
-    most_pieces: int
-
-    def mismatch(self, other: "Terms") -> str | None:
-        """Say in a word why two libraries cannot exchange; None where they can."""
-        if not self.version == other.version == VERSION:
-            return "another version of the exchange"
-        if self.cut != other.cut:
-            return f"data is cut otherwise ({self.cut} and {other.cut})"
-        if min(self.largest_piece, other.largest_piece) < LARGEST_CHUNK:
-            return "pieces are too large"
-        if not self.dedup_scope == other.dedup_scope == REGION:
-            return "data is not shared among projects"
-        return None
-
-    def within(self, other: "Terms") -> "Terms":
-        """Give terms that keep to both."""
-        return replace(
-            self,
-            largest_batch=min(self.largest_batch, other.largest_batch, LARGEST_BATCH),
-            most_pieces=min(self.most_pieces, other.most_pieces, MOST_PIECES),
-        )
-
-
-class Holder(NamedTuple):
-    """What has a manifest: an image, or a part of one that is coming."""
-
-    image_id: str
-    part: int | None = None
-
-
-class Sought(NamedTuple):
-    """A segment that is asked for: where it is, and the name that its bytes must have."""
-
-    place: Place
-    name: BlobId
-
-
-class Span(NamedTuple):
-    """A stretch of an image's data, in bytes."""
-
-    offset: int
-    length: int
 
 
 class Loan(NamedTuple):
@@ -83,23 +20,12 @@ class Loan(NamedTuple):
     own: int
 
 
-Spend = Callable[[int], Awaitable[None]]
-
-
-class Giver(Protocol):
+class Giver(Manifests, Protocol):
     """What gives images by pieces.
 
     Errors are those of `Library`. Nothing is given that does not have the name that it was asked
     for by: what was altered on its way is an `InterruptedTransfer`.
     """
-
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
-        """Give the root of a manifest, and its name."""
-        ...
-
-    async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
-        """Give the bytes of segments, at most `TOGETHER`, in the order in which they are named."""
-        ...
 
     async def batch(self, image_id: str, spans: Sequence[Span], spend: Spend) -> bytes:
         """Give pieces of an image's data as a batch; never repeated by itself.
@@ -136,11 +62,17 @@ class Exchange(Giver, Protocol):
         ...
 
     async def put_together(
-        self, image_id: str, size: int, hashes: Hashes, delta: AsyncIterator[bytes]
+        self,
+        image_id: str,
+        size: int,
+        hashes: Hashes,
+        delta: AsyncIterator[bytes],
+        binding: str | None = None,
     ) -> None:
         """Send a delta, after which the image of `size` bytes is active.
 
         It becomes so only if its data has the given hash, where that is of the library's algorithm.
+        With the `binding` of somebody whom the library trusts, it need not read the data for that.
         An exception out of `delta` goes through unchanged and leaves the image queued.
         """
         ...

@@ -80,7 +80,7 @@ class Action:
 
     Where only what the target lacks is sent, `wire` is how many bytes that takes at most, and
     `bases` are the images there that the rest is taken from. With a `relay`, the data is read
-    there, once it has arrived there.
+    there, once it has arrived there. With `pull`, the target fetches the data by itself.
     """
 
     kind: Kind
@@ -102,6 +102,7 @@ class Action:
     wire: int | None = None
     bases: tuple[str, ...] = ()
     relay: Relay | None = None
+    pull: bool = False
 
     @property
     def sends(self) -> bool:

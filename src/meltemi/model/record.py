@@ -5,6 +5,9 @@ from typing import Final
 
 from meltemi.model.image import Hashes, Image
 
+UNINSPECTED: Final = ""
+"""In place of a binding: nobody has inspected the data for this region."""
+
 REMOTE: Final = "remote/"
 """How the ids of contents begin whose data is not here, but at the Glance that is adopted."""
 
@@ -17,13 +20,15 @@ class Content:
     """Data that images have: the name of its head in the chunk store, and what was computed of it.
 
     Images share one content where one was cloned from the other. `size` and `virtual_size`, which
-    a disk format may give, are in bytes.
+    a disk format may give, are in bytes. `binding` is the signed word of another region on which
+    all of it rests, None where it was computed and inspected here.
     """
 
     id: str
     size: int
     hashes: Hashes
     virtual_size: int | None = None
+    binding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

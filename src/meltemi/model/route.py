@@ -68,7 +68,8 @@ class Policy:
     `owners` maps projects of the source to projects of the target, for owners and for members.
     `values` maps a property's values (`{property: {source value: target value}}`); ids of
     secrets travel only through it. `drop` names properties that are left behind. `grace` is how
-    long a source must have been gone before its replica is hidden or deleted.
+    long a source must have been gone before its replica is hidden or deleted. With `pull`, targets
+    fetch data from the source themselves, where they can.
     """
 
     owners: Mapping[str, str] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class Policy:
     members: bool = False
     metadata_only: bool = False
     replicas: bool = False
+    pull: bool = False
     on_conflict: OnConflict = OnConflict.SKIP
     on_source_deletion: OnSourceDeletion = OnSourceDeletion.KEEP
     grace: timedelta = timedelta(0)

@@ -11,6 +11,9 @@ IMPORTING: Final = "os_glance_importing_to_stores"
 FAILED: Final = "os_glance_failed_import"
 """Properties of an image that is, or was, imported; nobody else sets them."""
 
+CARRIED: Final = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
+"""How the names of properties begin that come along with an image."""
+
 TASK_KEYS: Final = (
     *("id", "type", "status", "owner", "created_at", "updated_at", "expires_at"),
     *("image_id", "user_id", "request_id"),

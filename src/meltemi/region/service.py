@@ -17,6 +17,7 @@ from meltemi.model.record import Record
 from meltemi.region.adoption.front import Front
 from meltemi.region.api.schemas import Checker
 from meltemi.region.background import Background
+from meltemi.region.bindings import Bindings
 from meltemi.region.borrowing.borrower import Borrower
 from meltemi.region.context import Context
 from meltemi.region.data.contents import Contents
@@ -47,6 +48,7 @@ class Service:
     catalogue: Catalogue
     contents: Contents
     pieces: Pieces
+    bindings: Bindings
     hot: HotImages
     janitor: Janitor
     identity: Identity

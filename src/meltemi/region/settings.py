@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from meltemi.documents.document import fail, read_versioned
 from meltemi.documents.fields import Duration, Entry, File, Listed, Size, Text, Texts, checked_by
 from meltemi.documents.problems import explain
+from meltemi.keys import parse_public
 from meltemi.model.address import parse_url
 from meltemi.region.identity.nobody import RULES
 from meltemi.region.identity.plugins import load_plugin
@@ -22,6 +23,7 @@ E = TypeVar("E", bound=Entry)
 _Port = Annotated[int, Field(ge=1, le=65535)]
 _Ports = Annotated[tuple[_Port, ...], Listed]
 _AnyTexts = Annotated[tuple[Text, ...], Listed]
+_PublicKeys = Annotated[tuple[Annotated[Text, checked_by(parse_public)], ...], Listed]
 ImportMethod = Literal["glance-direct", "web-download", "copy-image", "glance-download"]
 
 
@@ -124,6 +126,8 @@ class Settings(Entry):
     index: Text | None = None
     dedup_scope: Literal["region", "project"] = "region"
     hot_images: Annotated[Size, Field(ge=0)] = 10 * 2**30
+    signing_key: File | None = None
+    trusted_regions: dict[Text, _PublicKeys] = Field(default_factory=dict)
     keystone: KeystoneSettings | None = None
     adopt: AdoptSettings | None = None
     peers: Annotated[tuple[PeerSettings, ...], Listed] = ()
@@ -176,6 +180,11 @@ class Settings(Entry):
     def store_address(self) -> str:
         """The chunk store's folder or bucket."""
         return self.store or str(self.data / "store")
+
+    @property
+    def trusted_keys(self) -> Mapping[str, str]:
+        """The regions that are trusted, by their keys."""
+        return {key: name for name, keys in self.trusted_regions.items() for key in keys}
 
     @property
     def hot_folder(self) -> Path:

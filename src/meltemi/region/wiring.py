@@ -12,6 +12,7 @@ from meltemi.catalogue.sql import open_catalogue
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
 from meltemi.errors import ConfigurationError, UsageError
+from meltemi.keys import SigningKey
 from meltemi.model.adoption import Adoption, Stage
 from meltemi.region.adoption.fetching import Fetches
 from meltemi.region.adoption.filling import Filler
@@ -20,6 +21,7 @@ from meltemi.region.adoption.front import Front
 from meltemi.region.adoption.origin import Origin
 from meltemi.region.api.schemas import Checker, image_schema
 from meltemi.region.background import Background
+from meltemi.region.bindings import Bindings
 from meltemi.region.borrowing.borrower import Borrower
 from meltemi.region.borrowing.peer import Peer
 from meltemi.region.data.contents import Contents
@@ -76,6 +78,7 @@ async def open_service(settings: Settings) -> Service:
         catalogue,
         contents,
         pieces,
+        open_bindings(settings),
         HotImages(copies, contents),
         janitor,
         identity,
@@ -111,6 +114,17 @@ async def close_service(service: Service) -> None:
     await service.hot.close()
     await service.contents.close()
     await service.catalogue.close()
+
+
+def open_bindings(settings: Settings) -> Bindings:
+    """Open what vouches for data; raise ConfigurationError where its key cannot be used."""
+    key = None
+    if settings.signing_key is not None:
+        try:
+            key = SigningKey.read(settings.signing_key)
+        except UsageError as error:
+            raise ConfigurationError(f"signing_key: {error}") from error
+    return Bindings(key, settings.trusted_keys, settings.hashing_algorithm)
 
 
 def open_origin(settings: Settings) -> Origin:
@@ -197,6 +211,7 @@ def prepare(settings: Settings) -> None:
     _protections(settings, Policy(settings.policy_file, settings.rules))
     if settings.keystone:
         tls_of(settings.keystone)
+    open_bindings(settings)
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -9,7 +9,7 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -39,7 +39,9 @@ from meltemi.model.provenance import (
     short,
     timestamp,
 )
+from meltemi.model.task import CARRIED
 from meltemi.replication.claim import Claim, unfinished
+from meltemi.replication.exchange.pulling import ByPull
 from meltemi.replication.exchange.sending import ByPieces
 from meltemi.replication.fanout import Subscription
 from meltemi.replication.limits import Throttle
@@ -61,9 +63,9 @@ class Delivery:
     """One copy action on its way to its target.
 
     `data` is where the first attempt takes its bytes from; later ones read for themselves. With
-    `pieces`, it is sent by pieces instead, as long as the target agrees. `moved` is told how many
-    bytes crossed the wire. With `checked` the plan's word on the id of the image holds: where that
-    id cannot be used, the plan is stale.
+    `pieces`, it is sent by pieces instead, as long as the target agrees; with `pull`, the target
+    fetches it, if it can. `moved` is told how many bytes crossed the wire. With `checked` the
+    plan's word on the id of the image holds: where that id cannot be used, the plan is stale.
     """
 
     action: Action
@@ -76,21 +78,30 @@ class Delivery:
     boot_ids: Mapping[str, str]
     checked: bool = False
     pieces: ByPieces | None = None
+    pull: ByPull | None = None
+    brought: Mapping[str, str] = field(default_factory=dict)
+    """Properties that come along where it is fetched."""
     target_id: str = ""
     refused: bool = False
     disagreed: bool = False
+    in_vain: bool = False
     whole: str = ""
     """Why it was sent as a whole after all."""
+    through: str = ""
+    """Why the target did not fetch it after all."""
 
     async def run(self) -> str:
         """Deliver; give the id that the image has at the target."""
         self.target_id = self.action.target_id
+        if self.pull is not None:
+            self.brought = await self.pull.brought()
         async for attempt in stamina.retry_context(on=is_passing, attempts=_ATTEMPTS, timeout=None):
             with attempt:
                 first = self.data if attempt.num == 1 else None
                 data = (first or self.reading).blocks()
                 async with aclosing(data):
-                    if await self._registered(again=attempt.num > 1):
+                    missing = await self._registered(again=attempt.num > 1)
+                    if missing and not await self._pulled():
                         await (self._send_pieces(self.pieces) if self.pieces else self._send(data))
                     await self._publish(await self._verify(data))
         return self.target_id
@@ -215,13 +226,49 @@ class Delivery:
         if self.target.keeps_owners:
             return image
         draft = replace(image, visibility="private", protected=False, os_hidden=False)
+        brought = {n: v for n, v in self.brought.items() if image.properties.get(n) != v}
         # A hash that has yet to be computed is another thing to write at the end.
         published = draft == image and image.status == "active" and not self.action.add
-        origin = self._origin(
-            str(Claim.take(datetime.now(UTC), stays=published and bool(image.hashes.value)))
-        )
+        stays = published and bool(image.hashes.value) and not brought
+        origin = self._origin(str(Claim.take(datetime.now(UTC), stays=stays)))
+        if origin is not None:
+            # So that a later run does not take them for what the target's operator wants.
+            attributes = {**origin.written.attributes, **Written.of(brought).attributes}
+            origin = replace(origin, written=replace(origin.written, attributes=attributes))
         marks = origin.properties(self.target_id) if origin else {}
         return replace(draft, properties={**image.properties, **marks})
+
+    async def _pulled(self) -> bool:
+        """Let the target fetch the data, and say whether it did; where it fails twice, no more."""
+        if self.pull is None:
+            return False
+        try:
+            await self.pull.run(self.target_id, self.moved)
+        except ConflictError as error:  # to be looked at again; somebody else may be sending
+            self.refused = True
+            raise InterruptedTransfer(str(error)) from error
+        except InterruptedTransfer:
+            raise
+        except ImageError as error:
+            _log.info("%s is not pulled: %s", self.action.subject.label, error)
+            if not self.in_vain:  # what had come by then is there
+                self.in_vain = True
+                raise InterruptedTransfer(str(error)) from error
+            self.pull, self.brought, self.through = None, {}, str(error)
+            return False
+        await self._set_carried()
+        return True
+
+    async def _set_carried(self) -> None:
+        """Set what an import took over from the source to what it is to be at the target."""
+        wanted = self._draft().properties
+        stored = (await self.target.show(self.target_id)).properties
+        carried = {name for name in {*wanted, *stored} if name.startswith(CARRIED)}
+        changed = {name: wanted[name] for name in carried & wanted.keys()}
+        changed = {name: value for name, value in changed.items() if stored.get(name) != value}
+        surplus = frozenset(carried - wanted.keys())
+        if changed or surplus:
+            await self.target.update(self.target_id, Changes(changed, surplus))
 
     async def _send_pieces(self, pieces: ByPieces) -> None:
         """Send what the target lacks; where that is refused, be content with less the next time.

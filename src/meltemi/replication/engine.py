@@ -24,6 +24,7 @@ from meltemi.model.provenance import timestamp
 from meltemi.model.route import Limits
 from meltemi.replication.delivery import Delivery
 from meltemi.replication.exchange.comparing import Ends, meet
+from meltemi.replication.exchange.pulling import by_pull
 from meltemi.replication.exchange.sending import BATCHES, ByPieces
 from meltemi.replication.fanout import FanOut, Held, Subscription
 from meltemi.replication.limits import Bandwidth, Jointly, Links
@@ -41,10 +42,11 @@ _ENDINGS = {StalePlanError: Result.STALE, BusyError: Result.SKIPPED}
 
 @dataclass(slots=True)
 class _Account:
-    """The bytes of a copy that crossed the wire, and why it was sent as a whole after all."""
+    """The bytes of a copy that crossed the wire, and why it went otherwise than was planned."""
 
     wire: int = 0
     whole: str = ""
+    through: str = ""
 
 
 class Engine:
@@ -133,8 +135,7 @@ class Engine:
         groups: dict[tuple[str, ...], list[Action]] = defaultdict(list)
         for action in actions:
             subject = action.subject
-            # Each target lacks other pieces.
-            alone = () if action.wire is None else (subject.target,)
+            alone = (subject.target,) if _is_alone(action) else ()
             groups[action.sender, subject.source, subject.source_id, *alone].append(action)
             place = subject.target, subject.source_id
             if subject.source_id in first:
@@ -208,7 +209,7 @@ class Engine:
         targets = [action.subject.target for action in group]
         throttle = Jointly([self._bandwidth, *self._links.beside(first.sender, targets)])
         reading = Reading(self._libraries[first.sender], image, throttle, self._block)
-        if first.wire is not None:
+        if _is_alone(first):
             await self._deliver(first, reading)
             return
         fan = FanOut(reading, len(group), self._held)
@@ -300,10 +301,16 @@ class Engine:
                 )
             else:
                 delivery.whole = ends or f"{target.name} does not exchange pieces"
+        if action.pull:
+            found = await by_pull(action, reading.source, target, reading.image.id)
+            if isinstance(found, str):
+                delivery.through = found
+            else:
+                delivery.pull = found
         try:
             return await delivery.run()
         finally:
-            account.whole = delivery.whole
+            account.whole, account.through = delivery.whole, delivery.through
 
     async def _change(self, action: Action) -> None:
         async def change() -> str:
@@ -412,6 +419,7 @@ class Engine:
             account = self._accounts.pop(id(action), _Account())
             renumbered = action.kind is Kind.COPY and target_id != action.subject.source_id
             told = [f"under the id {target_id}"] if renumbered else []
+            told += [f"through here: {account.through}"] if account.through else []
             told += [f"as a whole: {account.whole}"] if account.whole else []
             detail, wire = "; ".join(told), account.wire
             self._finish(Outcome(action, Result.DONE, detail, target_id, size, seconds, wire=wire))
@@ -442,6 +450,11 @@ def _slots(count: int) -> Slot:
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.wait(tasks)
+
+
+def _is_alone(action: Action) -> bool:
+    """Say whether a copy shares no data on its way: each target lacks other pieces."""
+    return action.wire is not None or action.pull
 
 
 def _marks(action: Action) -> dict[str, str]:

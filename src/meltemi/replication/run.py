@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import combinations
+from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageError
@@ -13,7 +14,9 @@ from meltemi.libraries.base import Library, Verifiable
 from meltemi.model.plan import Plan
 from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
+from meltemi.replication.exchange.bases import Seen
 from meltemi.replication.exchange.pricing import priced
+from meltemi.replication.exchange.pulling import pulled
 from meltemi.replication.limits import Links
 from meltemi.replication.report import Outcome, Reporter
 from meltemi.replication.survey import Teller, survey, untold
@@ -75,10 +78,26 @@ async def plan_route(
     errors = {name: libraries.errors[name] for name in route.targets if name in libraries.errors}
     if not targets:
         raise errors[route.targets[0]]
-    plan = await survey(route, source, targets, datetime.now(UTC), tell)
+    seen = {target.name: Seen() for target in targets} if sending else {}
+    plan = await survey(route, source, targets, datetime.now(UTC), tell, seen=seen)
     if sending:
-        plan = await priced(plan, source, targets)
+        plan = await with_ways(route, plan, source, targets, seen)
     return replace(plan, errors={**errors, **plan.errors})
+
+
+async def with_ways(
+    route: Route,
+    plan: Plan,
+    source: Library,
+    targets: Sequence[Library],
+    seen: Mapping[str, Seen] = MappingProxyType({}),
+) -> Plan:
+    """Say of each copy of a plan how it goes: whole or by pieces, through here or not.
+
+    What was `seen` of targets, by their names, is not asked again.
+    """
+    plan = await priced(plan, source, targets, seen)
+    return await pulled(plan, source, targets) if route.policy.pull else plan
 
 
 async def run_plan(

@@ -1,9 +1,10 @@
 """Reading libraries and making the plan of one route; touches nothing."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from uuid import uuid4
 
 from meltemi.errors import MeltemiError
@@ -16,6 +17,7 @@ from meltemi.replication.case import Found, Settled
 from meltemi.replication.companions import Companion, Companions, show_or_none
 from meltemi.replication.context import Context, replica_of
 from meltemi.replication.decide import settle, unfit
+from meltemi.replication.exchange.bases import Seen
 from meltemi.replication.gone import settle_gone
 from meltemi.replication.join import ListingError, Row, UnorderedError, collected, join
 from meltemi.replication.learnt import Learnt, soundness
@@ -41,11 +43,13 @@ async def survey(
     targets: Sequence[Library],
     now: datetime,
     tell: Teller = untold,
+    *,
+    seen: Mapping[str, Seen] = MappingProxyType({}),
 ) -> Plan:
     """Compare a source with its targets and plan what would make them match.
 
     `tell` hears of every image that the route carries, possibly again where a listing has to be
-    read again.
+    read again. What targets listed is remembered in `seen`, by their names, if they stand there.
 
     The listings are read side by side, so what is held does not grow with the images that are in
     sync. A target whose listing fails is left out and stands in the plan's errors; the source's
@@ -54,7 +58,8 @@ async def survey(
     readable, errors, sort_first = list(targets), dict[str, MeltemiError](), False
     while True:
         try:
-            plan = await _Survey(route, source, readable, now, tell).run(sort_first=sort_first)
+            one = _Survey(route, source, readable, now, tell=tell, seen=seen)
+            plan = await one.run(sort_first=sort_first)
         except UnorderedError:
             sort_first = True
         except ListingError as error:
@@ -74,9 +79,12 @@ class _Survey:
         source: Library,
         targets: Sequence[Library],
         now: datetime,
+        *,
         tell: Teller,
+        seen: Mapping[str, Seen],
     ) -> None:
         self._route = route
+        self._seen = seen
         self._tell = tell
         self._source = source
         self._targets = [
@@ -136,6 +144,8 @@ class _Survey:
             for target, image in zip(self._targets, images, strict=True):
                 if image is not None:
                     target.learn(image, has_source=source is not None)
+                    if (seen := self._seen.get(target.library.name)) is not None:
+                        seen.look(image)
                 known = source is not None and target.knows_as_replica(source, image)
                 if source is not None and not known:
                     target.elsewhere.add(source.id)

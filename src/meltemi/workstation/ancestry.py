@@ -7,13 +7,13 @@ from typing import Final
 
 from meltemi.chunks.exchange.delta import Origin
 from meltemi.chunks.exchange.difference import Base, Piece, difference
-from meltemi.chunks.manifest import LARGEST_DATA
+from meltemi.chunks.exchange.gathering import Gatherer, spans
+from meltemi.chunks.exchange.remote import Holder, RemoteTree
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.errors import ConflictError, ForbiddenError, VanishedError
 from meltemi.libraries.base import Library
-from meltemi.libraries.exchanging import Exchange, Holder, Loan, Terms
+from meltemi.libraries.exchanging import Exchange, Loan
 from meltemi.model.image import Image
-from meltemi.replication.exchange.gathering import Batch, Gatherer
-from meltemi.replication.exchange.remote import RemoteTree
 from meltemi.workstation.giving import exchange_of
 
 PARENT: Final = "base_image_ref"
@@ -110,16 +110,17 @@ async def _own(exchange: Exchange, terms: Terms, image: Image, parent: Image | N
 async def _size(
     exchange: Exchange, terms: Terms, image: Image, tree: RemoteTree, bases: list[Base]
 ) -> int:
-    gatherer = Gatherer(LARGEST_DATA, terms.most_pieces)
+    gatherer = Gatherer()
 
-    async def taken(batch: Batch | None) -> int:
-        return await exchange.batch_size(image.id, batch.spans) if batch else 0
+    async def taken() -> int:
+        batch = gatherer.take(terms.most_pieces)
+        return await exchange.batch_size(image.id, spans(batch.pieces)) if batch else 0
 
     size = 0
     async with aclosing(difference(tree, bases)) as found:
         async for one in found:
             if isinstance(one, Piece):
-                if not gatherer.fits(one):
-                    size += await taken(gatherer.take())
                 gatherer.add(one)
-    return size + await taken(gatherer.take())
+            if gatherer.count == terms.most_pieces:
+                size += await taken()
+    return size + await taken()

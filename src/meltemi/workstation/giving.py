@@ -4,29 +4,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from meltemi.chunks.blob import BlobId
-from meltemi.chunks.cut import Cut
-from meltemi.chunks.exchange.batch import LARGEST_BATCH, LARGEST_PIECE, MOST_PIECES, encode_batch
-from meltemi.chunks.manifest import Root
+from meltemi.chunks.exchange.batch import encode_batch
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Holder, Sought, Spend, Top
+from meltemi.chunks.exchange.terms import REGION, Terms, own_terms
 from meltemi.errors import ImageError
 from meltemi.libraries.base import Library
-from meltemi.libraries.exchanging import (
-    REGION,
-    VERSION,
-    Exchange,
-    Exchanging,
-    Holder,
-    Sought,
-    Span,
-    Spend,
-    Terms,
-)
+from meltemi.libraries.exchanging import Exchange, Exchanging
 from meltemi.threads import in_thread
 from meltemi.workstation.cutting import Manifest
 from meltemi.workstation.files import LocalFile
 
-_OURS: Final = Terms(
-    VERSION, Cut.CONTENT.label, REGION, None, LARGEST_BATCH, LARGEST_PIECE, MOST_PIECES
-)
+_OURS: Final = own_terms(dedup_scope=REGION, algorithm=None)
 
 
 async def exchange_of(library: Library) -> tuple[Exchange, Terms] | str:
@@ -47,9 +36,11 @@ class FileGiver:
         self._file = file
         self._manifest = manifest
 
-    async def root(self, _: Holder) -> tuple[BlobId, Root]:
+    async def root(self, _: Holder, unless: BlobId | None = None) -> Top | None:
         """Give the root of the manifest."""
-        return self._manifest.name, self._manifest.root
+        if self._manifest.name == unless:
+            return None
+        return Top(self._manifest.name, self._manifest.root)
 
     async def segments(self, _: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
         """Give segments."""

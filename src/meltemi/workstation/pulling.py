@@ -11,12 +11,14 @@ from meltemi.chunks.blob import chunk_id
 from meltemi.chunks.exchange.batch import BatchError, decode_batch
 from meltemi.chunks.exchange.delta import Origin, Stretch
 from meltemi.chunks.exchange.difference import Base, Piece, difference
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import Holder, RemoteTree
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.chunks.manifest import Entry
 from meltemi.errors import ConflictError, CorruptionError, InterruptedTransfer, is_passing
 from meltemi.libraries.base import Library
-from meltemi.libraries.exchanging import Exchange, Holder, Span, Terms
+from meltemi.libraries.exchanging import Exchange
 from meltemi.model.image import Hashes, Image
-from meltemi.replication.exchange.remote import RemoteTree
 from meltemi.replication.reading import start_hash
 from meltemi.threads import in_thread
 from meltemi.workstation.cutting import cut

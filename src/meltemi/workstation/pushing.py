@@ -14,6 +14,7 @@ from typing import Final
 import stamina
 
 from meltemi.chunks.digests import KNOWN
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.errors import (
     BusyError,
     ConflictError,
@@ -26,7 +27,7 @@ from meltemi.errors import (
     is_passing,
 )
 from meltemi.libraries.base import Changes, Library
-from meltemi.libraries.exchanging import Exchange, Terms
+from meltemi.libraries.exchanging import Exchange
 from meltemi.model.image import Hashes, Image, Value
 from meltemi.replication.exchange.bases import Bases
 from meltemi.replication.exchange.comparing import Ends
@@ -171,7 +172,7 @@ class Push:
         if self._exchange is None or self._giver is None:
             return None
         exchange, terms = self._exchange
-        ends = Ends(self._giver, exchange, self._library, terms, is_near=True)
+        ends = Ends(self._giver, exchange, terms, is_near=True)
         return ByPieces(ends, self._image, bases, Bandwidth(), asyncio.Semaphore(BATCHES))
 
     async def _fill(self, image_id: str, pieces: ByPieces | None, done: Done) -> None:

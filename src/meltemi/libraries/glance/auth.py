@@ -5,9 +5,9 @@ import os
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -21,6 +21,7 @@ from meltemi.errors import (
     SilentError,
     UnreachableError,
 )
+from meltemi.libraries.pulling import Way
 from meltemi.model.address import LibraryAddress
 from meltemi.model.token import is_token
 
@@ -51,6 +52,8 @@ class Endpoint:
     url: str
     auth: Auth
     tls: ssl.SSLContext | bool
+    ways: Mapping[str, Way] = field(default_factory=dict)
+    """How the services of the same catalogue reach each other, by their addresses."""
 
 
 class FixedToken:
@@ -251,7 +254,7 @@ def _find_endpoint(address: LibraryAddress, name: str, silence: float) -> Endpoi
     context = _tls(url, cacert=verify if isinstance(verify, str) else None, insecure=not verify)
     if certificate and isinstance(context, ssl.SSLContext):
         context.load_cert_chain(*([certificate] if isinstance(certificate, str) else certificate))
-    return Endpoint(without_version(url), auth, context)
+    return Endpoint(without_version(url), auth, context, _ways(session))
 
 
 def _files() -> list[Path]:
@@ -279,6 +282,16 @@ def _check_files(name: str, taken: str | None) -> None:
 def _regions(session: Any) -> list[str]:
     catalogue = session.auth.get_access(session).service_catalog.get_endpoints("image")
     return sorted({e["region_id"] for found in catalogue.values() for e in found if e["region_id"]})
+
+
+def _ways(session: Any) -> Mapping[str, Way]:
+    """Say by which region and interface each Image service is known, if possible a public one."""
+    if not hasattr(session.auth, "get_access"):  # as where there is no identity service
+        return {}
+    catalogue = session.auth.get_access(session).service_catalog.get_endpoints("image")
+    known = [e for found in catalogue.values() for e in found if e.get("region_id")]
+    known.sort(key=lambda endpoint: endpoint["interface"] == "public")
+    return {without_version(e["url"]): Way(e["region_id"], e["interface"]) for e in known}
 
 
 def _tls(url: str, *, cacert: Path | str | None, insecure: bool) -> ssl.SSLContext | bool:

@@ -2,28 +2,36 @@
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from meltemi.chunks.blob import ROOT, BlobId, has_name, parse_id
+from meltemi.chunks.blob import BlobId, has_name
 from meltemi.chunks.exchange.batch import LARGEST_FRAME
 from meltemi.chunks.exchange.batch import MEDIA_TYPE as BATCH
 from meltemi.chunks.exchange.delta import MEDIA_TYPE as DELTA
 from meltemi.chunks.exchange.difference import TOGETHER
-from meltemi.chunks.manifest import MOST_ENTRIES, FormatError, Root, decode_root
-from meltemi.chunks.numbers import take_number
+from meltemi.chunks.exchange.gathering import Span
+from meltemi.chunks.exchange.remote import (
+    LARGEST_SEGMENT,
+    Holder,
+    Sought,
+    Spend,
+    Top,
+    parted,
+    root_name,
+)
+from meltemi.chunks.exchange.terms import BINDING, Terms, read_count, read_terms
+from meltemi.chunks.manifest import FormatError, decode_root
 from meltemi.errors import (
     ImageError,
     InterruptedTransfer,
     NotALibraryError,
-    UsageError,
     VanishedError,
 )
-from meltemi.libraries.exchanging import Holder, Loan, Sought, Span, Spend, Terms
+from meltemi.libraries.exchanging import Loan
 from meltemi.libraries.glance.http import GlanceHttp, image_path
 from meltemi.libraries.glance.outgoing import Outgoing, watched
 from meltemi.model.image import Hashes
 
-_LARGEST_SEGMENT: Final = 128 + MOST_ENTRIES * (2 * 10 + 33)
 _REMEMBERED: Final = 32 * 2**20
 """Bytes of segments that are not asked for again."""
 
@@ -44,25 +52,25 @@ class GlanceExchange:
             try:
                 body = await self._http.request("GET", "/v2/info/exchange", about)
                 with self._http.understanding(about):
-                    self._terms = _terms(body["exchange"])
+                    self._terms = read_terms(body["exchange"])
             except (ImageError, NotALibraryError):
                 return None
         return self._terms
 
-    async def root(self, holder: Holder) -> tuple[BlobId, Root]:
+    async def root(self, holder: Holder, unless: BlobId | None = None) -> Top | None:
         """Get the root of a manifest, held against its name."""
         about = f"the manifest of {_called(holder)}"
+        known = None if unless is None else unless.hex()
         data, headers = await self._http.fetch(
-            "GET", _path(holder, "manifest"), about, largest=_LARGEST_SEGMENT
+            "GET", _path(holder, "manifest"), about, largest=LARGEST_SEGMENT, unless=known
         )
-        try:
-            name = parse_id(headers.get("ETag", "").removeprefix("W/").strip('"'))
-        except UsageError:
-            name = BlobId(b"")
-        if not name or name[0] != ROOT or not has_name(data, name):
+        if unless is not None and not data:
+            return None
+        name = root_name(data, headers.get("ETag", ""))
+        if name is None:
             raise self._altered(about)
         try:
-            return name, decode_root(data)
+            return Top(name, decode_root(data), headers.get(BINDING))
         except FormatError as error:
             raise NotALibraryError(f"{self._http.name}: {about}: {error}") from error
 
@@ -77,10 +85,10 @@ class GlanceExchange:
                 _path(holder, "segments"),
                 about,
                 body=[list(one.place) for one in missing],
-                largest=TOGETHER * _LARGEST_SEGMENT,
+                largest=TOGETHER * LARGEST_SEGMENT,
             )
             with self._http.understanding(about):
-                read = _parted(data, len(missing))
+                read = parted(data, len(missing))
             for one, came in zip(missing, read, strict=True):
                 if not has_name(came, one.name):
                     raise self._altered(about)
@@ -103,7 +111,7 @@ class GlanceExchange:
         path = image_path(image_id, "batch", "size")
         body = await self._http.request("POST", path, about, body=_listed(spans))
         with self._http.understanding(about):
-            return _number(body["bytes"])
+            return read_count(body["bytes"])
 
     async def loan(self, image_id: str) -> Loan | None:
         """Ask what an image borrows; regions of older releases borrow nothing."""
@@ -115,14 +123,14 @@ class GlanceExchange:
         with self._http.understanding(about):
             if (told := body["loan"]) is None:
                 return None
-            return Loan(str(told["region"]), str(told["parent"]), _number(told["own"]))
+            return Loan(str(told["region"]), str(told["parent"]), read_count(told["own"]))
 
     async def parts(self, image_id: str) -> Mapping[int, int]:
         """Ask which parts are there."""
         about = f"the parts of image {image_id}"
         body = await self._http.request("GET", image_path(image_id, "parts"), about)
         with self._http.understanding(about):
-            return {_number(part["number"]): _number(part["size"]) for part in body["parts"]}
+            return {read_count(part["number"]): read_count(part["size"]) for part in body["parts"]}
 
     async def put_part(self, image_id: str, number: int, batch: bytes) -> None:
         """Send a batch."""
@@ -130,7 +138,12 @@ class GlanceExchange:
         await self._http.put(image_path(image_id, "parts", number), about, batch, BATCH)
 
     async def put_together(
-        self, image_id: str, size: int, hashes: Hashes, delta: AsyncIterator[bytes]
+        self,
+        image_id: str,
+        size: int,
+        hashes: Hashes,
+        delta: AsyncIterator[bytes],
+        binding: str | None = None,
     ) -> None:
         """Send a delta, and wait for what becomes of it as long as the image is being saved."""
         about = f"putting image {image_id} together"
@@ -138,6 +151,8 @@ class GlanceExchange:
         terms = await self.terms()
         if hashes.value and terms is not None and hashes.algorithm == terms.hash:
             headers["x-meltemi-hash"] = f"{hashes.algorithm}:{hashes.value}"
+        if binding is not None:
+            headers[BINDING] = binding
         source = Outgoing(delta, None, about)
         path = image_path(image_id, "file")
         sending = self._http.send(path, about, headers, source, patient=True)
@@ -193,33 +208,3 @@ def _called(holder: Holder) -> str:
 
 def _listed(spans: Sequence[Span]) -> list[list[int]]:
     return [list(span) for span in spans]
-
-
-def _parted(data: bytes, count: int) -> list[bytes]:
-    """Part an answer into that many segments, each after its length."""
-    found, place = [], 0
-    for _ in range(count):
-        length, place = take_number(data, place)
-        found.append(data[place : place + length])
-        place += length
-    if place != len(data):
-        raise ValueError(f"{len(data)} bytes where there should be {place}")
-    return found
-
-
-def _terms(body: Any) -> Terms:
-    return Terms(
-        version=_number(body["version"]),
-        cut=str(body["cut"]),
-        dedup_scope=str(body["dedup_scope"]),
-        hash=str(body["hash"]) if "hash" in body else None,
-        largest_batch=_number(body["largest_batch"]) or 1,
-        largest_piece=_number(body["largest_piece"]) or 1,
-        most_pieces=_number(body["most_pieces"]) or 1,
-    )
-
-
-def _number(value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is no number")
-    return value

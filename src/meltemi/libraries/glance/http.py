@@ -150,22 +150,26 @@ class GlanceHttp:
         body: object = None,
         repeatable: bool = True,
         spend: Spend | None = None,
+        unless: str | None = None,
     ) -> tuple[bytes, Mapping[str, str]]:
         """Send one request, as `request` does; give the bytes of its answer, and its headers.
 
-        Of each few bytes that come `spend` is told, and more are read once it returns. Raise
-        NotALibraryError where there are more than `largest`.
+        Of each few bytes that come `spend` is told, and more are read once it returns. None come
+        where the entity tag is the one that is known. Raise NotALibraryError where there are more
+        than `largest`.
         """
         data = None if body is None else json.dumps(body).encode()
 
         async def read(response: aiohttp.ClientResponse) -> tuple[bytes, Mapping[str, str]]:
+            if unless is not None and response.status == 304:  # noqa: PLR2004 - "Not Modified"
+                return b"", response.headers
             if response.status != 200:  # noqa: PLR2004 - "OK"
                 await self._fail(response, about)
             with self.understanding(about):
                 return await read_bytes(response, largest, spend), response.headers
 
         return await self._repeated(
-            read, method, path, about=about, data=data, repeatable=repeatable
+            read, method, path, about=about, data=data, repeatable=repeatable, unless=unless
         )
 
     async def put(self, path: str, about: str, data: bytes, media_type: str) -> None:
@@ -188,8 +192,11 @@ class GlanceHttp:
         data: bytes | None,
         media_type: str = "application/json",
         repeatable: bool,
+        unless: str | None = None,
     ) -> T:
         headers = {} if data is None else {"Content-Type": media_type}
+        if unless is not None:
+            headers["If-None-Match"] = f'"{unless}"'
         attempts = ATTEMPTS if repeatable else 1
         try:
             async for attempt in stamina.retry_context(
@@ -315,7 +322,7 @@ class GlanceHttp:
             ) from error
 
     async def _json(self, response: aiohttp.ClientResponse, about: str) -> Any:
-        if response.status == 204:  # noqa: PLR2004 - "No Content"
+        if response.status in (202, 204):  # taken in, or done: there is nothing to say
             return None
         try:
             return await read_json(response)

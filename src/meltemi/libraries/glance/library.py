@@ -24,6 +24,7 @@ from meltemi.libraries.glance.exchange import GlanceExchange
 from meltemi.libraries.glance.http import GlanceHttp, image_path
 from meltemi.libraries.glance.listing import list_images
 from meltemi.libraries.glance.outgoing import Outgoing, watched
+from meltemi.libraries.glance.pulling import GlancePulls
 from meltemi.model.image import Image, Member, Value
 from meltemi.model.wire import image_from_wire, members_from_wire
 
@@ -42,12 +43,13 @@ class GlanceLibrary:
 
     keeps_owners = False
 
-    def __init__(self, http: GlanceHttp, name: str, identity: str, silence: float) -> None:
+    def __init__(self, http: GlanceHttp, name: str, endpoint: Endpoint, silence: float) -> None:
         self._http = http
         self._silence = silence
         self.exchange = GlanceExchange(http, silence)
+        self.pulls = GlancePulls(http, endpoint.ways)
         self.name = name
-        self.identity = identity
+        self.identity = endpoint.url
 
     @classmethod
     async def open(cls, endpoint: Endpoint, name: str, silence: float) -> "GlanceLibrary":
@@ -58,7 +60,7 @@ class GlanceLibrary:
         except BaseException:
             await http.close()
             raise
-        return cls(http, name, endpoint.url, silence)
+        return cls(http, name, endpoint, silence)
 
     @property
     def project(self) -> str | None:

@@ -1,7 +1,7 @@
 """Reading a Glance listing: every image once, ascending by id, the next page fetched ahead."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -25,19 +25,30 @@ async def list_images(http: GlanceHttp) -> AsyncIterator[list[Image]]:
     """Merge the plain and the hidden listing, which Glance gives only one at a time."""
     plain, hidden = _pages(http, hidden=False), _pages(http, hidden=True)
     try:
-        held: list[Image] = await anext(hidden, [])
-        async for page in plain:
+        held, page = await _both(anext(hidden, []), anext(plain, []))
+        while page:
             while held and held[0].id <= page[-1].id:
                 last = page[-1].id
                 page += [image for image in held if image.id <= last]
                 held = [image for image in held if image.id > last] or await anext(hidden, [])
             yield _once(page)
+            page = await anext(plain, [])
         while held:
             yield _once(held)
             held = await anext(hidden, [])
     finally:
         await plain.aclose()
         await hidden.aclose()
+
+
+async def _both(*first: Awaitable[list[Image]]) -> list[list[Image]]:
+    """Wait for both, to their end also where one fails."""
+    pages = []
+    for page in await asyncio.gather(*first, return_exceptions=True):
+        if isinstance(page, BaseException):
+            raise page
+        pages.append(page)
+    return pages
 
 
 def _once(page: list[Image]) -> list[Image]:

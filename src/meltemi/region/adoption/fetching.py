@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
@@ -27,7 +28,7 @@ from meltemi.errors import (
     UnavailableError,
 )
 from meltemi.model.image import Hashes
-from meltemi.model.record import Content, Record
+from meltemi.model.record import UNINSPECTED, Content, Record
 from meltemi.region.adoption.origin import Origin
 from meltemi.region.data.contents import BATCH, Contents, Incoming
 
@@ -258,7 +259,9 @@ class Fetch:
                         await asyncio.shield(writing)
                     self._arrived += len(batch)
                     self._tell()
-            content = await incoming.finish() if incoming is not None else None
+            content = None
+            if incoming is not None:
+                content = replace(await incoming.finish(), binding=UNINSPECTED)
         try:
             self._verify(recorded, digest, content)
         except CorruptionError:

@@ -24,7 +24,7 @@ from meltemi.region.api.ranges import asked_range
 from meltemi.region.api.wire import STORE
 from meltemi.region.background import fetching
 from meltemi.region.data.sending import send_file, send_pieces
-from meltemi.region.data.uploading import fill, keep_staged, must_have_formats
+from meltemi.region.data.uploading import Taking, fill, keep_staged, must_have_formats, take
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
@@ -38,8 +38,7 @@ async def upload(call: Call) -> web.Response:
     await call.service.quotas.demand(project, SIZE, mebibytes(length or 0))
     record = await fillable(call)
     with call.service.meter.uploads.track_inprogress():
-        data = body_of(call.request)
-        record = await fill(call.service, record.image, data, length, project=project)
+        record = await fill(call.service, record.image, taking_body(call, length), project=project)
     consider(call, record)
     return web.Response(status=204)
 
@@ -49,6 +48,11 @@ def consider(call: Call, record: Record) -> None:
     if call.settings.peers and call.service.front is None:
         considering = call.service.borrower.consider(record, call.context)
         call.service.background.start(considering, fetching(call.context.project))
+
+
+def taking_body(call: Call, length: int | None) -> Taking:
+    """Give what takes in the body of a request, of which `length` bytes were announced."""
+    return lambda image: take(call.service, image, body_of(call.request), length)
 
 
 async def fillable(call: Call) -> Record:
@@ -78,7 +82,7 @@ async def stage(call: Call) -> web.Response:
         )
     try:
         with call.service.meter.uploads.track_inprogress():
-            await keep_staged(call.service, image, body_of(call.request), length, project=project)
+            await keep_staged(call.service, image, taking_body(call, length), project=project)
     except GoneError as error:
         raise VanishedError(f"No image found with ID {image.id}") from error
     return web.Response(status=204)

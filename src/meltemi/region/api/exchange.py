@@ -1,17 +1,19 @@
 """Exchange: manifests and pieces of images that are here, parts of those that come, and deltas."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
-from typing import Any, Final
+from dataclasses import asdict
+from functools import partial
+from typing import IO, Any, Final
 
 from aiohttp import web
 
 from meltemi.catalogue.parts import TAKING
-from meltemi.chunks.cut import Cut
+from meltemi.chunks.blob import BlobId, Buffer
 from meltemi.chunks.exchange import batch as batches
 from meltemi.chunks.exchange import delta as deltas
 from meltemi.chunks.exchange.delta import Origin, Stretch
 from meltemi.chunks.exchange.difference import TOGETHER
+from meltemi.chunks.exchange.terms import BINDING
 from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.chunks.numbers import put_number
 from meltemi.errors import (
@@ -21,20 +23,23 @@ from meltemi.errors import (
     RefusedError,
     VanishedError,
 )
-from meltemi.model.record import Part, Record, is_borrowed
+from meltemi.model.image import Image
+from meltemi.model.record import Content, Part, Record, is_borrowed
 from meltemi.region.answers import document
 from meltemi.region.api import data
 from meltemi.region.api.bodies import Answer, bodiless
+from meltemi.region.api.conditions import is_known
 from meltemi.region.api.editing import FORMATS
 from meltemi.region.api.news import tell_active, tell_sent
 from meltemi.region.data.assembling import Assembly, Base, Delta
 from meltemi.region.data.parts import keep_part
 from meltemi.region.data.sending import send_file
 from meltemi.region.data.uploading import fill, must_have_hash
+from meltemi.region.data.vouching import put_together
+from meltemi.region.imports.pulling import terms_of
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
-_VERSION: Final = 1
 _HASH: Final = "x-meltemi-hash"
 _LONGEST: Final = 4
 """Digits of the number of a part."""
@@ -45,21 +50,21 @@ _PART: Final = f"{_IMAGE}/parts/{{number:[0-9]+}}"
 
 async def info(call: Call) -> web.Response:
     """Tell whether and how this region exchanges images."""
-    facts = {
-        "version": _VERSION,
-        "cut": Cut.CONTENT.label,
-        "dedup_scope": call.settings.dedup_scope,
-        "hash": call.settings.hashing_algorithm,
-        "largest_batch": batches.LARGEST_BATCH,
-        "largest_piece": batches.LARGEST_PIECE,
-        "most_pieces": batches.MOST_PIECES,
-    }
-    return document({"exchange": facts})
+    return document({"exchange": asdict(terms_of(call.settings))})
 
 
 async def manifest(call: Call) -> web.Response:
-    """Give the root of an image's manifest."""
-    return await _root(call, _content(await data.downloadable(call)))
+    """Give the root of an image's manifest, and what is vouched for of its data."""
+    record = await data.downloadable(call)
+    name, response = await _root(call, _content(record))
+    if is_known(call.request, name.hex()):
+        unchanged = web.Response(status=304)
+        unchanged.etag = name.hex()
+        return unchanged
+    content = await call.catalogue.content(_content(record))
+    if binding := call.service.bindings.issue(name, record.image, content):
+        response.headers[BINDING] = binding
+    return response
 
 
 async def segments(call: Call) -> web.Response:
@@ -112,13 +117,14 @@ async def put_part(call: Call) -> web.Response:
         raise QuotaError(f"This is more than {batches.LARGEST_FRAME} bytes, and no batch")
     body = data.body_of(call.request)
     with await call.service.pieces.spool(body, batches.LARGEST_FRAME) as frame:
-        await keep_part(call.service, image, number, frame, project)
+        await keep_part(call.service, image, number, partial(_unpacked, frame, image), project)
     return web.Response(status=204)
 
 
 async def part_manifest(call: Call) -> web.Response:
     """Give the root of a part's manifest."""
-    return await _root(call, (await _part(call)).content)
+    _, response = await _root(call, (await _part(call)).content)
+    return response
 
 
 async def part_segments(call: Call) -> web.Response:
@@ -170,19 +176,27 @@ async def _put_together(call: Call) -> web.Response:
         raise RefusedError(f"Image {record.image.id}: its delta tells of {size} bytes")
     if size > call.settings.limits.image_size_cap:
         raise QuotaError(f"The incoming image is too large: {size} bytes")
-    bases = [await _base(call, image) for image in delta.outline.images]
+    bases = [await base_of(call, image) for image in delta.outline.images]
     await service.quotas.demand(project, SIZE, mebibytes(size))
     base = _shared(call, record, await delta.whole(), bases)
     if base is not None:
         await must_have_hash(service, record.image.id, base.image.hashes, expected)
         tell_active(service, await call.catalogue.share(record.image.id, base.image.id))
         return web.Response(status=204)
-    named = [Base(f"image {base.image.id}", _content(base), base.image.size or 0) for base in bases]
-    assembly = Assembly(service, record.image.id, delta, named)
+    opened = [
+        await Base.opened(service.pieces, f"image {base.image.id}", _content(base))
+        for base in bases
+    ]
+    assembly = Assembly(service, record.image.id, delta.stretches(), opened)
+    vouched = service.bindings.believed(
+        call.request.headers.get(BINDING), record.image, delta.outline.size
+    )
+
+    async def taking(image: Image) -> Content:
+        return await put_together(service, image, assembly, size, vouched)
+
     with service.meter.uploads.track_inprogress():
-        async with aclosing(assembly.data()) as put:
-            image = record.image
-            made = await fill(service, image, put, size, project=project, expected=expected)
+        made = await fill(service, record.image, taking, project=project, expected=expected)
     data.consider(call, made)
     return web.Response(status=204)
 
@@ -203,8 +217,8 @@ def _shared(
     return base if is_all and alike and is_hashed else None
 
 
-async def _base(call: Call, image: str) -> Record:
-    """Give an image that a delta names, if who asks may have its data, and it is here."""
+async def base_of(call: Call, image: str) -> Record:
+    """Give an image that others are to be made of, if who asks may have its data, here."""
     try:
         record = await call.catalogue.get(image, call.context.viewer)
     except VanishedError as error:
@@ -213,6 +227,14 @@ async def _base(call: Call, image: str) -> Record:
     data.must_not_be_withheld(call, record.image)
     _content(record)
     return record
+
+
+def _unpacked(frame: IO[bytes], image: Image) -> Sequence[Buffer]:
+    frame.seek(0)
+    try:
+        return batches.decode_batch(frame.read())
+    except batches.BatchError as error:
+        raise RefusedError(f"Image {image.id}: a part: {error}") from error
 
 
 def _content(record: Record) -> str:
@@ -248,17 +270,18 @@ async def _part(call: Call) -> Part:
     raise VanishedError(f"Image {record.image.id} has no part {number}")
 
 
-async def _root(call: Call, content: str) -> web.Response:
+async def _root(call: Call, content: str) -> tuple[BlobId, web.Response]:
     name, root = await call.service.pieces.root(content)
     response = web.Response(body=root, content_type=data.BINARY)
-    response.etag = name
-    return response
+    response.etag = name.hex()
+    return name, response
 
 
 async def _segments(call: Call, content: str) -> web.Response:
     places = _pairs(await call.json(), TOGETHER)
     try:
-        found = await call.service.pieces.segments(content, places)
+        reader = await call.service.pieces.open(content)
+        found = await call.service.pieces.segments(reader, places)
     except LookupError as error:
         raise RefusedError(str(error)) from error
     body = bytearray()

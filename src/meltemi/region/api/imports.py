@@ -1,21 +1,29 @@
 """Imports: an image gets its data from where it was staged, from the web, or from elsewhere."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
 from aiohttp import web
 
-from meltemi.errors import ConflictError, RefusedError, VanishedError
+from meltemi.chunks.exchange.delta import MOST_IMAGES
+from meltemi.errors import ConflictError, ImageError, RefusedError, VanishedError
+from meltemi.model.image import Image
 from meltemi.model.record import Record
 from meltemi.model.task import Task
 from meltemi.region.api.data import unknown_store
 from meltemi.region.api.editing import FORMATS
+from meltemi.region.api.exchange import base_of
 from meltemi.region.api.wire import STORE
 from meltemi.region.imports.importing import begin_import
+from meltemi.region.imports.pulling import Puller
 from meltemi.region.imports.source import Source
 from meltemi.region.quotas import SIZE
 from meltemi.region.service import Call
+
+_log: Final = logging.getLogger(__name__)
 
 _STAGED: Final = "uploading"
 _NEEDED: Final = ("glance_region", "glance_image_id")
@@ -26,6 +34,9 @@ async def begin(call: Call) -> web.Response:
     body = await call.json()
     method = _method(body, call.settings.import_methods)
     name = method["name"]
+    if name == "glance-download":
+        for image in _bases(method):
+            await base_of(call, image)
     await call.service.quotas.demand(call.context.project, SIZE)
     try:
         record = await call.image()
@@ -40,7 +51,7 @@ async def begin(call: Call) -> web.Response:
             await call.service.web.check(method.get("uri"))
         expected = _STAGED if name == "glance-direct" else "queued"
         task = task_of(call, "api_image_import", record.image.id, _input(record, body, method))
-        await begin_import(call.service, task, expected, _source(call, method))
+        await begin_import(call.service, task, expected, _source(call, record.image, method))
     except VanishedError as error:
         raise VanishedError(f"No image found with ID {call.image_id}") from error
     return web.Response(status=202)
@@ -136,14 +147,45 @@ def _input(record: Record, body: Mapping[str, Any], method: Mapping[str, Any]) -
     return {"image_id": record.image.id, "import_req": request, "backend": [STORE]}
 
 
-def _source(call: Call, method: Mapping[str, Any]) -> Source | None:
+def _bases(method: Mapping[str, Any]) -> Sequence[str]:
+    """Read which images of this region have much of what is to come; none where none is named."""
+    bases = method.get("bases", [])
+    if not isinstance(bases, list) or len(bases) > MOST_IMAGES:
+        raise RefusedError(f"'bases' has to be a list of at most {MOST_IMAGES} ids of images")
+    for image in bases:
+        if not isinstance(image, str) or not _is_id(image):
+            raise RefusedError("'bases' has to be a list of ids of images")
+    return bases
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _source(call: Call, image: Image, method: Mapping[str, Any]) -> Source | None:
     if method["name"] == "web-download":
         return call.service.web.fetch(method["uri"])
     if method["name"] == "glance-download":
+        bases = partial(_readable, call, _bases(method))
         return call.service.elsewhere.fetch(
             call.context,
             str(method["glance_region"]),
             str(method["glance_image_id"]),
             str(method["glance_service_interface"]),
+            Puller(call.service, image, call.context.project, bases).pull,
         )
     return None
+
+
+async def _readable(call: Call, images: Sequence[str]) -> Sequence[Record]:
+    """Give those images whose data who asked may still download, and is still here."""
+    found = []
+    for image in images:
+        try:
+            found.append(await base_of(call, image))
+        except ImageError as error:
+            _log.info("no base of an import: %s", error)
+    return found

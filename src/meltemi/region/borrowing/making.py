@@ -55,8 +55,10 @@ async def make(pieces: Pieces, peer: Peer, loan: Loan, whole: Content, name: str
 
 
 async def _compared(pieces: Pieces, peer: Peer, loan: Loan) -> Made:
+    data = await pieces.open(loan.source)
+
     async def mine(places: Sequence[Place]) -> Sequence[bytes]:
-        return [bytes(one) for one in await pieces.segments(loan.source, places)]
+        return [bytes(one) for one in await pieces.segments(data, places)]
 
     async def theirs(places: Sequence[Place]) -> Sequence[bytes]:
         return await peer.segments(loan.hold, places)

@@ -15,10 +15,11 @@ from meltemi.chunks.exchange.delta import (
     Stretch,
     joined,
 )
+from meltemi.chunks.manifest import Entry
 from meltemi.chunks.reader import Reader
 from meltemi.chunks.writer import PIECE
 from meltemi.errors import RefusedError, VanishedError
-from meltemi.region.data.pieces import Wanted
+from meltemi.region.data.pieces import Pieces, Wanted
 from meltemi.region.service import Service
 
 _LINES: Final = 2**14
@@ -32,11 +33,21 @@ _OPEN: Final = 32
 
 
 class Base(NamedTuple):
-    """Data that a delta names: what it is called, its content, and its size in bytes."""
+    """Data that a delta names, opened, so that it can be read to its end also where it is deleted.
+
+    `label` is what it is called.
+    """
 
     label: str
-    content: str
-    size: int
+    data: Reader
+
+    @classmethod
+    async def opened(cls, pieces: Pieces, label: str, content: str) -> "Base":
+        """Open a content; VanishedError where it is gone."""
+        try:
+            return cls(label, await pieces.open(content))
+        except VanishedError as error:
+            raise VanishedError(f"{label} is gone") from error
 
 
 class Delta:
@@ -88,16 +99,34 @@ class Delta:
 
 
 class Assembly:
-    """Reads the data that a delta tells of, for an image; the bases are those that it names."""
+    """Reads the data that stretches tell of, for an image; the bases are those that they name.
 
-    def __init__(self, service: Service, image: str, delta: Delta, bases: Sequence[Base]) -> None:
+    Parts are opened as they are named.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        image: str,
+        stretches: AsyncGenerator[list[Stretch]],
+        bases: Sequence[Base],
+    ) -> None:
         self._service = service
         self._image = image
-        self._delta = delta
+        self._stretches = stretches
         self._bases = bases
-        self._readers: list[Reader] = []
-        self._parts: Mapping[int, Base] = {}
-        self._open: OrderedDict[int, Reader] = OrderedDict()
+        self._parts: Mapping[int, str] = {}
+        self._open: OrderedDict[int, Base] = OrderedDict()
+
+    async def references(self) -> AsyncGenerator[Iterator[Entry]]:
+        """Give what the data consists of, none of which is read; close it when done.
+
+        Entries are to be taken in a thread, before more are asked for. Raise RefusedError as `data`
+        does.
+        """
+        async with aclosing(self._wanted()) as wanted:
+            async for stretches in wanted:
+                yield self._service.pieces.entries(stretches)
 
     async def data(self) -> AsyncGenerator[bytes]:
         """Give the data in blocks of about a MiB; close it when done.
@@ -106,8 +135,6 @@ class Assembly:
         is not within what it is to be taken from.
         """
         with self._service.contents.reading():
-            # All of them now: what is open can be read to its end, also where it is deleted.
-            self._readers = [await self._opened(base) for base in self._bases]
             async with aclosing(self._groups()) as groups:
                 coming = asyncio.ensure_future(self._next(groups))
                 try:
@@ -126,13 +153,12 @@ class Assembly:
     async def _groups(self) -> AsyncGenerator[list[Wanted]]:
         """Gather what is read together: all that has come, as far as memory allows."""
         at = 0
-        async with aclosing(self._delta.stretches()) as all_stretches:
+        async with aclosing(self._wanted()) as all_stretches:
             async for stretches in all_stretches:
                 group: list[Wanted] = []
                 size = 0
-                for stretch in joined(stretches):
-                    reader = await self._reader(stretch)
-                    for wanted in _divided(reader, stretch, at):
+                for stretch in stretches:
+                    for wanted in _divided(stretch, at):
                         at += wanted.length
                         group.append(wanted)
                         size += max(wanted.length, _SMALL)
@@ -142,47 +168,47 @@ class Assembly:
                 if group:
                     yield group
 
+    async def _wanted(self) -> AsyncGenerator[list[Wanted]]:
+        """Give the stretches as they come, and what each is to be taken from."""
+        async with aclosing(self._stretches) as all_stretches:
+            async for stretches in all_stretches:
+                yield [
+                    Wanted(await self._reader(one), one.offset, one.length)
+                    for one in joined(stretches)
+                ]
+
     async def _reader(self, stretch: Stretch) -> Reader | None:
         """Give what a stretch is taken from, opened."""
-        number = stretch.number
         if stretch.origin is None:
             return None
-        if stretch.origin is Origin.IMAGE:
-            self._must_be_within(stretch, self._bases[number])
-            return self._readers[number]
-        self._must_be_within(stretch, part := await self._part(number))
+        is_base = stretch.origin is Origin.IMAGE
+        base = self._bases[stretch.number] if is_base else await self._part(stretch.number)
+        if stretch.offset + stretch.length > base.data.size:
+            raise RefusedError(
+                f"Image {self._image}: its delta takes {stretch.length} bytes at {stretch.offset} "
+                f"of {base.label}, which has {base.data.size}"
+            )
+        return base.data
+
+    async def _part(self, number: int) -> Base:
         if number not in self._open:
-            self._open[number] = await self._opened(part)
+            if number not in self._parts:
+                found = await self._service.catalogue.parts(self._image)
+                self._parts = {part.number: part.content for part in found}
+            if number not in self._parts:
+                raise RefusedError(
+                    f"Image {self._image}: its delta names part {number}, it has none"
+                )
+            label = f"part {number} of image {self._image}"
+            pieces = self._service.pieces
+            self._open[number] = await Base.opened(pieces, label, self._parts[number])
         self._open.move_to_end(number)
         if len(self._open) > _OPEN:
             self._open.popitem(last=False)
         return self._open[number]
 
-    def _must_be_within(self, stretch: Stretch, base: Base) -> None:
-        if stretch.offset + stretch.length > base.size:
-            raise RefusedError(
-                f"Image {self._image}: its delta takes {stretch.length} bytes at {stretch.offset} "
-                f"of {base.label}, which has {base.size}"
-            )
 
-    async def _part(self, number: int) -> Base:
-        if number not in self._parts:
-            found = await self._service.catalogue.parts(self._image)
-            self._parts = {
-                part.number: Base(f"part {part.number}", part.content, part.size) for part in found
-            }
-        if number not in self._parts:
-            raise RefusedError(f"Image {self._image}: its delta names part {number}, it has none")
-        return self._parts[number]
-
-    async def _opened(self, base: Base) -> Reader:
-        try:
-            return await self._service.pieces.open(base.content)
-        except VanishedError as error:
-            raise VanishedError(f"Image {self._image}: {base.label} is gone") from error
-
-
-def _divided(reader: Reader | None, stretch: Stretch, at: int) -> Iterator[Wanted]:
+def _divided(stretch: Wanted, at: int) -> Iterator[Wanted]:
     """Divide a stretch, which begins at `at`, at every MiB of the data that is put together.
 
     So blocks begin where runs of zeros may, and these are looked for without a copy.
@@ -190,7 +216,7 @@ def _divided(reader: Reader | None, stretch: Stretch, at: int) -> Iterator[Wante
     begin = 0
     while begin < stretch.length:
         length = min(PIECE - (at + begin) % PIECE, stretch.length - begin)
-        yield Wanted(reader, stretch.offset + begin, length)
+        yield Wanted(stretch.data, stretch.offset + begin, length)
         begin += length
 
 

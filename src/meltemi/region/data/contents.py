@@ -16,12 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
-from meltemi.chunks.blob import Buffer
+from meltemi.chunks.blob import BlobId, Buffer
+from meltemi.chunks.manifest import Entry
 from meltemi.chunks.store import Store
-from meltemi.chunks.writer import PIECE, Put, Writer
+from meltemi.chunks.writer import PIECE, Known, Put, Writer
 from meltemi.errors import (
     AuthenticationError,
     QuotaError,
@@ -50,6 +52,9 @@ _READ_AHEAD: Final = 32 * 2**20
 """Bytes that the batches of all who read may take in a process, as far as `_LEAST` lets them."""
 
 _LEAST: Final = 256 * 2**10
+
+_ENTRIES: Final = 2048
+"""Entries that are taken in at once."""
 
 _NAME: Final = re.compile(
     r"[0-9a-fA-F-]{36}/(parts/|borrowed/)?(?P<holder>[0-9a-f]{32})/[0-9a-f]{32}"
@@ -102,14 +107,18 @@ class Contents:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
 
     @asynccontextmanager
-    async def receiving(self, image: Image) -> AsyncIterator["Incoming"]:
+    async def receiving(
+        self, image: Image, known: Known | None = None
+    ) -> AsyncIterator["Incoming"]:
         """Begin to take in an image's data; what is not finished is given up.
 
         So it is where whoever brings it is cancelled at any moment, also in the midst of `finish`.
+        What turns out to be what is `known` is not hashed.
         """
-        writing = self._store.writing(hashes=tuple(self.algorithms), scope=self._scope(image))
+        hashes = () if known else tuple(self.algorithms)
+        writing = self._store.writing(hashes=hashes, scope=self._scope(image))
         name = f"{image.id}/{self._holder}/{uuid4().hex}"
-        incoming = Incoming(self, writing, name, self._algorithm)
+        incoming = Incoming(self, writing, name, known)
         try:
             await incoming.begun()
             yield incoming
@@ -141,6 +150,15 @@ class Contents:
                 if opening.exception() is None:
                     leave = partial(writing.__exit__, None, None, None)
                     await asyncio.shield(self.in_thread(leave))
+
+    def fetch(self, blobs: Sequence[BlobId]) -> Mapping[BlobId, Buffer]:
+        """Give what the store has under some names, verified; it blocks."""
+        return self._store.fetcher.fetch_all(blobs)
+
+    def hashes_of(self, computed: Mapping[str, str]) -> Hashes:
+        """Give as an image has them the hashes that were computed of data, if they were."""
+        value = computed.get(self._algorithm)
+        return Hashes(computed.get("md5"), self._algorithm, value) if value else Hashes()
 
     async def read(
         self, content: str, offset: int = 0, length: int | None = None
@@ -272,12 +290,12 @@ class Incoming:
         contents: Contents,
         writing: AbstractContextManager[Writer],
         name: str,
-        algorithm: str,
+        known: Known | None,
     ) -> None:
         self._contents = contents
         self._writing = writing
         self._name = name
-        self._algorithm = algorithm
+        self._known = known
         self._opening = contents.begin(writing.__enter__)
         self._at_work: asyncio.Future[Any] = self._opening
         self._gathered: list[bytes] = []
@@ -299,8 +317,29 @@ class Incoming:
         if self._size >= _ENOUGH:
             await self._pass_on()
 
+    async def refer(self, entries: Iterator[Entry]) -> None:
+        """Take in data that the store has, told by its entries, in order, one call after another.
+
+        They are asked for in threads.
+        """
+        writer, fetch = self._opening.result(), self._contents.fetch
+
+        def refer() -> int:
+            group = list(islice(entries, _ENTRIES))
+            writer.refer(group, fetch)
+            return len(group)
+
+        count = _ENTRIES
+        while count == _ENTRIES:
+            self._at_work = self._contents.begin(refer)
+            with _worded():
+                count = await asyncio.shield(self._at_work)
+
     async def finish(self) -> Content:
-        """Publish what came, under a name that nothing else has."""
+        """Publish what came, under a name that nothing else has.
+
+        It has no hashes where it is other data than what was known beforehand.
+        """
         await self._pass_on()
         await self._rested()
         self._at_work = self._contents.begin(self._publish)
@@ -308,8 +347,7 @@ class Incoming:
             head = (await asyncio.shield(self._at_work)).head
         # From here to whoever called nothing is waited for, so that nobody can be cancelled.
         self.is_finished = True
-        hashes = Hashes(head.hashes["md5"], self._algorithm, head.hashes[self._algorithm])
-        return Content(self._name, head.size, hashes)
+        return Content(self._name, head.size, self._contents.hashes_of(head.hashes))
 
     async def give_up(self) -> None:
         """Leave nothing of it; what a thread is at is waited for."""
@@ -323,7 +361,7 @@ class Incoming:
                 await self._contents.let_go(self._name)
 
     def _publish(self) -> Put:
-        self._put = self._opening.result().finish(self._name)
+        self._put = self._opening.result().finish(self._name, self._known)
         self._leave()
         return self._put
 

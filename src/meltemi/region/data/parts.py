@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import IO, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 from uuid import uuid4
 
 from meltemi.chunks.blob import Buffer
-from meltemi.chunks.exchange.batch import BatchError, decode_batch
-from meltemi.errors import MeltemiError, RefusedError
+from meltemi.errors import MeltemiError
 from meltemi.model.image import Image
 from meltemi.model.record import Part
 from meltemi.region.data.contents import name_of_part
@@ -19,23 +18,19 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def keep_part(
-    service: Service, image: Image, number: int, batch: IO[bytes], project: str | None
+    service: Service,
+    image: Image,
+    number: int,
+    unpack: Callable[[], Sequence[Buffer]],
+    project: str | None,
 ) -> None:
-    """Store the pieces of a batch as a part of an image; each stays a piece.
+    """Store the pieces of a batch, which `unpack` gives, as a part of an image.
 
-    Raise RefusedError where it is no batch, ConflictError where the image takes none, or has one of
-    that number; QuotaError where it is too much for the project of who sends it.
+    Raise ConflictError where the image takes none, or has one of that number; QuotaError where it
+    is too much for the project of who brings it; and what `unpack` raises.
     """
-
-    def decoded() -> Sequence[Buffer]:
-        batch.seek(0)
-        try:
-            return decode_batch(batch.read())
-        except BatchError as error:
-            raise RefusedError(f"Image {image.id}: part {number}: {error}") from error
-
     async with service.pieces.turns:
-        pieces = await service.contents.to_its_end(decoded)
+        pieces = await service.contents.to_its_end(unpack)
         await service.quotas.demand(project, STAGED, mebibytes(sum(map(len, pieces))))
         await _store(service, image, number, pieces)
 

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -23,8 +24,11 @@ from meltemi.chunks.writer import PIECE
 from meltemi.errors import QuotaError, UnavailableError
 from meltemi.region.data.contents import FULL, Contents
 
-_TOGETHER: Final = 128
-"""Pieces that are stored at once."""
+_TOGETHER: Final = 128 * 2**20
+"""Bytes of stretches that are looked up together."""
+
+_SEGMENTS: Final = 128
+"""Pieces, or segments of a manifest, that are stored at once."""
 
 _AT_ONCE: Final = 3
 """Batches that a process makes or takes in at the same time: each takes some 100 MiB."""
@@ -50,21 +54,21 @@ class Pieces:
         self._folder = folder
         self.turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def root(self, content: str) -> tuple[str, bytes]:
-        """Give the name of a manifest's root, in hexadecimal, and its bytes."""
+    async def root(self, content: str) -> tuple[BlobId, bytes]:
+        """Give the name of a manifest's root, and its bytes."""
 
-        def read() -> tuple[str, bytes]:
+        def read() -> tuple[BlobId, bytes]:
             manifest = self._store.head(content).manifest
-            return manifest.hex(), self._store.fetch(manifest)
+            return manifest, self._store.fetch(manifest)
 
         return await self._contents.in_thread(read)
 
-    async def segments(self, content: str, places: Sequence[tuple[int, int]]) -> Sequence[Buffer]:
+    async def segments(self, data: Reader, places: Sequence[tuple[int, int]]) -> Sequence[Buffer]:
         """Give the bytes of segments, each told by its level and where in the data it begins.
 
         Raise LookupError where none begins.
         """
-        return await self._contents.in_thread(lambda: self._reader(content).segments(places))
+        return await self._contents.in_thread(partial(data.segments, places))
 
     async def batch(self, content: str, ranges: Sequence[Range]) -> IO[bytes]:
         """Give a file with a batch of pieces of data; close it when done."""
@@ -121,15 +125,18 @@ class Pieces:
             writer.write(*(bytes(found[one]) for one in group))
 
         async with self._contents.writing() as writer:
-            for begin in range(0, len(own), _TOGETHER):
-                await self._contents.to_its_end(partial(take_own, own[begin : begin + _TOGETHER]))
-            for begin in range(0, len(tree), _TOGETHER):
-                await self._contents.to_its_end(partial(take_tree, tree[begin : begin + _TOGETHER]))
+            for begin in range(0, len(own), _SEGMENTS):
+                await self._contents.to_its_end(partial(take_own, own[begin : begin + _SEGMENTS]))
+            for begin in range(0, len(tree), _SEGMENTS):
+                await self._contents.to_its_end(partial(take_tree, tree[begin : begin + _SEGMENTS]))
             await self._contents.to_its_end(partial(writer.write, end))
             await self._contents.to_its_end(partial(writer.finish, name))
 
     async def open(self, content: str) -> Reader:
-        """Open data to have stretches of it read."""
+        """Open data to have it read, also where nobody has it any more by then.
+
+        What is opened is for one reader at a time.
+        """
         return await self._contents.in_thread(lambda: self._reader(content))
 
     async def read(self, wanted: Sequence[Wanted]) -> list[bytes]:
@@ -139,18 +146,28 @@ class Pieces:
         """
 
         def read() -> list[bytes]:
-            ranges: dict[Reader, list[Range]] = {}
-            for data, offset, length in wanted:
-                if data is not None:
-                    ranges.setdefault(data, []).append((offset, length))
-            entries = {data: iter(data.entries(found)) for data, found in ranges.items()}
-            stretches = [
-                [Entry(length)] if data is None else next(entries[data])
-                for data, _, length in wanted
-            ]
-            return list(_blocks(gather(self._store.fetcher, stretches)))
+            return list(_blocks(gather(self._store.fetcher, _entries_of(wanted))))
 
         return await self._contents.in_thread(read)
+
+    def entries(self, wanted: Iterable[Wanted]) -> Iterator[Entry]:
+        """Give what stretches consist of, one after another; asking for more blocks.
+
+        Short ones are looked up together, since many lie in the same segments; of a long one,
+        what is held is little.
+        """
+        group: list[Wanted] = []
+        size = 0
+        for one in wanted:
+            if size + one.length > _TOGETHER:
+                yield from chain.from_iterable(_entries_of(group))
+                group, size = [], 0
+            if one.data is not None and one.length > _TOGETHER:
+                yield from one.data.entries_from(one.offset, one.offset + one.length)
+            else:
+                group.append(one)
+                size += one.length
+        yield from chain.from_iterable(_entries_of(group))
 
     async def spool(self, data: AsyncIterator[bytes], most: int) -> IO[bytes]:
         """Give a file with what comes; close it when done. QuotaError where more comes."""
@@ -177,6 +194,16 @@ class Pieces:
     def _file(self) -> IO[bytes]:
         with _on_disk():
             return tempfile.TemporaryFile(dir=self._folder)
+
+
+def _entries_of(wanted: Sequence[Wanted]) -> list[list[Entry]]:
+    """Give what stretches consist of; each segment is read once."""
+    ranges: dict[Reader, list[Range]] = {}
+    for data, offset, length in wanted:
+        if data is not None:
+            ranges.setdefault(data, []).append((offset, length))
+    entries = {data: iter(data.entries(found)) for data, found in ranges.items()}
+    return [[Entry(length)] if data is None else next(entries[data]) for data, _, length in wanted]
 
 
 def _append(file: IO[bytes], data: Sequence[bytes]) -> None:

@@ -1,7 +1,7 @@
 """From a request's body to an image's data: counted, inspected, hashed, stored, then published."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -33,42 +33,39 @@ def must_have_formats(image: Image) -> None:
         raise RefusedError(f"{word} {', '.join(missing)} must be set prior to saving data.")
 
 
+Taking = Callable[[Image], Awaitable[Content]]
+"""Takes in an image's data: stores it, verified, and gives what came of it."""
+
+
 async def fill(
     service: Service,
     image: Image,
-    data: AsyncIterator[bytes],
-    length: int | None,
+    taking: Taking,
     *,
     project: str | None,
     expected: str | None = None,
 ) -> Record:
     """Give a queued image its data, and make it active once all of it is stored and verified.
 
-    `length` is what was announced, in bytes; `project` is that of who sends it, whose quota
-    counts; `expected` the hash that the data has to have, by the region's algorithm. Whatever goes
-    wrong, the image is queued again; where it is the hash, without its parts.
+    `project` is that of who sends it, whose quota counts; `expected` the hash that the data has to
+    have, by the region's algorithm. Whatever goes wrong, the image is queued again; where it is the
+    hash, without its parts.
     """
-    facts = (data, length, expected)
+    facts = (taking, expected)
     return await _receive(service, image.id, *facts, project=project, status="saving")
 
 
 async def keep_staged(
-    service: Service,
-    image: Image,
-    data: AsyncIterator[bytes],
-    length: int | None,
-    *,
-    project: str | None,
+    service: Service, image: Image, taking: Taking, *, project: str | None
 ) -> Record:
     """Store data for a queued image that is imported later, and inspected only then."""
-    return await _receive(service, image.id, data, length, None, project=project, status=_STAGED)
+    return await _receive(service, image.id, taking, None, project=project, status=_STAGED)
 
 
 async def _receive(
     service: Service,
     image: str,
-    data: AsyncIterator[bytes],
-    length: int | None,
+    taking: Taking,
     expected: str | None,
     *,
     project: str | None,
@@ -94,7 +91,7 @@ async def _receive(
             taken = record.image
             tell_begun(service, record)
             begun = True
-        content = await take(service, taken, data, length)
+        content = await taking(taken)
         await must_have_hash(service, image, content.hashes, expected)
         # To its end, also where the client leaves: else it would be unknown who has the data.
         handing = asyncio.ensure_future(_hand_over(service, image, content, status))
@@ -140,8 +137,8 @@ async def take(
 ) -> Content:
     """Store an image's data, inspected as what the image declares, and give what came of it.
 
-    Raise RefusedError where it is not of the length that was announced, QuotaError where it is
-    larger than an image may be, MediaTypeError where it is not what was declared.
+    `length` is what was announced, in bytes. Raise RefusedError where it is another, QuotaError
+    where it is more than an image may have, MediaTypeError where it is not what was declared.
     """
     inspection = Inspection(image.disk_format, image.container_format)
     largest = service.settings.limits.image_size_cap

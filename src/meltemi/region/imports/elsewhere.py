@@ -1,8 +1,8 @@
 """Images of another region of the same cloud, fetched with the user's own token."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Final
@@ -11,9 +11,10 @@ import aiohttp
 
 from meltemi.errors import InterruptedTransfer, RefusedError
 from meltemi.model.image import Hashes
-from meltemi.model.task import Carried
+from meltemi.model.task import CARRIED, Carried
 from meltemi.region.context import Context
 from meltemi.region.identity.base import Identity
+from meltemi.region.imports.neighbour import Neighbour
 from meltemi.region.imports.source import (
     STALLED_SECONDS,
     Fetched,
@@ -22,8 +23,8 @@ from meltemi.region.imports.source import (
     verified,
 )
 
-CARRIED: Final = ("hw_", "trait:", "os_distro", "os_secure_boot", "os_type")
-"""How the names of properties begin that come along with an image."""
+Pull = Callable[[Neighbour], Awaitable[AsyncGenerator[bytes] | None]]
+"""Gives an image's data by pieces; nothing where it cannot be had so."""
 
 _RESERVED: Final = "os_glance"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=24 * 3600, sock_connect=30, sock_read=60)
@@ -44,9 +45,12 @@ class Elsewhere:
 
     @asynccontextmanager
     async def fetch(
-        self, context: Context, region: str, image: str, interface: str
+        self, context: Context, region: str, image: str, interface: str, pull: Pull
     ) -> AsyncIterator[Fetched]:
-        """Connect to the Image service of a region, and read an image there."""
+        """Connect to the Image service of a region, and read an image there.
+
+        It comes as `pull` has it, or, where that gives nothing, as a whole.
+        """
         endpoint = await self._identity.endpoint(context, "image", region, interface)
         if endpoint is None:
             raise RefusedError(f"{interface} glance endpoint not found for region {region}")
@@ -61,8 +65,14 @@ class Elsewhere:
                     async with asyncio.timeout(STALLED_SECONDS):
                         answer = await stack.enter_async_context(_get(session, url))
                         length, hashes, carried = _read(image, await _body(url, answer))
-                        answer = await stack.enter_async_context(_get(session, f"{url}/file"))
-                    data = lively(url, _pieces(url, answer))
+                    pulled = await pull(Neighbour(session, endpoint.rstrip("/"), image))
+                    if pulled is not None:
+                        data: AsyncIterator[bytes] = pulled
+                        await stack.enter_async_context(aclosing(pulled))
+                    else:
+                        async with asyncio.timeout(STALLED_SECONDS):
+                            answer = await stack.enter_async_context(_get(session, f"{url}/file"))
+                        data = lively(url, _pieces(url, answer))
                     yield Fetched(verified(data, hashes, self._algorithm), length, hashes, carried)
             except TimeoutError as error:
                 raise stalled(url) from error

@@ -27,7 +27,7 @@ from meltemi.region.api.wire import STORE
 from meltemi.region.background import MENDING, READING, fetching
 from meltemi.region.data.inspection import Inspection
 from meltemi.region.data.uploading import take
-from meltemi.region.imports.source import Source, contradicts
+from meltemi.region.imports.source import Fetched, Source, contradicts
 from meltemi.region.quotas import SIZE, STAGED, UPLOADING, mebibytes
 from meltemi.region.service import Service
 
@@ -138,20 +138,28 @@ async def _adopt(service: Service, task: Task, record: Record) -> Record:
 async def _bring(
     service: Service, task: Task, image: Image, source: Source
 ) -> tuple[Content, Carried | None]:
-    async with source as fetched:
-        carried = fetched.carried
-        if carried is not None:
-            formats = (carried.disk_format, carried.container_format)
-            image = replace(image, disk_format=formats[0], container_format=formats[1])
-        largest = service.settings.limits.image_size_cap
-        if (fetched.length or 0) > largest:
-            raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
-        data = _watched(service, task, fetched.data)
-        content = await take(service, image, data, fetched.length)
+    try:
+        async with source as fetched:
+            return await _taken(service, task, image, fetched), fetched.carried
+    except CorruptionError:
+        await service.catalogue.drop_parts(image.id)  # they may be what is wrong
+        raise
+
+
+async def _taken(service: Service, task: Task, image: Image, fetched: Fetched) -> Content:
+    carried = fetched.carried
+    if carried is not None:
+        formats = (carried.disk_format, carried.container_format)
+        image = replace(image, disk_format=formats[0], container_format=formats[1])
+    largest = service.settings.limits.image_size_cap
+    if (fetched.length or 0) > largest:
+        raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
+    data = _watched(service, task, fetched.data)
+    content = await take(service, image, data, fetched.length)
     if contradicts(content.hashes, fetched.hashes):
         await service.contents.let_go(content.id)
         raise CorruptionError(f"image {image.id}: what came does not have the hash it should")
-    return content, carried
+    return content
 
 
 async def _watched(

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from meltemi.errors import CorruptionError, InterruptedTransfer
+from meltemi.errors import CorruptionError, SilentError
 from meltemi.model.image import Hashes
 from meltemi.model.record import Record
 from meltemi.model.task import Carried
@@ -41,7 +41,7 @@ ENOUGH: Final = 2**20
 
 
 async def lively(label: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Pass on what comes; raise InterruptedTransfer where hardly anything does.
+    """Pass on what comes; raise SilentError where hardly anything does.
 
     Only the time counts for which it is waited for, not that in which it is stored.
     """
@@ -63,9 +63,9 @@ async def lively(label: str, data: AsyncIterator[bytes]) -> AsyncIterator[bytes]
         yield piece
 
 
-def stalled(label: str) -> InterruptedTransfer:
+def stalled(label: str) -> SilentError:
     """Say that a source was given up because too little came."""
-    return InterruptedTransfer(
+    return SilentError(
         f"{label}: the connection broke: less than {ENOUGH // 2**20} MiB came in "
         f"{STALLED_SECONDS:.0f} seconds"
     )

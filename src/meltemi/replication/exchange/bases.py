@@ -5,7 +5,7 @@ A guess that is wrong costs some requests; what is taken from a base is compared
 
 import re
 from bisect import insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from meltemi.model.image import Image
@@ -17,6 +17,27 @@ MOST: Final = 4
 _NUMBERS: Final = re.compile(r"\d+")
 
 _Key = tuple[str, ...]
+
+
+_FEW: Final = 1000
+"""Images of a target that are remembered, so that it need not be listed again."""
+
+
+class Seen:
+    """The images that a target has listed, as long as they are few."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, Image] = {}
+
+    def look(self, image: Image) -> None:
+        """Remember an image."""
+        if len(self._images) <= _FEW:
+            self._images[image.id] = image
+
+    @property
+    def all(self) -> Collection[Image] | None:
+        """Give all images that were listed; None where those are too many."""
+        return self._images.values() if len(self._images) <= _FEW else None
 
 
 class Bases:

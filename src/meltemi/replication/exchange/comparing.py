@@ -4,21 +4,30 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
 from meltemi.chunks.exchange.delta import MOST_IMAGES, Origin, Stretch
 from meltemi.chunks.exchange.difference import Base, Piece, difference
+from meltemi.chunks.exchange.remote import Holder, RemoteTree, Spend
+from meltemi.chunks.exchange.terms import Terms
 from meltemi.errors import ImageError, InterruptedTransfer
 from meltemi.libraries.base import Library
-from meltemi.libraries.exchanging import Exchange, Exchanging, Giver, Holder, Spend, Terms
+from meltemi.libraries.exchanging import Exchange, Exchanging, Giver
 from meltemi.model.image import Image
-from meltemi.replication.exchange.remote import RemoteTree
 
 _log: Final = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 8
 """Manifests that are opened at the same time."""
+
+
+class _Said(Enum):
+    """What is said of a base without its manifest."""
+
+    SAME = "it has the same data"
+    NO = "it is none"
 
 
 G_co = TypeVar("G_co", bound=Giver, covariant=True)
@@ -30,8 +39,6 @@ class Ends(Generic[G_co]):
 
     source: G_co
     target: Exchange
-    library: Library
-    """The target, of which images are asked for."""
     terms: Terms
     is_near: bool = False
     """Whether the source is this machine, so that no wire carries its manifests."""
@@ -47,6 +54,8 @@ class Comparison:
     """Those that are read over a wire."""
     unused: int = 0
     """The first of the numbers that no part has."""
+    binding: str | None = None
+    """What is vouched for of the data."""
 
     @property
     def read(self) -> int:
@@ -59,14 +68,14 @@ async def meet(source: Library, target: Library) -> Ends[Exchange] | str | None:
 
     None where neither exchanges with anybody.
     """
-    one, other = await _asked(source), await _asked(target)
+    one, other = await asyncio.gather(_asked(source), _asked(target))
     if one is None and other is None:
         return None
     if one is None or other is None:
         return f"{(source if one is None else target).name} does not exchange pieces"
     if (why := one[1].mismatch(other[1])) is not None:
         return why
-    return Ends(one[0], other[0], target, one[1].within(other[1]))
+    return Ends(one[0], other[0], one[1].within(other[1]))
 
 
 async def _asked(library: Library) -> tuple[Exchange, Terms] | None:
@@ -92,53 +101,45 @@ async def compare(
     told of bytes that came.
     """
     gate = asyncio.Semaphore(_AT_ONCE)
+    source = await RemoteTree.open(ends.source, Holder(image.id), spend)
 
-    async def opened(holder: Holder, end: Giver = ends.target) -> RemoteTree:
-        async with gate:
-            return await RemoteTree.open(end, holder, spend)
-
-    async def base(image_id: str) -> RemoteTree | Image | None:
+    async def base(image_id: str) -> RemoteTree | _Said:
         origin = coming.get(image_id)
+        end: Giver = ends.target if origin is None else ends.source
+        holder = Holder(image_id if origin is None else origin.id)
         try:
-            stored = origin or await ends.library.show(image_id)
-            if stored.status != "active":
-                return None
-            if _is_same(image, stored):
-                return stored
-            if origin is not None:
-                return await opened(Holder(origin.id), ends.source)
-            return await opened(Holder(image_id))
+            async with gate:
+                return await RemoteTree.unlike(end, holder, source.name, spend) or _Said.SAME
         except ImageError as error:
             if isinstance(error, InterruptedTransfer):
                 raise
             _log.info("no base: %s", error)
-            return None
+            return _Said.NO
+
+    async def part(number: int) -> RemoteTree:
+        async with gate:
+            return await RemoteTree.open(ends.target, Holder(incoming or "", number), spend)
+
+    async def parts() -> Mapping[int, RemoteTree]:
+        numbers = await ends.target.parts(incoming) if incoming is not None else ()
+        return dict(zip(numbers, await asyncio.gather(*map(part, numbers)), strict=True))
 
     bases = bases[:MOST_IMAGES]
-    found = await asyncio.gather(*map(base, bases))
-    for image_id, one in zip(bases, found, strict=True):
-        if isinstance(one, Image):
-            return Comparison((image_id,), _whole(image), ())
-    there = {i: tree for i, tree in zip(bases, found, strict=True) if isinstance(tree, RemoteTree)}
-    parts = await ends.target.parts(incoming) if incoming is not None else {}
-    trees = await asyncio.gather(*(opened(Holder(incoming or "", n)) for n in parts))
-    source = await opened(Holder(image.id), ends.source)
+    found, arrived = await asyncio.gather(asyncio.gather(*map(base, bases)), parts())
     near = () if ends.is_near else (source,)
+    if _Said.SAME in found:
+        same = bases[found.index(_Said.SAME)]
+        return Comparison((same,), _whole(image), near, binding=source.binding)
+    there = {i: tree for i, tree in zip(bases, found, strict=True) if isinstance(tree, RemoteTree)}
     compared = [Base(tree, Origin.IMAGE, n) for n, tree in enumerate(there.values())]
-    compared += [Base(tree, Origin.PART, n) for n, tree in zip(parts, trees, strict=True)]
+    compared += [Base(tree, Origin.PART, n) for n, tree in arrived.items()]
     return Comparison(
         tuple(there),
         difference(source, compared),
-        (*near, *there.values(), *trees),
-        max(parts, default=-1) + 1,
+        (*near, *there.values(), *arrived.values()),
+        max(arrived, default=-1) + 1,
+        source.binding,
     )
-
-
-def _is_same(image: Image, stored: Image) -> bool:
-    """Say whether both have the same data by a hash that tells; md5 alone does not."""
-    hashes = image.hashes
-    told = hashes.value is not None and hashes.algorithm == stored.hashes.algorithm
-    return told and stored.size == image.size and hashes.value == stored.hashes.value
 
 
 async def _whole(image: Image) -> AsyncGenerator[Stretch | Piece]:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final
 
 from meltemi.chunks.exchange.delta import (
@@ -15,16 +16,15 @@ from meltemi.chunks.exchange.delta import (
     encode_outline,
     encode_stretch,
 )
-from meltemi.chunks.manifest import LARGEST_DATA
+from meltemi.chunks.exchange.gathering import Gatherer, Joiner, spans
 from meltemi.errors import ImageError, MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.libraries.exchanging import Exchange
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Kind, Plan
 from meltemi.model.units import format_size
-from meltemi.replication.exchange.bases import Bases, Kin
+from meltemi.replication.exchange.bases import Bases, Kin, Seen
 from meltemi.replication.exchange.comparing import Ends, compare, meet
-from meltemi.replication.exchange.gathering import Batch, Gatherer, Joiner
 
 _log: Final = logging.getLogger(__name__)
 
@@ -39,10 +39,16 @@ _HEAD_OF_PIECE: Final = 36
 """Bytes that a batch takes at most besides its pieces, and for each of them."""
 
 
-async def priced(plan: Plan, source: Library, targets: Sequence[Library]) -> Plan:
+async def priced(
+    plan: Plan,
+    source: Library,
+    targets: Sequence[Library],
+    seen: Mapping[str, Seen] = MappingProxyType({}),
+) -> Plan:
     """Find out for every copy whether it can be exchanged; say what that takes, or why it cannot.
 
-    Where nothing is to be copied, nothing is asked.
+    Where nothing is to be copied, nothing is asked. What was `seen` of targets when the plan was
+    made is not asked again.
     """
     actions = list(plan.actions)
     senders = {library.name: library for library in (source, *targets)}
@@ -50,7 +56,7 @@ async def priced(plan: Plan, source: Library, targets: Sequence[Library]) -> Pla
     for target in targets:
         numbers = [n for n, action in enumerate(actions) if _sends(action, target)]
         copies = [actions[number] for number in numbers]
-        priced = await _priced(copies, senders, target, arriving)
+        priced = await _priced(copies, senders, target, arriving, seen.get(target.name))
         for number, action in zip(numbers, priced, strict=True):
             actions[number] = action
     return replace(plan, actions=tuple(actions))
@@ -65,6 +71,7 @@ async def _priced(
     senders: Mapping[str, Library],
     target: Library,
     arriving: Container[tuple[str, str]],
+    seen: Seen | None,
 ) -> Sequence[Action]:
     """Price the copies to one target, all of which one library sends.
 
@@ -79,7 +86,7 @@ async def _priced(
         if not isinstance(ends, Ends):
             return [_streamed(action, ends) for action in copies] if ends else copies
         from_source = await meet(senders[source], target) if awaited else None
-        chosen = await _chosen(copies, target)
+        chosen = await _chosen(copies, target, seen)
     except MeltemiError as error:
         return [_streamed(action, f"nothing can be compared ({error})") for action in copies]
     at_source = {action.target_id: image for action in copies if (image := action.image)}
@@ -105,13 +112,19 @@ async def _priced(
     return await asyncio.gather(*(one(a, a.subject.source_id, ids) for a, ids in both))
 
 
-async def _chosen(copies: Sequence[Action], target: Library) -> Sequence[tuple[str, ...]]:
+async def _chosen(
+    copies: Sequence[Action], target: Library, seen: Seen | None
+) -> Sequence[tuple[str, ...]]:
     """Choose bases for each copy: images of the target, or one that is copied before it."""
     images = [image for action in copies if (image := action.image)]
     bases, kin = Bases(images), Kin(images)
-    async for page in target.list_images():
-        for image in page:
+    if seen is not None and (listed := seen.all) is not None:
+        for image in listed:
             bases.look(image)
+    else:
+        async for page in target.list_images():
+            for image in page:
+                bases.look(image)
     ids = {image.id: action.target_id for action in copies if (image := action.image)}
     # What boots with others waits for them in its slot; those must wait for nobody.
     needed = {image_id for action in copies for image_id in action.needs}
@@ -159,31 +172,31 @@ async def _estimate(
     """Say how many bytes cross the wire at most: pieces as they are kept, manifests, and delta."""
     incoming = action.target_id if action.filling else None
     comparison = await compare(ends, image, bases, incoming, coming=coming)
-    gatherer = Gatherer(LARGEST_DATA, ends.terms.most_pieces)
+    gatherer = Gatherer()
     wire = len(encode_outline(Outline(image.size or 0, comparison.images)))
     joiner, lines = Joiner(), list[Stretch]()
 
-    async def ask(batch: Batch | None) -> int:
-        if batch is None:
+    async def ask() -> int:
+        if (batch := gatherer.take(ends.terms.most_pieces)) is None:
             return 0
-        size = await ends.source.batch_size(image.id, batch.spans)
+        size = await ends.source.batch_size(image.id, spans(batch.pieces))
         heads = batch.size // ends.terms.largest_batch + 1
-        return size + heads * _HEAD + len(batch.spans) * _HEAD_OF_PIECE
+        return size + heads * _HEAD + len(batch.pieces) * _HEAD_OF_PIECE
 
     async with aclosing(comparison.found) as found:
         async for one in found:
             if isinstance(one, Stretch):
                 lines.append(one)
             else:
-                if not gatherer.fits(one):
-                    wire += await ask(gatherer.take())
-                length, _, offset = gatherer.add(one)
-                lines.append(Stretch(length, Origin.PART, MOST_PARTS - 1, offset))
+                length, at = gatherer.add(one)
+                lines.append(Stretch(length, Origin.PART, MOST_PARTS - 1, at))
+                if gatherer.count == ends.terms.most_pieces:
+                    wire += await ask()
             if len(lines) == _LINES:
                 wire += _length(joiner.feed(lines))
                 lines = []
     wire += _length([*joiner.feed(lines), *joiner.finish()])
-    return wire + await ask(gatherer.take()) + comparison.read
+    return wire + await ask() + comparison.read
 
 
 def _length(stretches: Iterable[Stretch]) -> int:

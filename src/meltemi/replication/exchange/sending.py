@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -10,6 +9,7 @@ from typing import Final
 import stamina
 
 from meltemi.chunks.exchange.batch import LARGEST_BATCH
+from meltemi.chunks.exchange.bringing import Bringing
 from meltemi.chunks.exchange.delta import (
     MOST_PARTS,
     Outline,
@@ -18,40 +18,23 @@ from meltemi.chunks.exchange.delta import (
     encode_stretch,
 )
 from meltemi.chunks.exchange.difference import Piece
+from meltemi.chunks.exchange.gathering import Joiner, spans
 from meltemi.errors import (
     ConflictError,
     ImageError,
     InterruptedTransfer,
-    MeltemiError,
     RefusedError,
     is_passing,
 )
-from meltemi.libraries.exchanging import Giver, Span
+from meltemi.libraries.exchanging import Giver
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
-from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer, Joiner
 from meltemi.replication.limits import Throttle
 
 BATCHES: Final = 4
 """Batches of all images of a run that are held at the same time; each has 33 MiB at most."""
 
-_BATCHES_OF_ONE: Final = 3
-_FIRST: Final = 2 * 2**20
-"""Bytes of data in the first batch, and twice as many in each that follows: so the target begins
-soon to put the image together, and batches that share a link do not all arrive at its end.
-"""
-
-_LINES: Final = 16_384
-"""Stretches that wait for batches before them."""
-
-_TOGETHER: Final = 1024
-"""Stretches that are sent at once."""
-
-_FEWER: Final = 4
-"""Into how many smaller ones a batch is divided that did not get through."""
-
 _ATTEMPTS: Final = 6
-_PAUSE_SECONDS: Final = 0.2
 
 
 @dataclass(slots=True)
@@ -93,80 +76,29 @@ class _Sending:
         self._comparison = comparison
         self._moved = moved
         terms = how.ends.terms
-        how.largest = min(how.largest, terms.largest_batch)
-        self._gatherer = Gatherer(min(_FIRST, how.largest), terms.most_pieces)
+        largest = min(how.largest, terms.largest_batch)
+        self._bringing = Bringing(comparison.found, largest, terms.most_pieces, self._bring)
         self._numbers: Iterator[int] = count(comparison.unused)
-        self._slots = asyncio.Semaphore(_BATCHES_OF_ONE)
-        self._lines: asyncio.Queue[Stretch | Gathered | None] = asyncio.Queue(_LINES)
-        self._front: Stretch | Gathered | None = None
 
     async def run(self) -> None:
         """Send everything."""
         size, hashes = self._image.size or 0, self._image.hashes
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._gather(tasks))
-                await self._target.put_together(self._target_id, size, hashes, self._delta())
-        except BaseExceptionGroup as group:
-            raise _first(group) from group
+            async with self._bringing.under_way() as stretches:
+                delta = self._delta(stretches)
+                await self._target.put_together(
+                    self._target_id, size, hashes, delta, self._comparison.binding
+                )
         finally:
+            self._how.largest = self._bringing.largest
             self._moved(self._comparison.read)
 
-    async def _gather(self, tasks: asyncio.TaskGroup) -> None:
-        """Fill batches and send each when it is full; keep the stretches in their order."""
-
-        async def flush() -> None:
-            if (batch := self._gatherer.take()) is not None:
-                self._gatherer.largest = min(2 * self._gatherer.largest, self._how.largest)
-                await self._slots.acquire()
-                tasks.create_task(self._transfer(batch))
-
-        async with aclosing(self._comparison.found) as found:
-            async for one in found:
-                if isinstance(one, Piece) and not self._gatherer.fits(one):
-                    await flush()
-                line = self._gatherer.add(one) if isinstance(one, Piece) else one
-                if self._lines.full():  # what is at its front may wait for the batch at hand
-                    await flush()
-                await self._lines.put(line)
-        await flush()
-        await self._lines.put(None)
-
-    async def _transfer(self, batch: Batch) -> None:
-        """Bring a batch over; what breaks is brought in smaller ones."""
-        try:
-            waiting: list[Sequence[Span]] = [batch.spans]
-            begin = 0
-            while waiting:
-                spans = waiting.pop()
-                try:
-                    number = await self._brought(spans)
-                except InterruptedTransfer as error:
-                    if len(spans) == 1:
-                        error.repeated = True
-                        raise
-                    await asyncio.sleep(_PAUSE_SECONDS)
-                    few = -(-len(spans) // _FEWER)
-                    smaller = [spans[n : n + few] for n in range(0, len(spans), few)]
-                    waiting += reversed(smaller)
-                    self._lessen(max(map(_size, smaller)))
-                else:
-                    batch.parts.append((begin, number))
-                    begin += _size(spans)
-            batch.spans = []
-            batch.sent.set()
-        finally:
-            self._slots.release()
-
-    def _lessen(self, size: int) -> None:
-        self._gatherer.largest = self._how.largest = min(self._how.largest, size)
-
-    async def _brought(self, spans: Sequence[Span]) -> int:
+    async def _bring(self, pieces: Sequence[Piece]) -> int:
         """Bring pieces over; give the number of the part that they are there."""
 
         def again(error: Exception) -> bool:
             if isinstance(error, InterruptedTransfer):
-                return len(spans) == 1
+                return len(pieces) == 1
             # What was altered on its way is refused.
             return is_passing(error) or isinstance(error, RefusedError)
 
@@ -174,7 +106,8 @@ class _Sending:
             with attempt:
                 async with self._how.gate:
                     spend = self._how.throttle.spend
-                    data = await self._how.ends.source.batch(self._image.id, spans, spend)
+                    source = self._how.ends.source
+                    data = await source.batch(self._image.id, spans(pieces), spend)
                     return await self._put(data)
         raise AssertionError("a retry context ends with a result or an error")
 
@@ -192,12 +125,12 @@ class _Sending:
                 return number
         raise ImageError(f"image {self._target_id}: it would have more than {MOST_PARTS} parts")
 
-    async def _delta(self) -> AsyncIterator[bytes]:
-        joiner = Joiner()
+    async def _delta(self, stretches: AsyncIterator[list[Stretch]]) -> AsyncIterator[bytes]:
         yield await self._spent(
             encode_outline(Outline(self._image.size or 0, self._comparison.images))
         )
-        while ready := await self._ready():
+        joiner = Joiner()
+        async for ready in stretches:
             if data := _written(joiner.feed(ready)):
                 yield await self._spent(data)
         if data := _written(joiner.finish()):
@@ -208,40 +141,6 @@ class _Sending:
         self._moved(len(data))
         return data
 
-    async def _ready(self) -> list[Stretch]:
-        """Give the next stretches, at least one, as far as what they name is there.
-
-        None at the end.
-        """
-        ready: list[Stretch] = []
-        while len(ready) < _TOGETHER and not (ready and self._must_wait()):
-            line = self._front or await self._lines.get()
-            self._front = line
-            if line is None:
-                self._lines.put_nowait(None)
-                break
-            if isinstance(line, Gathered):
-                if ready and not line.batch.sent.is_set():
-                    break
-                await line.batch.sent.wait()
-                line = line.stretch()
-            ready.append(line)
-            self._front = None
-        return ready
-
-    def _must_wait(self) -> bool:
-        return self._front is None and self._lines.empty()
-
 
 def _written(stretches: Iterable[Stretch]) -> bytes:
     return b"".join(map(encode_stretch, stretches))
-
-
-def _size(spans: Sequence[Span]) -> int:
-    return sum(span.length for span in spans)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Give the error that counts of several that came of one cause."""
-    errors = [e for e in group.exceptions if isinstance(e, MeltemiError)]
-    return errors[0] if errors else group.exceptions[0]

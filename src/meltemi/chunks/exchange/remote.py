@@ -1,0 +1,169 @@
+"""A manifest that somebody else holds, read as far as a comparison needs it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, NamedTuple, Protocol, Self
+
+from meltemi.chunks.blob import ROOT, BlobId, has_name, parse_id
+from meltemi.chunks.exchange.difference import Place
+from meltemi.chunks.manifest import (
+    MOST_ENTRIES,
+    Child,
+    FormatError,
+    Root,
+    Segment,
+    decode_segment,
+    encode_root,
+)
+from meltemi.chunks.numbers import take_number
+from meltemi.errors import CorruptionError, InterruptedTransfer, UsageError
+
+LARGEST_SEGMENT: Final = 128 + MOST_ENTRIES * (2 * 10 + 33)
+"""Bytes that a segment or a root has at most."""
+
+
+Spend = Callable[[int], Awaitable[None]]
+"""Is told how many bytes have come, and returns when more may come."""
+
+
+class Holder(NamedTuple):
+    """What has a manifest: an image, or a part of one that is coming."""
+
+    image_id: str
+    part: int | None = None
+
+
+class Sought(NamedTuple):
+    """A segment that is asked for: where it is, and the name that its bytes must have."""
+
+    place: Place
+    name: BlobId
+
+
+class Top(NamedTuple):
+    """The root of a manifest, and its name; `binding` is what is vouched for of its data."""
+
+    name: BlobId
+    root: Root
+    binding: str | None = None
+
+
+class Manifests(Protocol):
+    """Somebody who has manifests, each segment of which has the name that it was asked for by.
+
+    What was altered on its way is an `InterruptedTransfer`.
+    """
+
+    async def root(self, holder: Holder, unless: BlobId | None = None) -> Top | None:
+        """Give the root of a manifest; None where it has the name that is known."""
+        ...
+
+    async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
+        """Give the bytes of segments, at most `TOGETHER`, in the order in which they are named."""
+        ...
+
+
+class RemoteTree:
+    """The manifest of an image, or of a part; every segment has the name that its parent tells.
+
+    `name` is that of its root, `binding` what is vouched for of the data. `read` counts the bytes
+    that were read of it.
+    """
+
+    def __init__(
+        self, manifests: Manifests, holder: Holder, top: Top, spend: Spend | None = None
+    ) -> None:
+        self._manifests = manifests
+        self._spend = spend
+        self._holder = holder
+        self.name, self._root, self.binding = top
+        self._children: dict[Place, Child] = {}
+        self.read = len(encode_root(top.root))
+        self._learn(top.root.top, 0)
+
+    @classmethod
+    async def open(cls, manifests: Manifests, holder: Holder, spend: Spend | None = None) -> Self:
+        """Read the root; `spend` is told of all bytes that come."""
+        if (tree := await cls.unlike(manifests, holder, None, spend)) is None:
+            raise AssertionError("a root is given to who knows none")
+        return tree
+
+    @classmethod
+    async def unlike(
+        cls,
+        manifests: Manifests,
+        holder: Holder,
+        known: BlobId | None,
+        spend: Spend | None = None,
+    ) -> Self | None:
+        """Read the root as `open` does, unless it has the name that is known; None where it has."""
+        if (top := await manifests.root(holder, known)) is None:
+            return None
+        tree = cls(manifests, holder, top, spend)
+        if spend is not None:
+            await spend(tree.read)
+        return tree
+
+    @property
+    def root(self) -> Root:
+        """Give the top of it."""
+        return self._root
+
+    async def segments(self, places: Sequence[Place]) -> Sequence[Segment]:
+        """Give segments, in the order in which they are asked for."""
+        children = [self._children[place] for place in places]
+        sought = [Sought(*pair) for pair in zip(places, (c.segment for c in children), strict=True)]
+        read = await self._read(sought)
+        if self._spend is not None:
+            await self._spend(sum(map(len, read)))
+        return [
+            self._segment(place, child, data)
+            for place, child, data in zip(places, children, read, strict=True)
+        ]
+
+    async def _read(self, sought: Sequence[Sought]) -> Sequence[bytes]:
+        """Ask for segments; where the answer does not get through, for half of them at a time."""
+        try:
+            return await self._manifests.segments(self._holder, sought)
+        except InterruptedTransfer:
+            if len(sought) == 1:
+                raise
+        half = len(sought) // 2
+        return [*await self._read(sought[:half]), *await self._read(sought[half:])]
+
+    def _segment(self, place: Place, child: Child, data: bytes) -> Segment:
+        about = f"the manifest of image {self._holder.image_id}"
+        self.read += len(data)
+        try:
+            segment = decode_segment(data, length=child.length)
+        except FormatError as error:
+            raise CorruptionError(f"{about}: {error}") from error
+        if segment.level != place.level:
+            raise CorruptionError(f"{about}: a segment on the wrong level")
+        self._learn(segment, place.offset)
+        return segment
+
+    def _learn(self, segment: Segment, at: int) -> None:
+        for child in segment.children:
+            self._children[Place(segment.level - 1, at)] = child
+            at += child.length
+
+
+def root_name(data: bytes, tag: str) -> BlobId | None:
+    """Read the name of a root from its entity tag; None where the bytes do not have it."""
+    try:
+        name = parse_id(tag.removeprefix("W/").strip('"'))
+    except UsageError:
+        return None
+    return name if name[0] == ROOT and has_name(data, name) else None
+
+
+def parted(data: bytes, count: int) -> list[bytes]:
+    """Part an answer into that many segments, each after its length; ValueError if it is none."""
+    found, place = [], 0
+    for _ in range(count):
+        length, place = take_number(data, place)
+        found.append(data[place : place + length])
+        place += length
+    if place != len(data):
+        raise ValueError(f"{len(data)} bytes where there should be {place}")
+    return found
