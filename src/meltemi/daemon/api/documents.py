@@ -20,7 +20,7 @@ def moment(seconds: float | None) -> str | None:
     """Tell a moment that is given in seconds since 1970."""
     if seconds is None:
         return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat('T', 'milliseconds')[:-6]}Z"
 
 
 def placement(row: Any, now: float, within: Mapping[str, float]) -> dict[str, Any]:

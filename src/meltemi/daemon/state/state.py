@@ -184,7 +184,7 @@ class State:
         def write(connection: Connection) -> bool:
             mine = and_(pauses.c.kind == kind, pauses.c.name == name)
             was = bool(connection.execute(delete(pauses).where(mine)).rowcount)
-            _note(connection, act)
+            _note(connection, act if was else None)
             return was
 
         return await self._database.write(write)
