@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
@@ -56,6 +57,11 @@ class Daemon:
     def said(self) -> str:
         """Give what it has written to its log."""
         return self.log.read_text()
+
+    @property
+    def url(self) -> str:
+        """Give where it answers."""
+        return re.findall(r"at work; .*; (\S+)", self.said)[-1]
 
     @property
     def has_ended(self) -> bool:
