@@ -30,7 +30,7 @@ class Answer:
     """What the daemon says."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: http.client.HTTPMessage
     body: Any
 
     @property
