@@ -196,7 +196,7 @@ def test_no_option_is_missing_here() -> None:
         | {"CONFIG"}
         | {*("FORMAT", "COLUMN", "DRY_RUN", "VERBOSE", "DEBUG", "FILE", "ROUTE", "OUT", "CHECK")}
         | {*("DAEMON", "DAEMON_TOKEN_FILE", "LISTEN", "REGION", "LATE", "WATCH", "LAST")}
-        | {*("WAIT_IN", "WAIT_TIMEOUT")}
+        | {*("WAIT_IN", "WAIT_TIMEOUT", "DEDUP", "INDEX")}
     )
     there = {
         str(parameter.envvar)
