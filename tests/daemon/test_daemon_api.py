@@ -1,6 +1,9 @@
 """The API of a daemon: what it answers, to whom, and that its description says so."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +12,11 @@ import yaml
 from lab.state import ROOT
 from meltemi.daemon.api.app import HEALTH, OPERATIONS, Operation
 from tests.daemon.asking import ADMIN, OPERATOR, READER, ROLES, Asked, Shelves, path_of, settled
+from tests.support.cli import PATIENCE, environment
 from tests.support.daemon import Daemon
 from tests.support.waiting import eventually
 
+CONFIGURATION = Path(__file__).parent / "described" / "schemathesis.toml"
 DESCRIPTION = ROOT / "docs" / "daemon-openapi.yaml"
 
 
@@ -202,3 +207,20 @@ def test_who_answers(asked: Asked) -> None:
     told = asked.get("/v1/daemon", token=READER)
     assert told["holder"] == told["leader"]
     assert told["sender"] == {"who": "reader", "role": "reader", "project": None}
+
+
+def test_what_the_description_says_is_so(asked: Asked, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION)),
+            *("run", str(DESCRIPTION), "--url", asked.daemon.url, "--no-color"),
+        ],
+        env=environment(),
+        cwd=tmp_path,  # where its caches go
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a defect" not in asked.daemon.said
