@@ -174,14 +174,15 @@ class Keeper:
             task.add_done_callback(self._looks.discard)
 
     async def _look(self, route: Route, lanes: list[Lane], errand: Errand, tally: Tally) -> None:
+        by_name = {lane.library: lane for lane in lanes}
         look = Look(
             route,
             errand.images,
             run=tally.run,
             shelf=self._shelf,
             board=self._board,
+            lanes=by_name,
         )
-        by_name = {lane.library: lane for lane in lanes}
         problems: dict[str, str] = {}
         try:
             async for found in look.found():

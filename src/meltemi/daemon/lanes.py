@@ -29,7 +29,8 @@ class Lane:
     """The way of one route's images to one of its targets.
 
     Whoever wants it looked at leaves an errand; errands that wait are one. After a failure of the
-    library, or of the source, nothing is done until the wait is over.
+    library, or of the source, nothing is done until the wait is over. `origins` are the identities
+    by which replicas there were seen to know the source; None until everything has been looked at.
     """
 
     route: Route
@@ -41,6 +42,7 @@ class Lane:
     load: int = 0
     failures: int = 0
     error: str = ""
+    origins: frozenset[str] | None = None
     _until: float = 0.0
     _clock: Callable[[], float] = time.monotonic
 
