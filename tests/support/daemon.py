@@ -41,7 +41,7 @@ class Daemon:
         """Start it, and wait until it is at work."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*PROGRAM, "daemon", str(self.file), *words],
+                [*PROGRAM, "daemon", str(self.file), "--listen", "127.0.0.1:0", *words],
                 stdout=log,
                 stderr=log,
                 env=clean_environment() | {"HOME": str(self.folder)},

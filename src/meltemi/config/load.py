@@ -9,13 +9,41 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from meltemi.config.schema import FileEntry, RouteEntry, RouteSettings
+from meltemi.config.schema import (
+    DaemonEntry,
+    FileEntry,
+    RouteEntry,
+    RouteSettings,
+    TokenEntry,
+    WebhookEntry,
+)
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
+from meltemi.model.listening import ListeningAddress
 from meltemi.model.route import Limits, Policy, Route, Selection
+from meltemi.region.settings import KeystoneAccount, TlsSettings, within
 
 VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where the daemon answers, and whom: `tokens` are roles and hashes, by name.
+
+    Where neither they nor Keystone say who asks, whoever can read `token_file` may do everything.
+    """
+
+    listen: ListeningAddress
+    token_file: Path
+    tls: TlsSettings | None = None
+    tokens: Mapping[str, TokenEntry] = field(default_factory=dict)
+    keystone: KeystoneAccount | None = None
+
+    @property
+    def is_for_all_who_read(self) -> bool:
+        """Say whether the token in the file counts."""
+        return not self.tokens and self.keystone is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +53,25 @@ class Daemon:
     Every route is looked at at least as often as `reconcile` says.
     """
 
-    database: str = "sqlite:///meltemi-daemon.sqlite"
+    api: Api
+
+    database: str
     reconcile: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
+    webhook: WebhookEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon."""
+    """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon.
+
+    `buses` are the addresses, by library, of the message buses on which they tell what they do.
+    """
 
     libraries: Mapping[str, LibraryAddress]
-    routes: tuple[Route, ...] = ()
-    daemon: Daemon = field(default_factory=Daemon)
+    routes: tuple[Route, ...]
+    daemon: Daemon
+    buses: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def load(file: Path) -> Configuration:
@@ -60,9 +95,24 @@ def load(file: Path) -> Configuration:
     if problems:
         raise fail(file, problems)
     routes = (_route(name, route, entry.defaults) for name, route in entry.routes.items())
-    database = entry.daemon.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
-    daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history)
-    return Configuration(libraries, tuple(routes), daemon)
+    daemon = _daemon(within(folder, entry.daemon), folder)
+    buses = {
+        name: library.notifications.transport_url
+        for name, library in entry.libraries.items()
+        if library.notifications is not None
+    }
+    return Configuration(libraries, tuple(routes), daemon, buses)
+
+
+def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
+    token_file = folder / "meltemi-daemon.token"
+    return Daemon(
+        Api(entry.listen, token_file, entry.tls, entry.tokens, entry.keystone),
+        entry.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}",
+        entry.reconcile,
+        entry.history,
+        entry.webhook,
+    )
 
 
 def _check_ends(

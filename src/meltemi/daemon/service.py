@@ -6,11 +6,13 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
 from meltemi.config.load import load
+from meltemi.daemon.api.serving import serving
 from meltemi.daemon.board import Board
 from meltemi.daemon.keeper import Keeper
 from meltemi.daemon.shelf import Shelf
@@ -19,6 +21,7 @@ from meltemi.errors import ConfigurationError, LeaseError, StateError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress
+from meltemi.model.listening import ListeningAddress
 
 _log: Final = logging.getLogger(__name__)
 
@@ -36,13 +39,20 @@ SILENCE_SECONDS: Final = 30.0
 class Service:
     """One daemon process, on one meltemi.yaml.
 
-    `ready` is called once it has the state open, with what it says of it.
+    `ready` is called once it is at work, with where its state is, and its API. That is served at
+    `address`, or else at the one in the configuration.
     """
 
-    def __init__(self, file: Path, ready: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        file: Path,
+        ready: Callable[[str], None],
+        address: ListeningAddress | None = None,
+    ) -> None:
         self._file = file
         self._ready = ready
         self._configuration = load(file)
+        self._address = address or self._configuration.daemon.api.listen
         self._seen = _stamp(file)
         self._keeper: Keeper | None = None
         self.holder = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
@@ -51,12 +61,16 @@ class Service:
         """Go on until cancelled; raise StateError where the state cannot be opened."""
         state = await open_state(self._configuration.daemon.database)
         try:
-            self._ready(state.label)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._follow())
-                tasks.create_task(self._lead_in_turn(state))
+            async with self._serving(state) as url:
+                self._ready(f"{state.label}; {url}")
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._follow())
+                    tasks.create_task(self._lead_in_turn(state))
         finally:
             await state.close()
+
+    def _serving(self, state: State) -> AbstractAsyncContextManager[str]:
+        return serving(lambda: self._configuration, self._address, state, self.holder)
 
     async def reload(self) -> None:
         """Read the configuration again; one that is wrong is refused, and the old one holds."""
