@@ -80,6 +80,13 @@ class LibraryEntry(Entry):
         self.address(Path())
         return self
 
+    @model_validator(mode="after")
+    def _tells_over_rabbitmq(self) -> Self:
+        told = self.notifications
+        if told is not None and not told.transport_url.startswith("rabbit://"):
+            raise ValueError("notifications: transport_url has to begin with rabbit://")
+        return self
+
     def address(self, folder: Path) -> LibraryAddress:
         """Give the address, relative paths taken from a folder."""
         return LibraryAddress(

@@ -68,6 +68,10 @@ class Keeper:
             await asyncio.gather(*self._looks, return_exceptions=True)
             await self._dispatcher.stop()
 
+    def wake(self) -> None:
+        """Hear requests at once, rather than within `TICK_SECONDS`."""
+        self._awake.set()
+
     async def reload(self, configuration: Configuration) -> None:
         """Go on with another configuration; transfers of routes that are the same go on."""
         before = list(self._lanes.values())

@@ -2,14 +2,16 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 _ID: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
-_OF_IMAGES: Final = {
-    *("image.create", "image.update", "image.upload", "image.activate", "image.delete"),
-}
-_OF_MEMBERS: Final = {"image.member.create", "image.member.update", "image.member.delete"}
+_OF_IMAGES: Final = frozenset(
+    {"image.create", "image.update", "image.upload", "image.activate", "image.delete"}
+)
+_OF_MEMBERS: Final = frozenset(
+    {"image.member.create", "image.member.update", "image.member.delete"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ def read_event(library: str, event_type: object, payload: Any) -> Event | None:
 
     Whoever reaches the bus may have sent it: nothing of it is believed but which image to look at.
     """
+    if not isinstance(event_type, str):
+        return None
     if event_type in _OF_IMAGES:
         key = "id"
     elif event_type in _OF_MEMBERS:
@@ -36,6 +40,11 @@ def read_event(library: str, event_type: object, payload: Any) -> Event | None:
     else:
         return None
     image = payload.get(key) if isinstance(payload, dict) else None
-    if not isinstance(image, str) or not _ID.fullmatch(image):
+    if not is_image_id(image):
         return None
     return Event(library, image, gone=event_type == "image.delete")
+
+
+def is_image_id(value: object) -> TypeGuard[str]:
+    """Say whether something can be the id of an image."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
