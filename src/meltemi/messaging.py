@@ -84,4 +84,8 @@ def _understanding() -> Iterator[None]:
             "notifications need oslo.messaging: pip install 'meltemi[notifications]'"
         ) from error
     except (oslo_messaging.DriverLoadFailure, oslo_messaging.InvalidTransportURL) as error:
-        raise ConfigurationError(f"notifications.transport_url: {error}") from error
+        # Nothing of it is shown: there is a password in it.
+        raise ConfigurationError(
+            "notifications.transport_url: that is no address of a message bus, "
+            "such as rabbit://user:password@host:5672/"
+        ) from error

@@ -10,7 +10,7 @@ from meltemi.daemon.events.listening import Listener
 class Hearing:
     """Listens to buses, by the names of libraries; where an address changes, it does so anew.
 
-    `queue` is the one in which this state's daemons hear them.
+    `queue` begins the names of the queues in which this state's daemons hear them.
     """
 
     def __init__(self, queue: str, intake: Intake) -> None:
@@ -26,7 +26,11 @@ class Hearing:
             gone = [self._listeners.pop(key) for key in set(self._listeners) - wanted]
             await asyncio.gather(*(listener.stop() for listener in gone))
             for key in wanted - set(self._listeners):
-                self._listeners[key] = Listener(*key, self._queue, self._intake.take)
+                self._listeners[key] = self._listen(*key)
+
+    def _listen(self, library: str, url: str) -> Listener:
+        # Where several services share a bus, each of their libraries hears all of them.
+        return Listener(library, url, f"{self._queue}-{library}", self._intake.take)
 
     async def stop(self) -> None:
         """Stop listening."""

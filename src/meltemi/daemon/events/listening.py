@@ -46,16 +46,15 @@ class Listener:
         self._queue = queue
         self._take = take
         self._loop = asyncio.get_running_loop()
-        self._stopping = threading.Event()
+        self._stopping, self._stopped = threading.Event(), threading.Event()
         self._server: Any = None
         # A process may end while it waits for the bus.
-        self._thread = threading.Thread(target=self._run, name=f"bus of {library}", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name=f"bus of {library}", daemon=True).start()
 
     async def stop(self) -> None:
         """Stop hearing; what is not acknowledged by then is told again."""
         self._stopping.set()
-        await asyncio.to_thread(self._thread.join, _STOPPING_SECONDS)
+        await asyncio.to_thread(self._stopped.wait, _STOPPING_SECONDS)
 
     # What oslo.messaging calls
 
@@ -109,6 +108,7 @@ class Listener:
         if self._server is not None:
             self._server.stop()
             self._server.wait()
+        self._stopped.set()
 
     def _stay_connected(self) -> None:
         """Hear until this is stopped; raise what ends the connection."""
@@ -116,8 +116,12 @@ class Listener:
         from kombu.connection import Connection  # noqa: PLC0415 - slow to import, and not always installed
 
         connect: Callable[..., Any] = Connection
-        with connect(**settings, heartbeat=_HEARTBEAT_SECONDS) as connection:
-            connection.ensure_connection(max_retries=1, timeout=_CONNECT_SECONDS)
+        with connect(
+            **settings, heartbeat=_HEARTBEAT_SECONDS, connect_timeout=_CONNECT_SECONDS
+        ) as connection:
+            connection.ensure_connection(
+                max_retries=1, interval_start=0, interval_step=0, timeout=_CONNECT_SECONDS
+            )
             if self._server is None:
                 self._server = self._serve()
             while not self._is_heard(connection):

@@ -60,7 +60,7 @@ class Inbox:
         return await self._database.read(lambda c: [Place(*row) for row in c.execute(query)])
 
     async def queue(self) -> str:
-        """Name the queue in which this state's daemons hear a message bus; it never changes."""
+        """Name what the queues begin with in which this state's daemons hear; it never changes."""
 
         def name(connection: Connection) -> str:
             fresh = {"name": _QUEUE, "value": f"meltemi-{token_hex(8)}"}
