@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
@@ -58,6 +59,11 @@ class Daemon:
         return self.log.read_text()
 
     @property
+    def url(self) -> str:
+        """Give where it answers."""
+        return str(re.findall(r"at work; .*; (\S+)", self.said)[-1])
+
+    @property
     def has_ended(self) -> bool:
         """Say whether the process is gone."""
         return self._process is None or self._process.poll() is not None
@@ -66,6 +72,14 @@ class Daemon:
         """Send a signal."""
         assert self._process is not None
         os.kill(self._process.pid, number)
+
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
@@ -77,7 +91,7 @@ class Daemon:
         if self._process is None:
             return 0
         if not self.has_ended:
-            self.signal(signal.SIGCONT)
+            self.thaw()
             self.signal(signal.SIGTERM)
         return self._wait()
 

@@ -35,6 +35,7 @@ def command(file: Path, *, listen: ListeningAddress | None, debug: bool) -> int:
         level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     service = Service(file, lambda told: click.echo(f"meltemi: at work; {told}", err=True), listen)
     asyncio.run(_until_stopped(service))
     return 0

@@ -5,7 +5,7 @@ What is read is shaped in the database's thread, so that long pages do not hold 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from sqlalchemy import (
     Column,
@@ -27,6 +27,14 @@ from meltemi.model.placement import Observed, Place
 from meltemi.transactions import Database
 
 _T = TypeVar("_T")
+
+PLACEMENT_COLUMNS: Final = tuple(
+    placements.c[name]
+    for name in (
+        *("source", "image", "library", "route", "name", "owner", "wanted", "observed", "detail"),
+        *("since", "behind", "run", "size", "done", "total", "attempts", "due", "target_id"),
+    )
+)
 
 Shape = Callable[[Sequence[Any]], _T]
 """Makes of rows what is to be told of them."""
@@ -96,9 +104,12 @@ class Views:
     async def placements(
         self, wanted: Wanted, after: Place | None, most: int, shape: Shape[_T]
     ) -> _T:
-        """Read placements behind one, by source, image and library, so many at most."""
+        """Read placements behind one, by source, image and library, so many at most.
+
+        Rows are of `PLACEMENT_COLUMNS`.
+        """
         key = (placements.c.source, placements.c.image, placements.c.library)
-        query = select(placements).where(*_conditions(placements, wanted)).order_by(*key)
+        query = select(*PLACEMENT_COLUMNS).where(*_conditions(placements, wanted)).order_by(*key)
         if after is not None:
             query = query.where(tuple_(*key) > after)
         return await self._rows(query.limit(most), shape)
