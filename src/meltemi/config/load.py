@@ -9,7 +9,14 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from meltemi.config.schema import DaemonEntry, FileEntry, RouteEntry, RouteSettings, TokenEntry
+from meltemi.config.schema import (
+    DaemonEntry,
+    FileEntry,
+    RouteEntry,
+    RouteSettings,
+    TokenEntry,
+    WebhookEntry,
+)
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
@@ -51,6 +58,7 @@ class Daemon:
     database: str
     reconcile: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
+    webhook: WebhookEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,8 @@ class Configuration:
     """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon.
 
     `transfers` is how many images may be under way at once from and to a library, where that is
-    said.
+    said; `buses` are the addresses, by library, of the message buses on which they tell what they
+    do.
     """
 
     libraries: Mapping[str, LibraryAddress]
@@ -66,6 +75,7 @@ class Configuration:
     links: tuple[Link, ...]
     transfers: Mapping[str, int]
     daemon: Daemon
+    buses: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def load(file: Path) -> Configuration:
@@ -99,7 +109,12 @@ def load(file: Path) -> Configuration:
     )
     transfers = {n: one.transfers for n, one in entry.libraries.items() if one.transfers}
     daemon = _daemon(within(folder, entry.daemon), folder)
-    return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon)
+    buses = {
+        name: library.notifications.transport_url
+        for name, library in entry.libraries.items()
+        if library.notifications is not None
+    }
+    return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon, buses)
 
 
 def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
@@ -109,6 +124,7 @@ def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
         entry.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}",
         entry.reconcile,
         entry.history,
+        entry.webhook,
     )
 
 

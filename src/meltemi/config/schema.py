@@ -25,7 +25,7 @@ from meltemi.model.role import Role
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
 from meltemi.model.schedule import Schedule, parse_schedule
 from meltemi.model.units import parse_bandwidth
-from meltemi.region.settings import KeystoneAccount, TlsSettings
+from meltemi.region.settings import KeystoneAccount, NotificationSettings, TlsSettings
 from meltemi.replication.where import Where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -74,11 +74,19 @@ class LibraryEntry(Entry):
     path: File | None = None
     cacert: File | None = None
     insecure: bool = False
+    notifications: NotificationSettings | None = None
     transfers: Transfers | None = None
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:
         self.address(Path())
+        return self
+
+    @model_validator(mode="after")
+    def _tells_over_rabbitmq(self) -> Self:
+        told = self.notifications
+        if told is not None and not told.transport_url.startswith("rabbit://"):
+            raise ValueError("notifications: transport_url has to begin with rabbit://")
         return self
 
     def address(self, folder: Path) -> LibraryAddress:
@@ -186,6 +194,19 @@ class TokenEntry(Entry):
     sha256: Annotated[str, AfterValidator(_check_digest), Field(repr=False)]
 
 
+class WebhookEntry(Entry):
+    """What `webhook` holds: where the secret is by which its senders sign."""
+
+    secret_file: File | None = None
+    secret_env: Text | None = None
+
+    @model_validator(mode="after")
+    def _names_one_secret(self) -> Self:
+        if (self.secret_file is None) is (self.secret_env is None):
+            raise ValueError("give secret_file or secret_env")
+        return self
+
+
 class LinkEntry(Entry):
     """One of `links`."""
 
@@ -203,6 +224,7 @@ class DaemonEntry(Entry):
     tls: TlsSettings | None = None
     tokens: dict[Name, TokenEntry] = Field(default_factory=dict)
     keystone: KeystoneAccount | None = None
+    webhook: WebhookEntry | None = None
 
     @model_validator(mode="after")
     def _knows_who_comes_from_afar(self) -> Self:

@@ -11,6 +11,8 @@ from typing import Final
 from meltemi.config.load import Configuration, load
 from meltemi.daemon.api.serving import serving
 from meltemi.daemon.board import Board
+from meltemi.daemon.events.hearing import Hearing
+from meltemi.daemon.events.intake import Intake
 from meltemi.daemon.keeper import Keeper
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.state import State, open_state
@@ -53,22 +55,34 @@ class Service:
         self._address = address or self._configuration.daemon.api.listen
         self._seen = _stamp(file)
         self._keeper: Keeper | None = None
+        self._hearing: Hearing | None = None
         self.holder = this_holder()
 
     async def run(self) -> None:
         """Go on until cancelled; raise StateError where the state cannot be opened."""
         state = await open_state(self._configuration.daemon.database)
+        intake = Intake(state.inbox, lambda: self._configuration, self._wake)
+        hearing = None
         try:
-            async with self._serving(state) as url:
+            hearing = self._hearing = Hearing(await state.inbox.queue(), intake)
+            async with self._serving(state, intake) as url:
                 self._ready(f"{state.label}; {url}")
+                await hearing.follow(self._configuration.buses)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._follow())
                     tasks.create_task(self._lead_in_turn(state))
         finally:
+            if hearing is not None:
+                await hearing.stop()
             await state.close()
 
-    def _serving(self, state: State) -> AbstractAsyncContextManager[str]:
-        return serving(lambda: self._configuration, self._address, state, self.holder)
+    def _serving(self, state: State, intake: Intake) -> AbstractAsyncContextManager[str]:
+        return serving(lambda: self._configuration, self._address, state, self.holder, intake)
+
+    def _wake(self) -> None:
+        """Have what was asked for looked at now, where this process leads."""
+        if self._keeper is not None:
+            self._keeper.wake()
 
     async def reload(self) -> None:
         """Read the configuration again; one that is wrong is refused, and the old one holds."""
@@ -88,6 +102,8 @@ class Service:
         _log.info("%s: a new configuration is in force", self._file)
         if self._keeper is not None:
             await self._keeper.reload(new)
+        if self._hearing is not None:
+            await self._hearing.follow(new.buses)
 
     async def _follow(self) -> None:
         """Notice when the file changes."""

@@ -11,6 +11,7 @@ from aiohttp import web
 from meltemi.daemon.api import actions, events, placements, routes
 from meltemi.daemon.api.call import Call, Parts, told
 from meltemi.daemon.api.senders import Sender
+from meltemi.daemon.events import webhook
 from meltemi.errors import (
     ForbiddenError,
     IdentityError,
@@ -24,6 +25,9 @@ _log: Final = logging.getLogger(__name__)
 
 LARGEST_BODY: Final = 2**16
 HEALTH: Final = "/healthcheck"
+
+_OPEN: Final = (HEALTH, webhook.PATH)
+"""What takes no token: the webhook knows its senders by their signatures."""
 
 Answer = Callable[[Call], Awaitable[web.StreamResponse]]
 _SENDER: Final = web.RequestKey("sender", Sender)
@@ -69,7 +73,7 @@ def application(parts: Parts) -> web.Application:
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         try:
-            if request.path != HEALTH:
+            if request.path not in _OPEN:
                 request[_SENDER] = await parts.senders().authenticate(request.headers)
             return await handler(request)
         except MeltemiError as error:
@@ -92,6 +96,7 @@ def application(parts: Parts) -> web.Application:
             _handling(parts, operation),
         )
     app.router.add_get(HEALTH, _healthy)
+    app.router.add_post(webhook.PATH, parts.webhook)
     return app
 
 

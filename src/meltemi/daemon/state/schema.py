@@ -130,6 +130,23 @@ leases = Table(
     Column("until", Double, nullable=False),
 )
 
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("signature", TEXT, primary_key=True),
+    Column("at", Double, nullable=False),
+    Index("deliveries_by_time", "at"),
+)
+"""What the webhook has taken in, as long as it could be sent once more."""
+
+names = Table(
+    "names",
+    metadata,
+    Column("name", TEXT, primary_key=True),
+    Column("value", TEXT, nullable=False),
+)
+"""What this state's daemons call themselves elsewhere."""
+
 acts = Table(
     "acts",
     metadata,

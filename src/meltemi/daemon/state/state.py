@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, text, update
 
+from meltemi.daemon.state.inbox import Inbox
 from meltemi.daemon.state.records import LEADER, Act, Change, Held, Pause, Request, Run
 from meltemi.daemon.state.rows import (
     act_row,
@@ -53,6 +54,7 @@ class State:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.views = Views(database)
+        self.inbox = Inbox(database)
 
     @property
     def label(self) -> str:
