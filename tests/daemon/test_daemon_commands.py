@@ -1,0 +1,247 @@
+"""The commands that ask a daemon, run as somebody at a shell runs them."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meltemi.cli import main as cli
+from tests.daemon.asking import OPERATOR, READER, Asked, Cloud, Shelves, cloud_of, operator, settled
+from tests.support.cli import LISTENING, PATIENCE, PROGRAM, User, environment, running
+from tests.support.daemon import Daemon
+from tests.support.glance import Service
+from tests.support.proxy import FILE, Fault
+
+
+@pytest.fixture(scope="module")
+def cloud(
+    glances: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cloud]:
+    with cloud_of(glances, tmp_path_factory.mktemp("daemon")) as made:
+        for name in ("once", "twice", "twice"):
+            made.source.put(name, b"data")
+        made.look()
+        settled(made.asked, 6)
+        yield made
+
+
+@pytest.fixture
+def asked(cloud: Cloud) -> Asked:
+    return cloud.asked
+
+
+@pytest.fixture
+def user(asked: Asked) -> User:
+    return operator(asked)
+
+
+@pytest.fixture
+def at_shell(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[list[str]], tuple[object, str]]:
+    """Give what runs a command in this process, for its exit code and its complaint."""
+
+    def run(words: list[str]) -> tuple[object, str]:
+        monkeypatch.setenv("MELTEMI_DAEMON", asked.daemon.url)
+        if "--token-file" not in words:
+            monkeypatch.setenv("MELTEMI_DAEMON_TOKEN", OPERATOR)
+        with pytest.raises(SystemExit) as caught:
+            cli.main(words)
+        told = capsys.readouterr()
+        [line] = told.err.splitlines()
+        assert (told.out, line.partition(" ")[0]) == ("", "meltemi:")
+        return caught.value.code, line
+
+    return run
+
+
+def test_status(user: User) -> None:
+    rows = user.rows("status")
+    assert sorted(row["Name"] for row in rows) == [*["once"] * 2, *["twice"] * 4]
+    [row] = user.rows("status", "once", "--region", "R1", "--route", "all")
+    assert (row["Status"], row["Behind"], row["Late"], row["Bytes"]) == ("ready", None, False, 4)
+    done = user.meltemi("status")
+    assert done.err == "6 ready\n"
+    assert "Library" in done.out
+    assert user.meltemi("status", "--late").err == "nothing\n"
+    assert user.meltemi("status", "once", "-f", "value", "-c", "library").out == "R1\nR2\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["status", "never"], 3, "no image 'never' is known to the daemon"),
+        (["status", "twice"], 3, "several images are named 'twice': "),
+        (["status", "--region", "R11"], 2, "there is no library 'R11'; did you mean R1?"),
+        (["status", "--route", "al"], 2, "there is no route 'al'; did you mean all?"),
+        (["status", "-c", "colour"], 2, "no column 'colour'"),
+        (["status", "--file", "none.yaml", "--daemon", ""], 2, "there is no none.yaml"),
+        (["status", "--daemon", "http://a b"], 2, "is not the URL of a daemon"),
+        (["status", "--daemon", "127.0.0.1:1"], 6, "no daemon answers"),
+        (["status", "--token-file", "none"], 2, "none: no token can be read"),
+        (["history", "never"], 3, "no image 'never' is known to the daemon"),
+        (["runs", "--route", "al"], 2, "did you mean all?"),
+        (["retry", "never"], 3, "no image 'never' is known to the daemon"),
+        (["retry", "--region", "R11"], 2, "did you mean R1?"),
+        (["pause"], 2, "name a --route, a --region, or both"),
+        (["pause", "--region", "R11"], 2, "did you mean R1?"),
+        (["resume", "--route", "all"], 3, "route all is not paused"),
+        (["wait", "once", "--in", "R1,R11"], 2, "there is no library 'R11'; did you mean R1?"),
+        (["wait", "once", "--in", "R1,"], 2, "--in takes names of libraries"),
+        (["wait", "twice"], 3, "several images are named 'twice': "),
+        (["statos"], 2, "did you mean status?"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_one_line(
+    at_shell: Callable[[list[str]], tuple[object, str]], words: list[str], code: int, message: str
+) -> None:
+    ended, line = at_shell(words)
+    assert ended == code
+    assert message in line
+
+
+def test_who_may_not_is_told_so(asked: Asked) -> None:
+    reader = operator(asked, READER)
+    done = reader.meltemi("pause", "--route", "all", code=3)
+    assert done.complaint == "meltemi: that takes the role operator: reader is reader"
+    stranger = operator(asked, "s3cret")
+    done = stranger.meltemi("status", "--verbose", code=5)
+    assert "the token does not count there" in done.err
+    assert "s3cret" not in done.err
+    nobody = operator(asked, "")
+    assert "no token was given" in nobody.meltemi("status", code=5).complaint
+
+
+def test_pausing_and_resuming(user: User) -> None:
+    told = user.meltemi("pause", "--route", "all", "--region", "R1").lines
+    assert told[0].startswith("meltemi: route all is paused")
+    paused = user.meltemi("status").lines[1:]
+    assert paused == ["meltemi: paused: route all", "meltemi: paused: library R1"]
+    user.meltemi("resume", "--route", "all", "--region", "R1")
+    assert user.meltemi("status").lines == ["6 ready"]
+
+
+def test_runs_and_history(user: User) -> None:
+    runs = user.rows("runs", "--last", "1000")
+    assert (runs[-1]["Cause"], runs[-1]["Planned"], runs[-1]["Libraries"]) == ("start", 6, "R1, R2")
+    assert len(user.rows("runs", "--last", "1")) == 1
+    changes = user.rows("history", "once", "--region", "R2")
+    assert [change["Observed"] for change in changes][:: len(changes) - 1] == ["queued", "ready"]
+    assert user.rows("history", "once", "--last", "1")[0]["Observed"] == "ready"
+
+
+def test_waiting_for_an_image_that_is_not_known_yet(cloud: Cloud, user: User) -> None:
+    env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
+    with running("wait", "later", "--in", "R1,R2", env=env) as waiting:
+        lines = waiting.lines()
+        assert next(lines) == "later: the daemon does not know it"
+        cloud.source.put("later", b"later")
+        cloud.look()
+        assert list(lines)[-1] == "later: R1 ready, R2 ready"
+        done = waiting.wait()
+    assert (done.code, done.out) == (0, "")
+    assert user.meltemi("wait", "later").err == "later: R1 ready, R2 ready\n"
+
+
+def test_waiting_in_vain(user: User) -> None:
+    done = user.meltemi("wait", "never", "--in", "R1", "--timeout", "1s", code=1)
+    told = "never: the daemon does not know it", "never: not ready after 1s: the daemon does not"
+    assert [line.startswith(text) for line, text in zip(done.lines, told, strict=True)]
+
+
+def test_waiting_for_what_fails_and_is_tried_again(cloud: Cloud, user: User) -> None:
+    cloud.second.fault(Fault("PUT", FILE, answer=413))
+    cloud.source.put("large", b"large")
+    cloud.look()
+    done = user.meltemi("wait", "large", "--in", "R2", code=3)
+    assert done.lines[-1].startswith("meltemi: large: R2: failed: ")
+    [row] = user.rows("status", "large", "--region", "R2")
+    assert (row["Observed"], row["Behind"] > 0, row["Late"]) == ("failed", True, False)
+    cloud.second.fault()
+    assert "tries again" in user.meltemi("retry", "large").err
+    assert user.meltemi("wait", "large").lines[-1] == "large: R1 ready, R2 ready"
+    observed = [row["Observed"] for row in user.rows("history", "large", "--region", "R2")]
+    assert observed[0] == "queued"
+    assert "failed" in observed
+    assert observed[-1] == "ready"
+
+
+def test_waiting_where_something_is_in_the_way(cloud: Cloud, user: User) -> None:
+    image = cloud.first.put("taken", b"another")
+    cloud.source.put("taken", b"one", id=image)
+    cloud.look()
+    done = user.meltemi("wait", "taken", code=3)
+    assert done.lines[-1].startswith("meltemi: taken: R1: conflict: ")
+
+
+def test_watching_on_a_pipe(cloud: Cloud) -> None:
+    words = [*LISTENING, *PROGRAM, "status", "--watch", "-f", "json"]
+    env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
+    with subprocess.Popen(
+        words, env=environment(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["Status"] == "ready"
+        image = cloud.source.put("watched", b"watched")
+        cloud.look()
+        ready = set[str]()
+        while ready != {"R1", "R2"}:
+            row = json.loads(process.stdout.readline())
+            if row["ID"] == image and row["Status"] == "ready":
+                ready.add(row["Library"])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr.read() == ""
+
+
+def test_nobody_reads_what_is_watched(asked: Asked) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    env = {"MELTEMI_DAEMON": asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
+    with running("status", "--watch", env=env, stdout=writing) as watching:
+        os.close(writing)
+        assert watching.wait().code == 141
+
+
+def test_on_its_own_machine_a_daemon_needs_no_settings(tmp_path: Path) -> None:
+    shelves = Shelves(tmp_path)
+    image = shelves.put(0, "only", b"data")
+    settings: dict[str, Any] = shelves.configuration()
+    del settings["daemon"]["tokens"]
+    with Daemon(tmp_path, settings) as daemon:
+        token = tmp_path / "meltemi-daemon.token"
+        assert token.stat().st_mode & 0o777 == 0o600
+        user = User(tmp_path, dict)
+        port = daemon.url.rpartition(":")[2]
+        daemon.configure({**settings, "daemon": {"listen": f"127.0.0.1:{port}"}})
+        user.meltemi("wait", image)
+        env = {"MELTEMI_DAEMON": daemon.url}
+        assert "no token was given" in user.meltemi("status", code=5, env=env).complaint
+        assert token.read_text().strip() not in daemon.said
+    done = user.meltemi("status", code=6)
+    assert f"127.0.0.1:{port}: no daemon answers" in done.complaint
+
+
+def test_a_daemon_that_comes_back(tmp_path: Path) -> None:
+    shelves = Shelves(tmp_path)
+    shelves.put(0, "early", b"data")
+    daemon = Daemon(tmp_path, shelves.configuration())
+    with daemon:
+        address = daemon.url.removeprefix("http://")
+        settled(Asked(daemon), 2)
+        env = {"MELTEMI_DAEMON": daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
+        with running("wait", "late", "--in", "R1", env=env) as waiting:
+            lines = waiting.lines()
+            assert next(lines) == "late: the daemon does not know it"
+            daemon.kill()
+            assert "trying again" in next(lines)
+            shelves.put(1, "late", b"data")
+            daemon.start("--listen", address)
+            assert list(lines)[-1] == "late: R1 ready"
+            assert waiting.wait().code == 0
