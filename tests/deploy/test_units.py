@@ -78,7 +78,7 @@ def test_the_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_the_container_is_what_the_installation_is() -> None:
     lines = (DEPLOY / "Containerfile").read_text()
     assert "RUN /source/deploy/install /opt/meltemi\n" in lines
-    build, final = lines.split("\nFROM ")[:2]
+    _, build, final = lines.split("\nFROM ")
     assert "python3-venv" in build
     assert "python3-venv" not in final
     assert "\nUSER 10001:10001\n" in final
