@@ -109,6 +109,9 @@ def test_who_may_not_is_told_so(asked: Asked) -> None:
     reader = operator(asked, READER)
     done = reader.meltemi("pause", "--route", "all", code=3)
     assert done.complaint == "meltemi: that takes the role operator: reader is reader"
+    file = reader.write("token", f"{READER}\n")
+    env = {"MELTEMI_DAEMON_TOKEN": "", "MELTEMI_DAEMON_TOKEN_FILE": str(file)}
+    assert reader.meltemi("status", env=env).err == "6 ready\n"
     stranger = operator(asked, "s3cret")
     done = stranger.meltemi("status", "--verbose", code=5)
     assert "the token does not count there" in done.err
@@ -128,7 +131,10 @@ def test_pausing_and_resuming(user: User) -> None:
 
 def test_runs_and_history(user: User) -> None:
     runs = user.rows("runs", "--last", "1000")
-    assert (runs[-1]["Cause"], runs[-1]["Planned"], runs[-1]["Libraries"]) == ("start", 6, "R1, R2")
+    assert (runs[-1]["Cause"], runs[-1]["Libraries"], runs[-1]["Images"]) == (
+        *("start", "R1, R2", "all"),
+    )
+    assert sum(run["Done"] for run in runs) >= 6
     assert len(user.rows("runs", "--last", "1")) == 1
     changes = user.rows("history", "once", "--region", "R2")
     assert [change["Observed"] for change in changes][:: len(changes) - 1] == ["queued", "ready"]

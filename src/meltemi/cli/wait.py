@@ -23,8 +23,10 @@ _LOOK_SECONDS: Final = 30.0
 
 @click.command("wait")
 @click.argument("image")
-@option("--in", "libraries", metavar="LIBRARY,…", help="Where; else wherever it is wanted.")
-@option("--timeout", "patience", type=DURATION, default="1h", show_default=True, help="How long.")
+@option("--in", "wait_in", metavar="LIBRARY,…", help="Where; else wherever it is wanted.")
+@option(
+    "--timeout", "wait_timeout", type=DURATION, default="1h", show_default=True, help="How long."
+)
 @daemon_options
 def command(image: str, **options: Any) -> int:
     """Wait until IMAGE (an id, or a name) is ready in other libraries.
@@ -36,10 +38,10 @@ def command(image: str, **options: Any) -> int:
 
 
 async def _wait(client: Client, *, image: str, options: Mapping[str, Any]) -> int:
-    libraries = _parted(options["libraries"])
+    libraries = _parted(options["wait_in"])
     await _must_be_targets(client, libraries)
     waiting = _Waiting(client, image, libraries)
-    patience: timedelta = options["patience"]
+    patience: timedelta = options["wait_timeout"]
     try:
         async with asyncio.timeout(patience.total_seconds()):
             await waiting.until_ready()
