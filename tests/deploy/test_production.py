@@ -98,6 +98,7 @@ def test_what_the_page_says(cloud: Cloud, accounts: Accounts, machine: Machine) 
         "PGHOST": "127.0.0.1",
         "PGPORT": str(server.port),
         "PGUSER": "lab",
+        "PGDATABASE": "postgres",
         "MELTEMI_CACERT": str(certificate.bundle),
         "CURL_CA_BUNDLE": str(certificate.bundle),
     }
