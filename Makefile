@@ -10,6 +10,8 @@ SOURCES := src lab bench tests
 # share services run in the same process, and what takes long does not come last.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
+LOCK := $(BIN)/uv pip compile -q --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint unit bench docs lock clean
 
@@ -42,8 +44,9 @@ docs: $(STAMP) ## Build the documentation into docs/_build
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build
 
 lock: $(STAMP) ## Lock the dependencies anew, to their newest versions
-	$(BIN)/uv pip compile -q --upgrade --generate-hashes --no-header --no-emit-index-url \
-		--no-emit-find-links --group dev -o $(REQUIREMENTS) pyproject.toml
+	$(LOCK) --upgrade --group dev -o $(REQUIREMENTS) pyproject.toml
+	$(LOCK) -c $(REQUIREMENTS) --group build -o requirements/build.txt
+	$(LOCK) -c $(REQUIREMENTS) --extra notifications -o requirements/run.txt pyproject.toml
 
 clean: ## Remove what was installed and built
 	rm -rf $(VENV) .lab docs/_build .mypy_cache .ruff_cache .pytest_cache

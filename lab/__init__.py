@@ -9,6 +9,7 @@ from lab.cloud import Cloud
 from lab.errors import LabError, Unavailable
 from lab.glance import NEW, OLD, Glance
 from lab.keystone import Keystone
+from lab.machine import Machine
 from lab.memcached import Memcached
 from lab.postgres import Postgres
 from lab.process import Server, free_port
@@ -26,6 +27,7 @@ __all__ = [
     "Glance",
     "Keystone",
     "LabError",
+    "Machine",
     "Memcached",
     "Postgres",
     "RabbitMQ",

@@ -11,6 +11,7 @@ import click
 from meltemi.cli import options as opt
 from meltemi.cli.options import Parsed, option
 from meltemi.model.listening import ListeningAddress, parse_listening
+from meltemi.supervision import tell_ready
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -36,7 +37,12 @@ def command(file: Path, *, listen: ListeningAddress | None, debug: bool) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    service = Service(file, lambda told: click.echo(f"meltemi: at work; {told}", err=True), listen)
+
+    def ready(told: str) -> None:
+        click.echo(f"meltemi: at work; {told}", err=True)
+        tell_ready()
+
+    service = Service(file, ready, listen)
     asyncio.run(_until_stopped(service))
     return 0
 

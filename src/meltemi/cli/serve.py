@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from meltemi.cli.options import FilePath, option, whole
+from meltemi.supervision import tell_ready
 
 
 @click.command("serve")
@@ -43,6 +44,7 @@ def command(config: Path | None, **options: Any) -> int:
             click.echo(f"meltemi: {line}", err=True)
         else:
             logging.getLogger("meltemi").info(line)
+        tell_ready()
 
     serve(settings, listener, ready)
     return 0

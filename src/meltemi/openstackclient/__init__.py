@@ -1,0 +1,1 @@
+"""`openstack image replica …`: replicas, for people who never leave the OpenStack client."""
