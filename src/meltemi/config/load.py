@@ -9,13 +9,34 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from meltemi.config.schema import FileEntry, RouteEntry, RouteSettings
+from meltemi.config.schema import DaemonEntry, FileEntry, RouteEntry, RouteSettings, TokenEntry
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
+from meltemi.model.listening import ListeningAddress
 from meltemi.model.route import Limits, Link, Policy, Route, Selection
+from meltemi.region.settings import KeystoneAccount, TlsSettings, within
 
 VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where the daemon answers, and whom: `tokens` are roles and hashes, by name.
+
+    Where neither they nor Keystone say who asks, whoever can read `token_file` may do everything.
+    """
+
+    listen: ListeningAddress
+    token_file: Path
+    tls: TlsSettings | None = None
+    tokens: Mapping[str, TokenEntry] = field(default_factory=dict)
+    keystone: KeystoneAccount | None = None
+
+    @property
+    def is_for_all_who_read(self) -> bool:
+        """Say whether the token in the file counts."""
+        return not self.tokens and self.keystone is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +46,9 @@ class Daemon:
     Every route is looked at at least as often as `reconcile` says.
     """
 
-    database: str = "sqlite:///meltemi-daemon.sqlite"
+    api: Api
+
+    database: str
     reconcile: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
 
@@ -39,10 +62,10 @@ class Configuration:
     """
 
     libraries: Mapping[str, LibraryAddress]
-    routes: tuple[Route, ...] = ()
-    links: tuple[Link, ...] = ()
-    transfers: Mapping[str, int] = field(default_factory=dict)
-    daemon: Daemon = field(default_factory=Daemon)
+    routes: tuple[Route, ...]
+    links: tuple[Link, ...]
+    transfers: Mapping[str, int]
+    daemon: Daemon
 
 
 def load(file: Path) -> Configuration:
@@ -71,13 +94,22 @@ def load(file: Path) -> Configuration:
     if problems:
         raise fail(file, problems)
     routes = (_route(name, route, entry.defaults) for name, route in entry.routes.items())
-    database = entry.daemon.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
-    daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history)
     links = (
         Link(name, frozenset(link.libraries), link.bwlimit) for name, link in entry.links.items()
     )
     transfers = {n: one.transfers for n, one in entry.libraries.items() if one.transfers}
+    daemon = _daemon(within(folder, entry.daemon), folder)
     return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon)
+
+
+def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
+    token_file = folder / "meltemi-daemon.token"
+    return Daemon(
+        Api(entry.listen, token_file, entry.tls, entry.tokens, entry.keystone),
+        entry.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}",
+        entry.reconcile,
+        entry.history,
+    )
 
 
 def _unknown(names: Iterable[str], libraries: Mapping[str, LibraryAddress]) -> Iterator[str]:

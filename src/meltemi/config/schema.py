@@ -20,12 +20,16 @@ from meltemi.documents.fields import (
 )
 from meltemi.errors import UsageError
 from meltemi.model.address import LibraryAddress, parse_url
+from meltemi.model.listening import ListeningAddress, parse_listening
+from meltemi.model.role import Role
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
 from meltemi.model.schedule import Schedule, parse_schedule
 from meltemi.model.units import parse_bandwidth
+from meltemi.region.settings import KeystoneAccount, TlsSettings
 from meltemi.replication.where import Where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_DIGEST: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 def _check_where(text: str) -> str:
@@ -42,7 +46,14 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _check_digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise ValueError("has to be 64 hexadecimal digits, as sha256sum writes them")
+    return text.lower()
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
+Listening = Annotated[ListeningAddress, read_with(lambda text: parse_listening(str(text)))]
 Times = Annotated[Schedule, read_with(parse_schedule)]
 Bandwidth = Annotated[tuple[tuple[int, int | None], ...], read_with(parse_bandwidth)]
 Transfers = Annotated[int, Field(ge=1, le=256)]
@@ -167,6 +178,13 @@ class RouteEntry(RouteSettings):
     relay: Text | None = None
 
 
+class TokenEntry(Entry):
+    """One of `tokens`: what whoever holds it may do, and its SHA-256."""
+
+    role: Annotated[Role, Field(strict=False)]
+    sha256: Annotated[str, AfterValidator(_check_digest), Field(repr=False)]
+
+
 class LinkEntry(Entry):
     """One of `links`."""
 
@@ -175,11 +193,21 @@ class LinkEntry(Entry):
 
 
 class DaemonEntry(Entry):
-    """What `daemon` holds: how `meltemi daemon` works."""
+    """What `daemon` holds: how `meltemi daemon` works, and who may speak to it."""
 
     database: Text | None = None
     reconcile: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     history: Duration = timedelta(days=90)
+    listen: Listening = ListeningAddress("127.0.0.1", 9393)
+    tls: TlsSettings | None = None
+    tokens: dict[Name, TokenEntry] = Field(default_factory=dict)
+    keystone: KeystoneAccount | None = None
+
+    @model_validator(mode="after")
+    def _knows_who_comes_from_afar(self) -> Self:
+        if not (self.listen.is_loopback or self.tokens or self.keystone):
+            raise ValueError("to listen beyond loopback takes tokens, or keystone")
+        return self
 
 
 class FileEntry(Entry):

@@ -48,6 +48,9 @@ placements = Table(
     Column("due", Double),
     Column("target_id", TEXT),
     Index("placements_by_image", "image"),
+    Index("placements_by_name", "name"),
+    Index("placements_by_owner", "owner"),
+    Index("placements_by_observation", "observed"),
 )
 
 changes = Table(
@@ -126,3 +129,19 @@ leases = Table(
     Column("holder", TEXT, nullable=False),
     Column("until", Double, nullable=False),
 )
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("role", TEXT),
+    Column("project", TEXT),
+    Column("action", TEXT, nullable=False),
+    Column("subject", TEXT, nullable=False),
+    Column("result", TEXT, nullable=False),
+    Column("request_id", TEXT, nullable=False),
+    Index("acts_by_time", "at"),
+)
+"""The audit log: what somebody did over the API, or was not allowed to do."""
