@@ -12,6 +12,7 @@ from lab.keystone import Keystone
 from lab.memcached import Memcached
 from lab.postgres import Postgres
 from lab.process import Server, free_port
+from lab.prometheus import Prometheus
 from lab.rabbitmq import RabbitMQ
 from lab.radosgw import Radosgw
 from lab.region import Region
@@ -28,6 +29,7 @@ __all__ = [
     "LabError",
     "Memcached",
     "Postgres",
+    "Prometheus",
     "RabbitMQ",
     "Radosgw",
     "Region",

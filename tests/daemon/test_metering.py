@@ -24,6 +24,7 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 END = START + 10 * DAY
 
+Drawn = tuple[int, str, Observed, str | None, int, int, float]
 Figures = dict[tuple[str, str, str], tuple[int, int]]
 
 
@@ -55,7 +56,7 @@ def folded(changes: Sequence[Change], moment: float = END) -> Figures:
         )
         for entry in ledger.amounts.keys() | later.keys()
     }
-    return {tuple(entry): figures for entry, figures in found.items() if any(figures)}
+    return {(*entry,): figures for entry, figures in found.items() if any(figures)}
 
 
 def byte_hours(changes: Sequence[Change], hours: float) -> dict[str, float]:
@@ -103,7 +104,9 @@ def test_who_has_an_image_now_is_charged_from_now_on() -> None:
         change(1, Observed.STALE, owner="q", size=30),
         change(2, Observed.READY, owner=None),
     ]
-    stored = {key: stored // 3_600_000 for key, (_, stored) in folded(changes, START + 2.5 * HOUR).items()}
+    stored = {
+        key: stored // 3_600_000 for key, (_, stored) in folded(changes, START + 2.5 * HOUR).items()
+    }
     assert stored == {
         ("2026-11-26", "p", "t"): 10,
         ("2026-11-26", "q", "t"): 30,
@@ -134,8 +137,10 @@ HISTORIES = st.lists(
 )
 
 
-def history(drawn: Sequence[tuple[int, str, Observed, str | None, int, int, float]]) -> list[Change]:
-    at, changes = START, []
+def history(
+    drawn: Sequence[Drawn],
+) -> list[Change]:
+    at, changes = START, list[Change]()
     for image, library, observed, owner, size, moved, later in drawn:
         at += later
         changes.append(
@@ -155,7 +160,9 @@ def history(drawn: Sequence[tuple[int, str, Observed, str | None, int, int, floa
 
 
 @given(HISTORIES)
-def test_a_fold_comes_to_what_each_image_does(drawn: list[tuple[int, str, Observed, str | None, int, int, float]]) -> None:
+def test_a_fold_comes_to_what_each_image_does(
+    drawn: list[Drawn],
+) -> None:
     """Follow each image by itself, by the hour's thousandth of it, where the clock goes on."""
     changes = history([(*one[:6], abs(one[6])) for one in drawn])
     end = (changes[-1].at if changes else START) + DAY
@@ -204,7 +211,7 @@ async def leading(url: str) -> AsyncIterator[State]:
 
 async def kept(state: State, moment: float = END) -> Figures:
     rows = await state.usage.read(Asked(), moment)
-    return {tuple(entry): (one.moved, one.stored) for entry, one in rows if one.moved or one.stored}
+    return {(*entry,): (one.moved, one.stored) for entry, one in rows if one.moved or one.stored}
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +230,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(HISTORIES, st.lists(st.integers(0, 40), max_size=6), st.data())
 async def test_what_is_kept_is_what_the_history_says(
     empty: Path,
-    drawn: list[tuple[int, str, Observed, str | None, int, int, float]],
+    drawn: list[Drawn],
     cuts: list[int],
     data: st.DataObject,
 ) -> None:
@@ -245,7 +252,12 @@ async def test_what_is_kept_is_what_the_history_says(
 
 async def test_postgresql_keeps_the_same(postgres: Postgres, tmp_path: Path) -> None:
     postgres.create_database(tmp_path.name)
-    changes = history([(n % 3, "tu"[n % 2], [*Observed][n % 8], "pq"[n % 2], 2**50 + n, n, HOUR) for n in range(100)])
+    changes = history(
+        [
+            (n % 3, "tu"[n % 2], [*Observed][n % 8], "pq"[n % 2], 2**50 + n, n, HOUR)
+            for n in range(100)
+        ]
+    )
     async with leading(f"{postgres.url}/{tmp_path.name}") as state:
         await state.save("one", [], history=changes[:50])
         assert not await state.usage.meter("one")

@@ -15,7 +15,7 @@ from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
 from meltemi.model.listening import ListeningAddress
 from meltemi.model.route import Limits, Link, Policy, Route, Selection
-from meltemi.region.settings import KeystoneAccount, TlsSettings, within
+from meltemi.region.settings import KeystoneAccount, MetricsSettings, TlsSettings, within
 
 VERSION: Final = 1
 
@@ -43,7 +43,7 @@ class Api:
 class Daemon:
     """How `meltemi daemon` works: where it keeps its state, as a URL, and for how long.
 
-    Every route is looked at at least as often as `reconcile` says.
+    Every route is looked at at least as often as `reconcile` says. Prometheus reads at `metrics`.
     """
 
     api: Api
@@ -51,6 +51,7 @@ class Daemon:
     database: str
     reconcile: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
+    metrics: MetricsSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
         entry.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}",
         entry.reconcile,
         entry.history,
+        entry.metrics,
     )
 
 

@@ -45,7 +45,8 @@ class Lane:
 
     Whoever wants it looked at leaves an errand; errands that wait are one. After a failure of the
     library, or of the source, nothing is done until the wait is over. `rooms` are those of its
-    libraries that bear only so much, and its own.
+    libraries that bear only so much, and its own. `looked` is when it was looked at last, in
+    seconds since 1970.
     """
 
     route: Route
@@ -56,6 +57,7 @@ class Lane:
     is_paused: bool = False
     failures: int = 0
     error: str = ""
+    looked: float | None = None
     _until: float = 0.0
     _clock: Callable[[], float] = time.monotonic
 
@@ -70,6 +72,16 @@ class Lane:
     def is_away(self) -> bool:
         """Say whether the library is left alone for a while, since it failed."""
         return self._clock() < self._until
+
+    @property
+    def left_alone(self) -> float:
+        """Say for how many seconds the library is left alone yet."""
+        return max(self._until - self._clock(), 0.0)
+
+    @property
+    def load(self) -> int:
+        """Say how many images are under way."""
+        return self.rooms[-1].load
 
     @property
     def is_open(self) -> bool:

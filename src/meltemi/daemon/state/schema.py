@@ -26,7 +26,6 @@ DOCUMENT: Final = JSON().with_variant(JSONB(), "postgresql")
 NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
 
 
-
 class Whole(TypeDecorator[int]):
     """Whole numbers of any size, in decimal digits: neither database has such numbers for all."""
 

@@ -26,6 +26,7 @@ from meltemi.errors import StateError
 from meltemi.model.placement import Place, Placement
 from meltemi.transactions import Database, insert_if_new
 
+
 async def open_state(url: str) -> "State":
     """Open the state, with the tables that this release works with.
 

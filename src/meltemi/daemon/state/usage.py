@@ -123,7 +123,7 @@ def last_metered(connection: Connection) -> int:
 def _not_metered(connection: Connection, most: int | None = None) -> list[Change]:
     query = select(changes).where(changes.c.id > last_metered(connection))
     rows = connection.execute(query.order_by(changes.c.id).limit(most)).mappings()
-    return [change_of(row) for row in rows]
+    return [change_of(dict(row)) for row in rows]
 
 
 def _balances(connection: Connection) -> dict[Account, Balance]:
