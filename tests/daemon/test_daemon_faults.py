@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lab import images
 from lab.faketime import Clock
-from meltemi.daemon.state.records import Cause, Held
+from meltemi.daemon.state.records import Held
 from tests.daemon.words import configuration
 from tests.support.daemon import Daemon
 from tests.support.glance import Service
