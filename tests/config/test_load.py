@@ -209,7 +209,7 @@ def test_the_examples_of_the_documentation(tmp_path: Path, example: str) -> None
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def test_the_documentation_names_every_key() -> None:
@@ -220,6 +220,7 @@ def test_the_documentation_names_every_key() -> None:
         schema.FileEntry,
         schema.LinkEntry,
         schema.DaemonEntry,
+        schema.TokenEntry,
         schema.LibraryEntry,
         schema.RouteEntry,
     )

@@ -1,19 +1,35 @@
 """The API of a daemon: what it answers, to whom, and that its description says so."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from lab.state import ROOT
+from lab.tls import Authority
 from meltemi.daemon.api.app import HEALTH, OPERATIONS, Operation
-from tests.daemon.asking import ADMIN, OPERATOR, READER, ROLES, Asked, Shelves, settled
+from tests.daemon.asking import (
+    ADMIN,
+    OPERATOR,
+    READER,
+    ROLES,
+    Asked,
+    Shelves,
+    operator,
+    path_of,
+    settled,
+)
+from tests.support.archives import put_images, raw
+from tests.support.cli import PATIENCE, environment
 from tests.support.daemon import Daemon
 from tests.support.waiting import eventually
 
+CONFIGURATION = Path(__file__).parent / "described" / "schemathesis.toml"
 DESCRIPTION = ROOT / "docs" / "daemon-openapi.yaml"
-SAMPLES = {"{kind}": "route", "{name}": "all"}
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +47,6 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 @pytest.fixture(scope="module")
 def description() -> Any:
     return yaml.safe_load(DESCRIPTION.read_text())
-
-
-def path_of(operation: Operation) -> str:
-    path = operation.path
-    for part, sample in SAMPLES.items():
-        path = path.replace(part, sample)
-    return path
 
 
 def test_the_description_has_every_operation_and_no_other(description: Any) -> None:
@@ -210,3 +219,60 @@ def test_who_answers(asked: Asked) -> None:
     told = asked.get("/v1/daemon", token=READER)
     assert told["holder"] == told["leader"]
     assert told["sender"] == {"who": "reader", "role": "reader", "project": None}
+
+
+def test_what_the_description_says_is_so(asked: Asked, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION)),
+            *("run", str(DESCRIPTION), "--url", asked.daemon.url, "--no-color"),
+        ],
+        env=environment(),
+        cwd=tmp_path,  # where its caches go
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "a defect" not in asked.daemon.said
+
+
+def test_a_daemon_that_waits_answers_as_well(asked: Asked) -> None:
+    with Daemon(asked.daemon.folder, {}, name="two") as daemon:
+        other = Asked(daemon)
+        one, two = asked.get("/v1/daemon"), other.get("/v1/daemon")
+        assert (one["leader"], two["leader"]) == (one["holder"], one["holder"])
+        assert two["holder"] != one["holder"]
+        assert len(other.get("/v1/placements?observed=ready")["placements"]) == 6
+        before = asked.get("/v1/runs?limit=1")["runs"][0]["id"]
+        with asked.watching() as first, other.watching() as second:
+            begin = first.next()
+            assert begin == second.next()
+            assert other.call("POST", "/v1/runs").status == 202
+            eventually(lambda: asked.get("/v1/runs?limit=1")["runs"][0]["id"] > before)
+        assert asked.get("/v1/audit?limit=1")["acts"][0]["action"] == "run"
+
+
+def test_behind_tls_and_late(tmp_path: Path) -> None:
+    certificate = Authority(tmp_path / "tls").certificate()
+    shelves = Shelves(tmp_path)
+    image = shelves.put(0, "taken", b"one")
+    put_images(tmp_path / "R1", [(raw(image, "taken"), b"another")])
+    pem = str(certificate.pem)
+    settings = shelves.configuration(tls={"certificate": pem, "key": pem})
+    settings["routes"]["all"]["within"] = "0s"
+    with Daemon(tmp_path, settings) as daemon:
+        assert daemon.url.startswith("https://")
+        asked = Asked(daemon, cafile=certificate.bundle)
+        settled(asked, 1)
+        assert [one["library"] for one in asked.get("/v1/placements?late=true")["placements"]] == [
+            "R1"
+        ]
+        shell = operator(asked, READER)
+        [row] = shell.rows("status", "--late", "--cacert", certificate.bundle)
+        assert (row["Library"], row["Late"]) == ("R1", True)
+        done = shell.meltemi("status", "--cacert", certificate.bundle)
+        assert done.lines[0].endswith(", 1 late")
+        assert "s, late" in done.out
+        assert "certificate is not accepted" in shell.meltemi("status", code=6).complaint

@@ -1,13 +1,10 @@
 """The state: leases, and what only the leader may write; in SQLite and in PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from lab import Postgres
 from meltemi.daemon.state.records import Cause, Change, Held, Pause, Request, Run
 from meltemi.daemon.state.state import State, open_state
 from meltemi.errors import LeaseError, UsageError
@@ -20,20 +17,6 @@ RUN = Run("r", Cause.EVENT, ("t", "u"), 3, 1.5, "one")
 
 def nobody_is_gone(_: str) -> bool:
     return False
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
-    """Give an empty state in either database."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'state.sqlite'}"
-    else:
-        server: Postgres = request.getfixturevalue("postgres")
-        server.create_database(tmp_path.name)
-        url = f"{server.url}/{tmp_path.name}"
-    opened = await open_state(url)
-    yield opened
-    await opened.close()
 
 
 async def test_one_leads_until_its_lease_ends_or_is_given_back(state: State) -> None:

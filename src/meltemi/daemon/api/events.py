@@ -1,6 +1,7 @@
 """What changes, as it changes: server-sent events."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import Final
@@ -11,8 +12,10 @@ from meltemi.daemon.api.call import Call, number
 from meltemi.daemon.api.feed import Wants
 from meltemi.daemon.state.records import Change
 from meltemi.daemon.state.views import Progress
-from meltemi.errors import IdentityError, UnauthorizedError
+from meltemi.errors import IdentityError, StateError, UnauthorizedError
 from meltemi.model.role import Role
+
+_log: Final = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS: Final = 60.0
 """How long a watcher may take to read what was sent."""
@@ -26,22 +29,25 @@ async def stream(call: Call) -> web.StreamResponse:
     call.known_library(query.get("library"))
     call.known_route(query.get("route"))
     last = number("Last-Event-ID", call.request.headers.get("Last-Event-ID"), 0, _LARGEST)
-    request = call.request
+    request, wants = call.request, _wants(query, call.sender.project)
     response = web.StreamResponse(headers={"Cache-Control": "no-store"})
     response.content_type = "text/event-stream"
-    async with aclosing(call.parts.feed.follow(last, _wants(query, call.sender.project))) as sent:
-        async for data in sent:
-            if not response.prepared:
-                await response.prepare(request)
-            elif not await _may_still(call):
-                break
-            try:
+    try:
+        async with aclosing(call.parts.feed.follow(last, wants)) as sent:
+            async for data in sent:
+                if not response.prepared:
+                    await response.prepare(request)
+                elif not await _may_still(call):
+                    break
                 async with asyncio.timeout(_PATIENCE_SECONDS):
                     await response.write(data)
-            except TimeoutError:
-                if request.transport is not None:
-                    request.transport.abort()
-                break
+    except StateError as error:
+        if not response.prepared:
+            raise
+        _log.warning("%s; a watcher is let go", error)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
     return response
 
 

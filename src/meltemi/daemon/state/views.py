@@ -14,7 +14,6 @@ from sqlalchemy import (
     Table,
     and_,
     case,
-    distinct,
     false,
     func,
     or_,
@@ -93,7 +92,7 @@ class Views:
 
         def look(connection: Connection) -> list[str]:
             for column in (placements.c.image, placements.c.name):
-                query = select(distinct(placements.c.image)).where(column == text)
+                query = select(placements.c.image).distinct().where(column == text)
                 query = query.where(*_owned(placements, owner)).order_by(placements.c.image)
                 if found := connection.scalars(query.limit(10)).all():
                     return list(found)
