@@ -34,14 +34,18 @@ async def listing(call: Call) -> web.Response:
 
 def _day(name: str, text: str | None) -> str | None:
     try:
-        return text and date.fromisoformat(text).isoformat()
+        # Python reads other forms as well.
+        is_day = text is None or date.fromisoformat(text).isoformat() == text
     except ValueError:
-        raise UsageError(f"{name} has to be a day, as 2026-11-26") from None
+        is_day = False
+    if not is_day:
+        raise UsageError(f"{name} has to be a day, as 2026-11-26")
+    return text
 
 
 def _entry(marker: str) -> Entry:
     day, _, rest = marker.partition("/")
-    project, _, library = rest.rpartition("/")
-    if not (day and library):
+    project, between, library = rest.rpartition("/")
+    if not (day and between and library):
         raise UsageError("marker has to be what `next` of a page says")
     return Entry(day, project, library)
