@@ -13,6 +13,7 @@ from lab.machine import Machine
 from lab.memcached import Memcached
 from lab.postgres import Postgres
 from lab.process import Server, free_port
+from lab.prometheus import Prometheus
 from lab.rabbitmq import RabbitMQ
 from lab.radosgw import Radosgw
 from lab.region import Region
@@ -30,6 +31,7 @@ __all__ = [
     "Machine",
     "Memcached",
     "Postgres",
+    "Prometheus",
     "RabbitMQ",
     "Radosgw",
     "Region",

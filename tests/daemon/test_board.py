@@ -1,11 +1,14 @@
 """The board: what becomes of placements, by a clock of its own."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from meltemi.daemon.board import Board
+from meltemi.daemon.census import Way
 from meltemi.daemon.state.records import Cause, Run
 from meltemi.errors import BusyError, ImageError, MeltemiError, StalePlanError, UnreachableError
 from meltemi.model.image import Image
@@ -34,8 +37,14 @@ def clock() -> Time:
 
 
 @pytest.fixture
-def board(clock: Time) -> Board:
-    return Board([], clock)
+def board(clock: Time) -> Iterator[Board]:
+    """Give an empty board; whatever was done with it, it has counted what it has."""
+    board = Board([], clock)
+    yield board
+    population = board.census[Way("route", PLACE.library)]
+    assert +population.observed == Counter(one.observed for one in board)
+    behind = {one.place: one.behind for one in board if one.behind is not None}
+    assert population.behind == behind
 
 
 def action(kind: Kind = Kind.COPY, **more: Any) -> Action:

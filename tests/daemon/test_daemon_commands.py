@@ -16,6 +16,7 @@ from tests.support.cli import LISTENING, PATIENCE, PROGRAM, User, environment, r
 from tests.support.daemon import Daemon
 from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -251,3 +252,27 @@ def test_a_daemon_that_comes_back(tmp_path: Path) -> None:
             daemon.start("--listen", address)
             assert list(lines)[-1] == "late: R1 ready"
             assert waiting.wait().code == 0
+
+
+def test_usage(cloud: Cloud, user: User) -> None:
+    owner = "3f1e"
+    cloud.source.put("charged", b"d" * 4096, owner=owner)
+    cloud.look()
+    eventually(lambda: len(user.rows("usage", "--project", owner)) == 2)
+    eventually(lambda: user.rows("usage", "--project", owner)[1]["Moved"] == 4096)
+    rows = user.rows("usage", "--project", owner, "--library", "R1")
+    assert [(row["Project"], row["Library"], row["Moved"]) for row in rows] == [(owner, "R1", 4096)]
+    day = rows[0]["Day"]
+    assert {row["Day"] for row in user.rows("usage", "--from", day)} >= {day}
+    assert user.rows("usage", "--to", "2020-01-01") == []
+    lines = user.meltemi("usage", "--project", owner, "--to", day, "-f", "csv").out.splitlines()
+    assert lines[0] == "Day,Project,Library,Moved,Byte-hours"
+    assert lines[1].startswith(f"{day},{owner},R1,4096,")
+    seen, path = [], "/v1/usage?limit=1"
+    while path:
+        page = cloud.asked.get(path)
+        seen += page["usage"]
+        path = page["next"]
+    places = [(one["day"], one["project"] or "", one["library"]) for one in seen]
+    assert (places, len(seen)) == (sorted(places), len(set(places)))
+    assert {"R1", "R2"} == {one["library"] for one in seen}

@@ -112,6 +112,11 @@ def test_a_project_sees_its_own_images_alone(house: House) -> None:
     assert {one["name"] for one in changes} == {"loom"}
     [route] = asked.get("/v1/routes", token=mine)["routes"]
     assert [one["counts"] for one in route["libraries"]] == [{"ready": 1}, {"ready": 1}]
+    usage = asked.get("/v1/usage", token=mine)["usage"]
+    assert {one["project"] for one in usage} == {house.project}
+    assert {one["project"] for one in asked.get("/v1/usage")["usage"]} > {house.project}
+    other = house.keystone.project("scheria")
+    assert asked.get(f"/v1/usage?project={other}", token=mine)["usage"] == []
     everything = asked.get("/v1/changes")["changes"]
     for token, told in ((mine, changes), (house.tokens["admin"], everything)):
         with asked.watching(token=token, last=0) as stream:

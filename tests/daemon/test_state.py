@@ -95,6 +95,7 @@ async def test_changes_come_in_order_and_runs_the_latest_first(state: State) -> 
     assert [change.moved for change in changes] == [0, 1, 2]
     assert [c.moved for c in await state.changes(after=changes[-1].id, most=9)] == [3, 4]
     assert await state.last_change() == changes[-1].id + 2
+    await state.usage.meter("one")
     await state.forget("one", 3.0)
     assert [c.moved for c in await state.changes(most=9)] == [3, 4]
     assert await state.runs(most=10) == []

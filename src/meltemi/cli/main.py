@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "status": "Show which images are where, as the daemon sees it.",
     "history": "Show how that came about.",
     "runs": "Show the daemon's runs.",
+    "usage": "Show what projects moved and stored, day by day.",
     "wait": "Wait until an image is in other libraries.",
     "retry": "Have the daemon try again what failed.",
     "pause": "Have the daemon leave a route or a library alone.",

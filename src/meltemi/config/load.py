@@ -22,7 +22,7 @@ from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
 from meltemi.model.listening import ListeningAddress
 from meltemi.model.route import Limits, Link, Policy, Route, Selection
-from meltemi.region.settings import KeystoneAccount, TlsSettings, within
+from meltemi.region.settings import KeystoneAccount, MetricsSettings, TlsSettings, within
 
 VERSION: Final = 1
 
@@ -50,7 +50,7 @@ class Api:
 class Daemon:
     """How `meltemi daemon` works: where it keeps its state, as a URL, and for how long.
 
-    Every route is looked at at least as often as `reconcile` says.
+    Every route is looked at at least as often as `reconcile` says. Prometheus reads at `metrics`.
     """
 
     api: Api
@@ -59,6 +59,7 @@ class Daemon:
     reconcile: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
     webhook: WebhookEntry | None = None
+    metrics: MetricsSettings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
         entry.reconcile,
         entry.history,
         entry.webhook,
+        entry.metrics,
     )
 
 

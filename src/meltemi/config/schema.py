@@ -25,7 +25,12 @@ from meltemi.model.role import Role
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
 from meltemi.model.schedule import Schedule, parse_schedule
 from meltemi.model.units import parse_bandwidth
-from meltemi.region.settings import KeystoneAccount, NotificationSettings, TlsSettings
+from meltemi.region.settings import (
+    KeystoneAccount,
+    MetricsSettings,
+    NotificationSettings,
+    TlsSettings,
+)
 from meltemi.replication.where import Where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -222,6 +227,7 @@ class DaemonEntry(Entry):
     history: Duration = timedelta(days=90)
     listen: Listening = ListeningAddress("127.0.0.1", 9393)
     tls: TlsSettings | None = None
+    metrics: MetricsSettings | None = None
     tokens: dict[Name, TokenEntry] = Field(default_factory=dict)
     keystone: KeystoneAccount | None = None
     webhook: WebhookEntry | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from meltemi.daemon.backoff import OF_BUSY, OF_IMAGES
+from meltemi.daemon.census import Census
 from meltemi.daemon.jobs import place_of
 from meltemi.daemon.state.records import Change, Run
 from meltemi.errors import BusyError, StalePlanError
@@ -42,6 +43,9 @@ class Board:
         self._dirt = Dirt()
         self._timed = {place for place, one in self._all.items() if one.due is not None}
         self.in_hand: set[Place] = set()
+        self.census = Census()
+        for placement in self._all.values():
+            self.census.changed(None, placement)
         for placement in list(self._all.values()):
             if placement.observed in UNDER_WAY:
                 self._put(replace(placement, observed=Observed.QUEUED, detail="interrupted"))
@@ -242,7 +246,9 @@ class Board:
             self._timed.discard(place)
         else:
             self._timed.add(place)
-        if new.wanted or new.observed is not Observed.ABSENT:
+        is_kept = new.wanted or new.observed is not Observed.ABSENT
+        self.census.changed(old, new if is_kept else None)
+        if is_kept:
             self._all[place] = new
             self._dirt.changed.add(place)
             self._dirt.removed.discard(place)

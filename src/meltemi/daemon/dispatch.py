@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from meltemi.daemon.board import Board
+from meltemi.daemon.census import Way
+from meltemi.daemon.counters import Counters
 from meltemi.daemon.jobs import Job, parted, place_of, removals_of
 from meltemi.daemon.lanes import Errand, Lane
 from meltemi.daemon.runs import Tally
@@ -31,9 +34,12 @@ class Dispatcher:
     the `links` bear.
     """
 
-    def __init__(self, shelf: Shelf, board: Board, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, shelf: Shelf, board: Board, counters: Counters, wake: Callable[[], None]
+    ) -> None:
         self._shelf = shelf
         self._board = board
+        self._counters = counters
         self._wake = wake
         self._waiting: list[Job] = []
         self._removals: list[Job] = []
@@ -99,6 +105,14 @@ class Dispatcher:
             del self._tallies[tally.run.id]
         return over
 
+    def backlog(self) -> Counter[Way]:
+        """Count the actions that have not ended, but for removals."""
+        count: Counter[Way] = Counter()
+        for tally in self._tallies.values():
+            for library, left in tally.left.items():
+                count[Way(tally.run.route, library)] += left
+        return count
+
     def changed(self) -> list[Tally]:
         """Give the runs of which something is left, and of which the state does not know all."""
         return [t for t in self._tallies.values() if self._told.get(t.run.id) != t.run]
@@ -148,7 +162,9 @@ class Dispatcher:
         task.add_done_callback(self._under_way.pop)
 
     async def _carry_out(self, job: Job, *, removing: bool) -> None:
-        hearing = _Hearing(self._board, job, partial(self._ended, job, removing=removing))
+        hearing = _Hearing(
+            self._board, job, self._counters, partial(self._ended, job, removing=removing)
+        )
         failed = removing and self._went_wrong(job)
         try:
             engine = self._engine_of(job, hearing, await self._libraries(job))
@@ -198,6 +214,7 @@ class Dispatcher:
         """Take note of how an action ended, and make room."""
         lane, error = job.lane(outcome.action), outcome.error
         self._board.finished(outcome, job.run)
+        self._counters.acted(job.route.name, lane.library, outcome.result)
         if not removing:
             lane.take(-1)
             self._tallies[job.run].finished(outcome)
@@ -213,8 +230,12 @@ class Dispatcher:
 class _Hearing(Reporter):
     """Hears of one job as it goes; gives each image out of hand once nothing of it is left."""
 
-    def __init__(self, board: Board, job: Job, ended: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self, board: Board, job: Job, counters: Counters, ended: Callable[[Outcome], None]
+    ) -> None:
         self._board = board
+        self._counters = counters
+        self._route = job.route.name
         self._ended = ended
         self.left = list(job.actions)
 
@@ -223,8 +244,9 @@ class _Hearing(Reporter):
         self._board.started(action)
 
     def moved(self, action: Action, count: int) -> None:
-        """Tell the board."""
+        """Tell the board; what an attempt that starts anew has moved stays counted."""
         self._board.moved(action, count)
+        self._counters.moved(self._route, action.subject.target, max(count, 0))
 
     def verifying(self, action: Action) -> None:
         """Tell the board."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +12,8 @@ from typing import Final
 
 from meltemi.config.load import Configuration
 from meltemi.daemon.board import Board
+from meltemi.daemon.census import Census, Way
+from meltemi.daemon.counters import Counters
 from meltemi.daemon.dispatch import Dispatcher
 from meltemi.daemon.lanes import Errand, Lane, Room
 from meltemi.daemon.look import Look
@@ -31,6 +33,7 @@ TICK_SECONDS: Final = 0.5
 """How often requests and timers are looked at, and what was observed is kept."""
 
 _FORGET: Final = Schedule(interval=timedelta(hours=1))
+_METER: Final = Schedule(interval=timedelta(minutes=1))
 
 
 class Keeper:
@@ -40,20 +43,49 @@ class Keeper:
     """
 
     def __init__(
-        self, configuration: Configuration, state: State, shelf: Shelf, board: Board, holder: str
+        self,
+        configuration: Configuration,
+        state: State,
+        shelf: Shelf,
+        *,
+        board: Board,
+        counters: Counters,
+        holder: str,
     ) -> None:
         self._state = state
         self._shelf = shelf
         self._board = board
+        self._counters = counters
         self._holder = holder
         self._awake = asyncio.Event()
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._rooms: dict[str, Room] = {}
         self._timers: dict[tuple[str, Cause, Schedule], Timer] = {}
-        self._dispatcher = Dispatcher(shelf, board, self._awake.set)
+        self._dispatcher = Dispatcher(shelf, board, counters, self._awake.set)
         self._looks: dict[asyncio.Task[None], list[Lane]] = {}
         self._forgetting = Timer(_FORGET)
+        self._metering = Timer(_METER)
+        self._is_unmetered = False
         self._take(configuration, Cause.START)
+
+    @property
+    def lanes(self) -> Collection[Lane]:
+        """Give every lane."""
+        return self._lanes.values()
+
+    @property
+    def census(self) -> Census:
+        """Give the placements, counted."""
+        return self._board.census
+
+    @property
+    def reconcile(self) -> float:
+        """Say how often every route is looked at, in seconds."""
+        return self._reconcile.total_seconds()
+
+    def backlog(self) -> Counter[Way]:
+        """Count the actions that have not ended."""
+        return self._dispatcher.backlog()
 
     async def run(self) -> None:
         """Go on until cancelled; raise LeaseError where another daemon leads by now."""
@@ -99,6 +131,7 @@ class Keeper:
         """Make the lanes and timers of a configuration; those of routes that changed are new."""
         self._routes = {route.name: route for route in configuration.routes}
         self._history = configuration.daemon.history
+        self._reconcile = configuration.daemon.reconcile
         self._dispatcher.links = self._dispatcher.links.replaced(configuration.links)
         self._transfers = configuration.transfers
         for name, most in configuration.transfers.items():
@@ -114,6 +147,7 @@ class Keeper:
                     lane = Lane(route, library, [self._rooms[name] for name in ends])
                     lane.leave(Errand(cause))
                 lanes[route.name, library] = lane
+                self._counters.knows(route.name, library)
         self._lanes = lanes
         reconciling = Schedule(interval=configuration.daemon.reconcile)
         wanted = [(name, Cause.RECONCILIATION, reconciling) for name in self._routes]
@@ -133,6 +167,7 @@ class Keeper:
             raise
         except StateError as error:
             # It comes back, or the lease is lost for good, and somebody else goes on.
+            self._counters.state_errors.inc()
             _log.warning("%s", error)
 
     async def _hear(self) -> None:
@@ -144,6 +179,7 @@ class Keeper:
             self._answer(request)
 
     def _answer(self, request: Request) -> None:
+        self._counters.heard(request.cause)
         for (route, library), lane in self._lanes.items():
             asked = (request.route, request.library, request.source)
             there = (route, library, lane.route.source)
@@ -227,6 +263,7 @@ class Keeper:
                 for name in found.libraries:
                     by_name[name].succeed()
                     by_name[name].is_looked_at = False
+                    by_name[name].looked = time.time()
                 for name, error in found.errors.items():
                     by_name[name].fail(str(error))
                     by_name[name].is_looked_at = False
@@ -244,6 +281,7 @@ class Keeper:
                 lane.is_looked_at = False
             result, detail = ("failed" if problems else "done"), "; ".join(problems.values())
             tally.run = replace(tally.run, ended=time.time(), result=result, detail=detail)
+            self._counters.ran(tally.run)
             self._awake.set()
 
     async def _keep(self) -> None:
@@ -257,6 +295,8 @@ class Keeper:
                     self._holder, changed, list(dirt.removed), dirt.history, runs
                 )
             self._dispatcher.told(runs)
+            if self._metering.is_due() or self._is_unmetered:
+                self._is_unmetered = await self._state.usage.meter(self._holder)
             if self._forgetting.is_due():
                 await self._state.forget(self._holder, time.time() - self._history.total_seconds())
         except StateError:

@@ -47,7 +47,8 @@ class Lane:
     library, or of the source, nothing is done until the wait is over. `rooms` are those of its
     libraries that bear only so much, and its own. `origins` are the identities by which replicas
     there were seen to know the source; None until everything has been looked at. `held` are images
-    under way that are to be looked at again once they have arrived.
+    under way that are to be looked at again once they have arrived. `looked` is when it was looked
+    at last, in seconds since 1970.
     """
 
     route: Route
@@ -60,6 +61,7 @@ class Lane:
     error: str = ""
     origins: frozenset[str] | None = None
     held: frozenset[str] = frozenset()
+    looked: float | None = None
     _until: float = 0.0
     _clock: Callable[[], float] = time.monotonic
 
@@ -89,6 +91,16 @@ class Lane:
     def is_away(self) -> bool:
         """Say whether the library is left alone for a while, since it failed."""
         return self._clock() < self._until
+
+    @property
+    def left_alone(self) -> float:
+        """Say for how many seconds the library is left alone yet."""
+        return max(self._until - self._clock(), 0.0)
+
+    @property
+    def load(self) -> int:
+        """Say how many images are under way."""
+        return self.rooms[-1].load
 
     @property
     def is_open(self) -> bool:

@@ -3,22 +3,28 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+from prometheus_client import generate_latest
 
 from meltemi.config.load import Configuration, load
 from meltemi.daemon.api.serving import serving
 from meltemi.daemon.board import Board
+from meltemi.daemon.counters import Counters
 from meltemi.daemon.events.hearing import Hearing
 from meltemi.daemon.events.intake import Intake
+from meltemi.daemon.gauges import Gauges
 from meltemi.daemon.keeper import Keeper
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.state import State, open_state
 from meltemi.errors import ConfigurationError, LeaseError, StateError
+from meltemi.exposing import exposed
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
+from meltemi.listening import listen
 from meltemi.model.address import LibraryAddress
 from meltemi.model.listening import ListeningAddress
 from meltemi.replication.claim import holder_lives, this_holder
@@ -56,6 +62,9 @@ class Service:
         self._seen = _stamp(file)
         self._keeper: Keeper | None = None
         self._hearing: Hearing | None = None
+        self._counters = Counters()
+        self._counters.registry.register(Gauges(lambda: self._keeper))
+        self._counters.reloaded(time.time())
         self.holder = this_holder()
 
     async def run(self) -> None:
@@ -65,7 +74,7 @@ class Service:
         hearing = None
         try:
             hearing = self._hearing = Hearing(await state.inbox.queue(), intake)
-            async with self._serving(state, intake) as url:
+            async with self._exposing(), self._serving(state, intake) as url:
                 self._ready(f"{state.label}; {url}")
                 await hearing.follow(self._configuration.buses)
                 async with asyncio.TaskGroup() as tasks:
@@ -84,6 +93,19 @@ class Service:
         if self._keeper is not None:
             self._keeper.wake()
 
+    @asynccontextmanager
+    async def _exposing(self) -> AsyncIterator[None]:
+        """Let Prometheus read what is counted, where that is wanted."""
+        if (metrics := self._configuration.daemon.metrics) is None:
+            yield
+            return
+
+        async def text() -> bytes:
+            return generate_latest(self._counters.registry)
+
+        async with exposed(listen(metrics.host, metrics.port), text):
+            yield
+
     async def reload(self) -> None:
         """Read the configuration again; one that is wrong is refused, and the old one holds."""
         self._seen = _stamp(self._file)
@@ -91,12 +113,15 @@ class Service:
             new = await asyncio.to_thread(load, self._file)
         except ConfigurationError as error:
             _log.error("%s; the configuration before it stays in force", error)
+            self._counters.refused()
             return
+        self._counters.reloaded(time.time())
         if new == self._configuration:
             return
         if _fixed(new) != _fixed(self._configuration):
             _log.warning(
-                "%s: daemon.database, listen and tls take effect at the next start", self._file
+                "%s: daemon.database, listen, tls and metrics take effect at the next start",
+                self._file,
             )
         self._configuration = new
         _log.info("%s: a new configuration is in force", self._file)
@@ -118,6 +143,7 @@ class Service:
                 if await state.lead(self.holder, LEASE_SECONDS, _is_gone):
                     await self._lead(state)
             except StateError as error:
+                self._counters.state_errors.inc()
                 _log.warning("%s", error)
             await asyncio.sleep(_RENEW_SECONDS / 2)
 
@@ -127,7 +153,15 @@ class Service:
         shelf = Shelf(self._configuration.libraries, _open)
         try:
             board = Board(await state.placements(), time.time)
-            self._keeper = Keeper(self._configuration, state, shelf, board, self.holder)
+            self._keeper = Keeper(
+                self._configuration,
+                state,
+                shelf,
+                board=board,
+                counters=self._counters,
+                holder=self.holder,
+            )
+            self._counters.leader.set(1)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._keeper.run())
@@ -136,6 +170,7 @@ class Service:
                 raise group.exceptions[0] from None
         finally:
             self._keeper = None
+            self._counters.leader.set(0)
             await shelf.close()
             with suppress(StateError):  # the lease ends by itself
                 await state.resign(self.holder)
@@ -163,7 +198,7 @@ class Service:
 def _fixed(configuration: Configuration) -> tuple[object, ...]:
     """Give what holds as long as the process lives."""
     settings = configuration.daemon
-    return settings.database, settings.api.listen, settings.api.tls
+    return settings.database, settings.api.listen, settings.api.tls, settings.metrics
 
 
 def _is_gone(holder: str) -> bool:

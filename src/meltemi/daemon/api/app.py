@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from meltemi.daemon.api import actions, events, placements, routes
+from meltemi.daemon.api import actions, events, placements, routes, usage
 from meltemi.daemon.api.call import Call, Parts, told
 from meltemi.daemon.api.senders import Sender
 from meltemi.daemon.events import webhook
@@ -55,6 +55,7 @@ OPERATIONS: Final = (
     Operation("GET", "/v1/placements", Role.READER, placements.listing),
     Operation("GET", "/v1/changes", Role.READER, placements.history),
     Operation("GET", "/v1/events", Role.READER, events.stream),
+    Operation("GET", "/v1/usage", Role.READER, usage.listing),
     Operation("GET", "/v1/runs", Role.READER, actions.runs, shared=True),
     Operation("POST", "/v1/runs", Role.OPERATOR, actions.run),
     Operation("POST", "/v1/retries", Role.OPERATOR, actions.retry),

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from meltemi.daemon.metering import Amount, Entry
 from meltemi.daemon.state.records import Act, Change, Pause, Run
 from meltemi.daemon.state.views import Progress
 from meltemi.model.placement import status_of
@@ -97,6 +98,17 @@ def act(one: Act) -> dict[str, Any]:
 def pause(one: Pause) -> dict[str, Any]:
     """Tell a pause."""
     return {**asdict(one), "at": moment(one.at)}
+
+
+def usage(entry: Entry, amount: Amount) -> dict[str, Any]:
+    """Tell what a project used in a library on a day."""
+    return {
+        "day": entry.day,
+        "project": entry.project or None,
+        "library": entry.library,
+        "moved": amount.moved,
+        "byte_hours": amount.byte_hours,
+    }
 
 
 def page(kind: str, documents: Sequence[Any], following: str | None) -> bytes:

@@ -3,7 +3,7 @@
 `versions/` makes these tables; a change here needs a revision there. Times are seconds since 1970.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -18,11 +18,28 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator
 
 # By bytes, as SQLite does: the order must not depend on where a database was made.
 TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
 DOCUMENT: Final = JSON().with_variant(JSONB(), "postgresql")
 NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Whole(TypeDecorator[int]):
+    """Whole numbers of any size, in decimal digits: neither database has such numbers for all."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Any) -> str | None:  # noqa: ARG002
+        """Write it."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> int | None:  # noqa: ARG002
+        """Read it."""
+        return None if value is None else int(value)
+
 
 metadata = MetaData()
 
@@ -162,3 +179,37 @@ acts = Table(
     Index("acts_by_time", "at"),
 )
 """The audit log: what somebody did over the API, or was not allowed to do."""
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("day", TEXT, primary_key=True),
+    Column("project", TEXT, primary_key=True),
+    Column("library", TEXT, primary_key=True),
+    Column("moved", BigInteger, nullable=False),
+    Column("stored", Whole, nullable=False),
+)
+"""Bytes moved, and bytes times milliseconds stored, as far as `usage_balances` are."""
+
+usage_balances = Table(
+    "usage_balances",
+    metadata,
+    Column("project", TEXT, primary_key=True),
+    Column("library", TEXT, primary_key=True),
+    Column("stored", BigInteger, nullable=False),
+    Column("upto", BigInteger, nullable=False),
+    Column("change", BigInteger, nullable=False),
+)
+"""How many bytes are stored, and until when, in milliseconds, and which change that is metered."""
+
+usage_holdings = Table(
+    "usage_holdings",
+    metadata,
+    Column("source", TEXT, primary_key=True),
+    Column("image", TEXT, primary_key=True),
+    Column("library", TEXT, primary_key=True),
+    Column("project", TEXT, nullable=False),
+    Column("observed", TEXT, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+)
+"""What is stored, as of the last change that is metered."""

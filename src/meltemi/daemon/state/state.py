@@ -1,8 +1,8 @@
 """The state in a database: written by the daemon that leads, read by all."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, text, update
 
@@ -20,14 +20,12 @@ from meltemi.daemon.state.rows import (
     run_row,
 )
 from meltemi.daemon.state.schema import acts, changes, leases, pauses, placements, requests, runs
+from meltemi.daemon.state.usage import Usage, last_metered
 from meltemi.daemon.state.views import Views
-from meltemi.daemon.state.writing import REVISIONS, upsert
-from meltemi.errors import LeaseError, StateError
+from meltemi.daemon.state.writing import REVISIONS, batches, demand_lease, upsert
+from meltemi.errors import StateError
 from meltemi.model.placement import Place, Placement
 from meltemi.transactions import Database, insert_if_new
-
-_ROWS: Final = 500
-"""Rows that one statement writes."""
 
 
 async def open_state(url: str) -> "State":
@@ -55,6 +53,7 @@ class State:
         self._database = database
         self.views = Views(database)
         self.inbox = Inbox(database)
+        self.usage = Usage(database)
 
     @property
     def label(self) -> str:
@@ -115,12 +114,12 @@ class State:
         """Keep what the leader has observed, all of it or nothing."""
 
         def write(connection: Connection) -> None:
-            _demand_lease(connection, holder)
-            for some in _batches([placement_row(one) for one in changed]):
+            demand_lease(connection, holder)
+            for some in batches([placement_row(one) for one in changed]):
                 upsert(self._database, connection, placements, some)
             for place in removed:
                 connection.execute(delete(placements).where(_at(place)))
-            for some in _batches([change_row(one) for one in history]):
+            for some in batches([change_row(one) for one in history]):
                 connection.execute(insert(changes), some)
             for run in ended:
                 connection.execute(update(runs).where(runs.c.id == run.id).values(run_row(run)))
@@ -131,7 +130,7 @@ class State:
         """Keep a run that begins; give its number."""
 
         def write(connection: Connection) -> int:
-            _demand_lease(connection, run.holder)
+            demand_lease(connection, run.holder)
             row = connection.execute(insert(runs).values(run_row(run)).returning(runs.c.id))
             return int(row.scalar_one())
 
@@ -141,7 +140,7 @@ class State:
         """Give what has been asked for since, oldest first, and forget it."""
 
         def take(connection: Connection) -> list[Request]:
-            _demand_lease(connection, holder)
+            demand_lease(connection, holder)
             rows = connection.execute(select(requests).order_by(requests.c.id)).mappings().all()
             if rows:
                 connection.execute(delete(requests).where(requests.c.id <= rows[-1]["id"]))
@@ -152,11 +151,13 @@ class State:
         return await self._database.write(take)
 
     async def forget(self, holder: str, before: float) -> None:
-        """Forget changes, runs and acts that are older than a moment."""
+        """Forget acts, runs, and changes that are metered, where they are older than a moment."""
 
         def clear(connection: Connection) -> None:
-            _demand_lease(connection, holder)
-            connection.execute(delete(changes).where(changes.c.at < before))
+            demand_lease(connection, holder)
+            # The last one stays: SQLite would give its number again.
+            metered = changes.c.id < last_metered(connection)
+            connection.execute(delete(changes).where(changes.c.at < before, metered))
             connection.execute(delete(runs).where(runs.c.began < before))
             connection.execute(delete(acts).where(acts.c.at < before))
 
@@ -251,15 +252,3 @@ def _now(connection: Connection) -> float:
         else "extract(epoch from clock_timestamp())"
     )
     return float(connection.scalar(text(f"SELECT {clock}")) or 0)
-
-
-def _demand_lease(connection: Connection, holder: str) -> None:
-    """Raise LeaseError unless a daemon leads; it goes on to lead until the transaction ends."""
-    query = select(leases.c.holder).where(leases.c.name == LEADER).with_for_update()
-    found = connection.scalar(query)
-    if found != holder:
-        raise LeaseError(f"another daemon leads by now ({found or 'nobody known'}); this one waits")
-
-
-def _batches(rows: Sequence[dict[str, Any]]) -> Iterable[Sequence[dict[str, Any]]]:
-    return (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))

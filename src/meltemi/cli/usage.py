@@ -1,0 +1,59 @@
+"""`meltemi usage`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+import click
+
+from meltemi.cli.asking import asking, daemon_options
+from meltemi.cli.options import option
+from meltemi.cli.output import check_columns, output_options, print_rows
+from meltemi.daemon.client import Client
+
+_COLUMNS: Final = ("Day", "Project", "Library", "Moved", "Byte-hours")
+_DAY: Final = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command("usage")
+@option("--from", "first", type=_DAY, metavar="DAY", help="From this day on, as 2026-11-01.")
+@option("--to", "last", type=_DAY, metavar="DAY", help="Up to this day, which is included.")
+@option("--project", metavar="ID", help="Of this project only.")
+@option("--library", metavar="LIBRARY", help="In this target only.")
+@output_options
+@daemon_options
+def command(**options: Any) -> int:
+    """Show what projects can be charged for: bytes moved and byte-hours stored, by day and library.
+
+    Days are in UTC; today's figures go on to grow.
+    """
+    check_columns(_COLUMNS, options)
+    return asking(partial(_show, options=options), options)
+
+
+async def _show(client: Client, *, options: Mapping[str, Any]) -> int:
+    query = {
+        "from": _told(options["first"]),
+        "to": _told(options["last"]),
+        "project": options["project"],
+        "library": options["library"],
+        "limit": "10000",
+    }
+    found = await client.pages("/v1/usage", "usage", query)
+    print_rows([_row(one) for one in found], _COLUMNS, options)
+    return 0
+
+
+def _told(day: datetime | None) -> str | None:
+    return None if day is None else day.date().isoformat()
+
+
+def _row(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "Day": one["day"],
+        "Project": one["project"],
+        "Library": one["library"],
+        "Moved": one["moved"],
+        "Byte-hours": one["byte_hours"],
+    }
