@@ -211,14 +211,20 @@ def test_the_examples_of_the_documentation(tmp_path: Path, example: str) -> None
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 def test_the_documentation_names_every_key() -> None:
     from meltemi.config import schema  # noqa: PLC0415 - slow to import
 
     pages = "".join((DOCS / page).read_text() for page in ("configuration.md", "selection.md"))
-    entries = schema.FileEntry, schema.DaemonEntry, schema.LibraryEntry, schema.RouteEntry
+    entries = (
+        schema.FileEntry,
+        schema.LinkEntry,
+        schema.DaemonEntry,
+        schema.LibraryEntry,
+        schema.RouteEntry,
+    )
     for entry in (*entries, schema.RuleEntry):
         for name, field in entry.model_fields.items():
             assert re.search(rf"^\| [^|]*`{field.alias or name}`", pages, re.MULTILINE), name

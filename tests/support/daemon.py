@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import yaml
 
 from lab.process import clean_environment
-from meltemi.daemon.state.records import Run
+from meltemi.daemon.state.records import Held, Pause, Run
 from meltemi.daemon.state.state import State, open_state
 from meltemi.model.placement import Placement
 from tests.support.cli import PROGRAM
@@ -23,8 +23,15 @@ _T = TypeVar("_T")
 class Daemon:
     """A daemon on a meltemi.yaml of the test's; its log is a file beside it."""
 
-    def __init__(self, folder: Path, configuration: Mapping[str, Any], name: str = "one") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Mapping[str, Any],
+        name: str = "one",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self._environment = environment or {}
         self.file = folder / "meltemi.yaml"
         self.log = folder / f"daemon-{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +51,7 @@ class Daemon:
                 [*PROGRAM, "daemon", str(self.file), *words],
                 stdout=log,
                 stderr=log,
-                env=clean_environment() | {"HOME": str(self.folder)},
+                env=clean_environment() | {"HOME": str(self.folder), **self._environment},
                 cwd=self.folder,
             )
         before = self.said.count("at work")
@@ -67,6 +74,14 @@ class Daemon:
         assert self._process is not None
         os.kill(self._process.pid, number)
 
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self.signal(signal.SIGKILL)
@@ -77,7 +92,7 @@ class Daemon:
         if self._process is None:
             return 0
         if not self.has_ended:
-            self.signal(signal.SIGCONT)
+            self.thaw()
             self.signal(signal.SIGTERM)
         return self._wait()
 
@@ -110,6 +125,14 @@ class Daemon:
     def statuses(self, library: str) -> dict[str | None, str]:
         """Give what is observed of each image in a library, by name."""
         return {p.name: p.status for p in self.placements() if p.place.library == library}
+
+    def pause(self, kind: Held, name: str) -> None:
+        """Have a route or a library left alone."""
+        self._ask(lambda state: state.pause(Pause(kind, name, 0.0, "a test")))
+
+    def resume(self, kind: Held, name: str) -> None:
+        """End a pause."""
+        assert self._ask(lambda state: state.resume(kind, name))
 
     def _ask(self, question: Callable[[State], Awaitable[_T]]) -> _T:
         async def ask() -> _T:

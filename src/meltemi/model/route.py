@@ -105,11 +105,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """What parts some libraries from all others, with one bandwidth for both ways.
+
+    `bandwidth` is as in `Limits`.
+    """
+
+    name: str
+    libraries: frozenset[str]
+    bandwidth: tuple[tuple[int, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Images of `source` that pass `selection` are wanted in every one of `targets`.
 
     With a `relay`, which is one of them, the others get their data from there. A daemon looks at it
-    by its `schedule`, and tells of images that were not there `within` a time.
+    by its `schedule`, copies what has a higher `priority` first, and tells of images that were not
+    there `within` a time.
     """
 
     name: str
@@ -119,5 +132,6 @@ class Route:
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     relay: str | None = None
+    priority: int = 0
     schedule: Schedule | None = None
     within: timedelta | None = None
