@@ -68,6 +68,7 @@ MADE: list[tuple[str, str, str, object]] = [
     ("MAP_VALUE", "'k:a b=c'", "policy.values", {"k": {"a b": "c"}}),
     ("VISIBILITY", "community", "policy.visibility", "community"),
     ("REPLICAS", "yes", "policy.replicas", True),
+    ("PULL", "1", "policy.pull", True),
     ("ON_CONFLICT", "rename", "policy.on_conflict", OnConflict.RENAME),
     ("ON_SOURCE_DELETION", "hide", "policy.on_source_deletion", HIDE),
     ("GRACE", "7d", "policy.grace", timedelta(days=7)),
