@@ -14,7 +14,10 @@ from tests.support.glance import Place, some_data
 from tests.support.ledger import Crowd, Ledger
 from tests.support.uploads import Upload
 
-FORMERS = {"0003": "2ba7c849e83dbb02102a4ef765417a2fc4eef4c1"}
+FORMERS = {
+    "0003": "2ba7c849e83dbb02102a4ef765417a2fc4eef4c1",
+    "0005": "bbfcfcee39e1e04f7a79b8440cfadd66f0622762",
+}
 """By the newest revision of the tables that it knew, a commit from before the next one.
 
 Whoever adds a revision puts the commit before that here; a release drops what is older than the
