@@ -14,6 +14,7 @@ from meltemi.region.settings import (
     Limits,
     MetricsSettings,
     NotificationSettings,
+    PeerSettings,
     Settings,
     TlsSettings,
     WebDownload,
@@ -60,6 +61,9 @@ adopt: {endpoint: "https://glance.example:9292/"}
 show_image_direct_url: true
 show_multiple_locations: true
 http_store: true
+peers:
+  - {name: RegionOne, endpoint: "https://images.one.example/"}
+  - {name: RegionTwo, endpoint: "https://images.two.example"}
 """
 
 
@@ -114,6 +118,10 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.notifications
     assert settings.notifications.transport_url == "rabbit://guest:secret@bus/"
     assert settings.adopt == AdoptSettings(endpoint="https://glance.example:9292")
+    assert settings.peers == (
+        PeerSettings(name="RegionOne", endpoint="https://images.one.example"),
+        PeerSettings(name="RegionTwo", endpoint="https://images.two.example"),
+    )
     assert settings.metrics == MetricsSettings(host="127.0.0.1", port=9100)
     assert settings.web_download.allowed_schemes == ("https",)
     assert settings.web_download.allowed_ports == (443, 8443)
@@ -180,6 +188,9 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("{port: 9100}", "{}", "31: metrics.port: missing"),
         ("scope: project", "scope: me", "33: dedup_scope: has to be 'region' or 'project'"),
         ("https://glance", "glance", "34: adopt.endpoint: "),
+        ("name: RegionTwo", "name: RegionOne", "38: peers: has two of one name"),
+        ("https://images.two", "images.two", "40: peers[1].endpoint: "),
+        ("name: RegionOne, ", "", "39: peers[0].name: missing"),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )
@@ -210,6 +221,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
         AdoptSettings,
         MetricsSettings,
         NotificationSettings,
+        PeerSettings,
         KeystoneSettings,
         Limits,
         WebDownload,
