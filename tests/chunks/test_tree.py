@@ -19,7 +19,14 @@ from meltemi.chunks.manifest import (
     decode_segment,
     encode_segment,
 )
-from meltemi.chunks.tree import TreeBuilder, entries_at, entries_from, segments_at
+from meltemi.chunks.tree import (
+    TreeBuilder,
+    entries_at,
+    entries_from,
+    segments_at,
+    tree_segments,
+    whole_entries,
+)
 from tests.chunks.making import KIB, MIB, Tree, some_chunk, some_entries
 
 TIB = 2**40
@@ -90,6 +97,34 @@ def test_any_list_of_entries_comes_back(
     end = data.draw(st.integers(offset, sum(lengths) + 1))
     assert list(entries_from(made.root, made.fetch, offset)) == sliced(entries, offset)
     assert list(entries_from(made.root, made.fetch, offset, end)) == sliced(entries, offset, end)
+
+
+@settings(deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 256 * KIB), min_size=1, max_size=900),
+    places=st.lists(st.tuples(st.integers(0, 10**9), st.integers(1, 10**6)), max_size=8),
+)
+def test_entries_are_given_whole(lengths: list[int], places: list[tuple[int, int]]) -> None:
+    entries = [Entry(length, some_chunk(number)) for number, length in enumerate(lengths)]
+    made, size = Tree(entries), sum(lengths)
+    ranges = [(offset % size, length) for offset, length in places]
+    at, wanted = 0, []
+    for entry in entries:
+        end = at + entry.length
+        if any(offset < end and at < offset + length for offset, length in ranges):
+            wanted.append((at, entry))
+        at = end
+    assert list(whole_entries(made.root, made.fetch, ranges)) == wanted
+
+
+@pytest.mark.usefixtures("small_segments")
+def test_all_segments_of_a_tree() -> None:
+    for count in (0, 1, 5, 300):
+        made = Tree(some_entries(count, seed=count))
+        found = list(tree_segments(made.root_id, made.fetch))
+        assert found[0][0] == made.root_id
+        assert dict(found) == made.blobs
+        assert len(found) == len(made.blobs)
 
 
 def test_every_segment_has_its_name_and_ends_where_it_should() -> None:

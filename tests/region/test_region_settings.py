@@ -14,6 +14,7 @@ from meltemi.region.settings import (
     Limits,
     MetricsSettings,
     NotificationSettings,
+    PeerSettings,
     Settings,
     TlsSettings,
     WebDownload,
@@ -66,6 +67,9 @@ trusted_regions:
   - n38JcCKVgXXhVwSNQrV3NoNyv3-Tdmma2N9zlV26YXs
   - GXL535aI9naTwLvfJrKuRN-ABOuZ-8nhglkBW6jZkOA
   RegionTwo: 7MyhUsAbTYwLPbqvhPcU4-CXBNyBz7ouomtRxNTRHPc
+peers:
+  - {name: RegionOne, endpoint: "https://images.one.example/"}
+  - {name: RegionTwo, endpoint: "https://images.two.example"}
 """
 
 
@@ -121,6 +125,10 @@ def test_a_file_says_everything(tmp_path: Path) -> None:
     assert settings.notifications
     assert settings.notifications.transport_url == "rabbit://guest:secret@bus/"
     assert settings.adopt == AdoptSettings(endpoint="https://glance.example:9292")
+    assert settings.peers == (
+        PeerSettings(name="RegionOne", endpoint="https://images.one.example"),
+        PeerSettings(name="RegionTwo", endpoint="https://images.two.example"),
+    )
     assert settings.metrics == MetricsSettings(host="127.0.0.1", port=9100)
     assert settings.web_download.allowed_schemes == ("https",)
     assert settings.web_download.allowed_ports == (443, 8443)
@@ -195,6 +203,9 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("https://glance", "glance", "34: adopt.endpoint: "),
         ("- n38", "- m", "41: trusted_regions.RegionOne[0]: 'mJcCKVgXXhVwSNQrV3NoNyv3"),
         ("RegionTwo: 7M", "RegionTwo: M", "43: trusted_regions.RegionTwo: 'MyhUsAbTYwLPbqvhPcU4"),
+        ("name: RegionTwo", "name: RegionOne", "38: peers: has two of one name"),
+        ("https://images.two", "images.two", "40: peers[1].endpoint: "),
+        ("name: RegionOne, ", "", "39: peers[0].name: missing"),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )
@@ -225,6 +236,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
         AdoptSettings,
         MetricsSettings,
         NotificationSettings,
+        PeerSettings,
         KeystoneSettings,
         Limits,
         WebDownload,

@@ -44,9 +44,9 @@ def test_who_has_given_up(
     assert Claim(holder, until).is_given_up(image, NOW) is given_up
 
 
-def test_our_own_upload_is_not_given_up() -> None:
-    image = Image("1", status="saving", updated_at=timestamp(LONG_AGO))
-    assert not Claim.take(LONG_AGO).is_given_up(image, NOW)
+def test_our_own_upload_was_broken_off_where_it_is_planned_again() -> None:
+    image = Image("1", status="saving", updated_at=timestamp(NOW))
+    assert Claim.take(NOW).is_given_up(image, NOW)
 
 
 async def stuck(source: MemoryLibrary, target: MemoryLibrary, age: timedelta) -> Image:
