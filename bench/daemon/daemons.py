@@ -75,10 +75,20 @@ class Daemon:
     def ready_at(self, image: str) -> float:
         """Wait until an image is ready; give when it became so, in seconds since 1970."""
         query = "SELECT at FROM changes WHERE image = ? AND observed = 'ready'"
+        return float(self._until(query, image))
+
+    def wait_for_ready(self, count: int) -> None:
+        """Wait until so many images are ready."""
+        ready = "SELECT count(*) FROM placements WHERE observed = 'ready'"
+        self._until(f"SELECT 1 WHERE ({ready}) = ?", count)
+
+    def _until(self, query: str, value: object) -> Any:
+        """Wait until a query finds something; give the first of it."""
         with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as state:
-            while not (found := state.execute(query, [image]).fetchone()):
+            while not (found := state.execute(query, [value]).fetchone()):
+                assert self._process.poll() is None
                 time.sleep(0.02)
-        return float(found[0])
+        return found[0]
 
     def wait_for_runs(self, count: int) -> list[Run]:
         """Give the runs, the latest first, once so many have ended."""

@@ -32,7 +32,8 @@ def telling(*names: str) -> Iterator[tuple[Services, RabbitMQ]]:
 
 def events(started: Services, bus: RabbitMQ, scale: Scale) -> Iterator[Result]:
     """Upload images of 1 MiB, one by one and several at once, where others are there already."""
-    started.fill("source", scale.images // 10, 1024)
+    others = scale.images // 20
+    started.fill("source", others, 1024)
     told = {"notifications": {"transport_url": bus.transport_url}}
     libraries = {
         "source": {"url": started.url("source"), **told},
@@ -41,6 +42,7 @@ def events(started: Services, bus: RabbitMQ, scale: Scale) -> Iterator[Result]:
     routes = {"all": {"from": "source", "to": "target", "transfers": 8}}
     with Daemon(started.folder, {}, libraries=libraries, routes=routes) as daemon:
         daemon.wait_for_log("its message bus is heard")
+        daemon.wait_for_ready(others)
         daemon.wait_for_runs(1)
         yield from _measured(started.url("source"), daemon, scale)
 
