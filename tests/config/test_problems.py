@@ -112,7 +112,11 @@ def test_the_file_is_sound(tmp_path: Path) -> None:
         ("[crete, vault]", "[]", "11: routes.golden.to: needs at least one value"),
         ("[crete, vault]", "7", "11: routes.golden.to: has to be text; put it in quotes"),
         ("golden:", "gol den:", "9: routes.gol den: a name is of letters, digits, dots"),
-        ("{path: archive}", "{}", "5: libraries.vault: give exactly one of cloud, url and path"),
+        (
+            "{path: archive}",
+            "{}",
+            "5: libraries.vault: give exactly one of cloud, url, path and bucket",
+        ),
         ("{path: archive}", "vault", "5: libraries.vault: has to be a mapping of keys to values"),
         ("{path: archive}", "{path: 5}", "5: libraries.vault.path: has to be text; put it in"),
         ("path: archive", "path: x, region: y", "5: libraries.vault: a region goes with a cloud"),

@@ -203,9 +203,9 @@ def test_the_command_line_has_the_last_word(tmp_path: Path) -> None:
         ("https://glance", "glance", "34: adopt.endpoint: "),
         ("- n38", "- m", "41: trusted_regions.RegionOne[0]: 'mJcCKVgXXhVwSNQrV3NoNyv3"),
         ("RegionTwo: 7M", "RegionTwo: M", "43: trusted_regions.RegionTwo: 'MyhUsAbTYwLPbqvhPcU4"),
-        ("name: RegionTwo", "name: RegionOne", "38: peers: has two of one name"),
-        ("https://images.two", "images.two", "40: peers[1].endpoint: "),
-        ("name: RegionOne, ", "", "39: peers[0].name: missing"),
+        ("name: RegionTwo", "name: RegionOne", "44: peers: has two of one name"),
+        ("https://images.two", "images.two", "46: peers[1].endpoint: "),
+        ("name: RegionOne, ", "", "45: peers[0].name: missing"),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),
     ],
 )

@@ -17,10 +17,24 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command("usage")
-@option("--from", "first", type=_DAY, metavar="DAY", help="From this day on, as 2026-11-01.")
-@option("--to", "last", type=_DAY, metavar="DAY", help="Up to this day, which is included.")
-@option("--project", metavar="ID", help="Of this project only.")
-@option("--library", metavar="LIBRARY", help="In this target only.")
+@option(
+    "--from",
+    "first",
+    envvar="MELTEMI_USAGE_FROM",
+    type=_DAY,
+    metavar="DAY",
+    help="From this day on, as 2026-11-01.",
+)
+@option(
+    "--to",
+    "last",
+    envvar="MELTEMI_USAGE_TO",
+    type=_DAY,
+    metavar="DAY",
+    help="Up to this day, which is included.",
+)
+@option("--project", envvar="MELTEMI_USAGE_PROJECT", metavar="ID", help="Of this project only.")
+@option("--library", envvar="MELTEMI_USAGE_LIBRARY", metavar="LIBRARY", help="In this target only.")
 @output_options
 @daemon_options
 def command(**options: Any) -> int:
