@@ -196,7 +196,8 @@ def test_no_option_is_missing_here() -> None:
         | {"CONFIG"}
         | {*("FORMAT", "COLUMN", "DRY_RUN", "VERBOSE", "DEBUG", "FILE", "ROUTE", "OUT", "CHECK")}
         | {*("DAEMON", "DAEMON_TOKEN_FILE", "LISTEN", "REGION", "LATE", "WATCH", "LAST")}
-        | {*("WAIT_IN", "WAIT_TIMEOUT", "DEDUP", "INDEX")}
+        | {*("WAIT_IN", "WAIT_TIMEOUT", "DEDUP", "INDEX", "LIBRARY", "PROJECT")}
+        | {*("USAGE_FROM", "USAGE_TO")}
     )
     there = {
         str(parameter.envvar)

@@ -17,8 +17,22 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command("usage")
-@option("--from", "first", type=_DAY, metavar="DAY", help="From this day on, as 2026-11-01.")
-@option("--to", "last", type=_DAY, metavar="DAY", help="Up to this day, which is included.")
+@option(
+    "--from",
+    "first",
+    type=_DAY,
+    metavar="DAY",
+    envvar="MELTEMI_USAGE_FROM",
+    help="From this day on, as 2026-11-01.",
+)
+@option(
+    "--to",
+    "last",
+    type=_DAY,
+    metavar="DAY",
+    envvar="MELTEMI_USAGE_TO",
+    help="Up to this day, which is included.",
+)
 @option("--project", metavar="ID", help="Of this project only.")
 @option("--library", metavar="LIBRARY", help="In this target only.")
 @output_options
