@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from meltemi.config.choosing import check_choosing, choosing_of
 from meltemi.config.schema import FileEntry, RouteEntry, RouteSettings
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
-from meltemi.model.route import Limits, Policy, Route, Selection
+from meltemi.model.route import Limits, OnSourceDeletion, Policy, Route, Selection
 
 VERSION: Final = 1
 
@@ -57,9 +58,15 @@ def load(file: Path) -> Configuration:
         for name, route in entry.routes.items()
         for key, text in _check_ends(route, libraries)
     ]
+    zones = {name: library.zone for name, library in entry.libraries.items()}
+    problems += [
+        Problem(document.line(("routes", name, "choose")), f"routes.{name}.choose: {text}")
+        for name, route in entry.routes.items()
+        for text in check_choosing(route, entry.defaults, zones)
+    ]
     if problems:
         raise fail(file, problems)
-    routes = (_route(name, route, entry.defaults) for name, route in entry.routes.items())
+    routes = (_route(name, route, entry.defaults, zones) for name, route in entry.routes.items())
     database = entry.daemon.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
     daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history)
     return Configuration(libraries, tuple(routes), daemon)
@@ -87,12 +94,16 @@ def _check_ends(
         yield "relay", f"{route.relay} is none of the targets"
 
 
-def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
+def _route(
+    name: str, route: RouteEntry, defaults: RouteSettings, zones: Mapping[str, str | None]
+) -> Route:
     settings: dict[str, Any] = {
         key: getattr(entry, key) for entry in (defaults, route) for key in entry.model_fields_set
     }
     if "bwlimit" in settings:
         settings["bandwidth"] = settings["bwlimit"]
+    if route.choose is not None:
+        settings.setdefault("on_source_deletion", OnSourceDeletion.DELETE)
     return Route(
         name=name,
         source=route.source,
@@ -107,6 +118,7 @@ def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
         relay=route.relay,
         schedule=settings.get("schedule"),
         within=settings.get("within"),
+        choosing=choosing_of(route, zones),
     )
 
 

@@ -62,6 +62,7 @@ class LibraryEntry(Entry):
     path: File | None = None
     cacert: File | None = None
     insecure: bool = False
+    zone: Text | None = None
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:
@@ -156,12 +157,35 @@ class RouteSettings(Entry):
     within: Duration | None = None
 
 
+class AllowanceEntry(Entry):
+    """One of a route's `choose.projects`: without `regions`, every target."""
+
+    regions: Texts | None = None
+    quotas: dict[Text, Size] = Field(default_factory=dict)
+
+
+class ResidencyEntry(Entry):
+    """One of a route's `choose.residency`."""
+
+    zones: Texts
+    match: RuleList = ()
+
+
+class ChooseEntry(Entry):
+    """What `choose` of a route holds."""
+
+    projects: Annotated[dict[Text, AllowanceEntry], Field(min_length=1)]
+    names: dict[Name, Text] = Field(default_factory=dict)
+    residency: Annotated[tuple[ResidencyEntry, ...], Listed] = ()
+
+
 class RouteEntry(RouteSettings):
     """One of `routes`."""
 
     source: Text = Field(alias="from")
     to: Texts
     relay: Text | None = None
+    choose: ChooseEntry | None = None
 
 
 class DaemonEntry(Entry):
