@@ -175,6 +175,12 @@ class Board:
         if placement is not None and placement.observed is not Observed.READY:
             self._put(replace(placement, observed=Observed.QUEUED, detail=why))
 
+    def give_up(self, place: Place) -> None:
+        """Take an image out of hand that is not to be copied after all, since nobody wants it."""
+        self.in_hand.discard(place)
+        if (placement := self._all.get(place)) is not None:
+            self._put(_unwanted(placement))
+
     def take_dirt(self) -> Dirt:
         """Give what is to be kept, which is clean from now on."""
         dirt, self._dirt = self._dirt, Dirt()

@@ -15,6 +15,7 @@ from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Cause, Run
 from meltemi.errors import MeltemiError
 from meltemi.libraries.base import Library
+from meltemi.model.placement import Place
 from meltemi.model.plan import Action, Plan
 from meltemi.replication.engine import Engine
 from meltemi.replication.limits import Bandwidth
@@ -36,6 +37,7 @@ class Dispatcher:
         self._told: dict[int, Run] = {}
         self._bandwidths: dict[str, Bandwidth] = {}
         self._under_way: dict[asyncio.Task[None], Job] = {}
+        self._unwanted: dict[Place, Lane] = {}
 
     def expect(self, tally: Tally) -> None:
         """Hear of a run whose jobs are to come."""
@@ -56,6 +58,29 @@ class Dispatcher:
         tally.bad |= set(plan.errors)
         self._waiting.sort(key=lambda job: (job.traffic, job.run))
         self.start()
+
+    def withdraw(self, places: Collection[Place], lanes: Mapping[str, Lane]) -> None:
+        """Drop copies that nobody wants any more; those under way are looked at once they end."""
+        waiting, self._waiting = self._waiting, []
+        for job in waiting:
+            kept = tuple(action for action in job.actions if not self._loses(job, action, places))
+            if kept:
+                self._waiting.append(replace(job, actions=kept))
+        for place in places:
+            if place in self._board.in_hand:
+                self._unwanted[place] = lanes[place.library]
+
+    def _loses(self, job: Job, action: Action, gone: Collection[Place]) -> bool:
+        """Drop an action where nobody wants it, or what boots with an image that is dropped."""
+        subject = action.subject
+        if (place := place_of(action)) in gone:
+            self._board.give_up(place)
+            self._tallies[job.run].dropped(subject.target)
+            return True
+        if any(Place(subject.source, one, subject.target) in gone for one in action.needs):
+            self._drop(job, action)
+            return True
+        return False
 
     def start(self) -> None:
         """Start what can be started; give up what waits for a library that is left alone."""
@@ -83,7 +108,8 @@ class Dispatcher:
 
     def settled(self) -> list[Tally]:
         """Give the runs of which nothing is left, and forget them; see `Run`."""
-        busy = {job.run for job in (*self._waiting, *self._removals)}
+        going = (*self._waiting, *self._removals, *self._under_way.values())
+        busy = {job.run for job in going}
         over = [
             tally
             for number, tally in self._tallies.items()
@@ -154,6 +180,9 @@ class Dispatcher:
             hearing.fail_rest(MeltemiError("a defect in Meltemi: the log of the daemon says more"))
         finally:
             hearing.let_go()
+            for place in map(place_of, job.actions):
+                if (lane := self._unwanted.pop(place, None)) is not None:
+                    lane.leave(Errand(Cause.RETURN, frozenset({place.image})))
 
     def _went_wrong(self, job: Job) -> bool:
         return job.actions[0].subject.target in self._tallies[job.run].bad

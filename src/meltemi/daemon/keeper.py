@@ -14,7 +14,9 @@ from meltemi.daemon.board import Board
 from meltemi.daemon.dispatch import Dispatcher
 from meltemi.daemon.lanes import Errand, Lane
 from meltemi.daemon.look import Look
+from meltemi.daemon.owners import Owners
 from meltemi.daemon.runs import Tally
+from meltemi.daemon.scribe import Scribe
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Cause, Held, Request, Run
 from meltemi.daemon.state.state import State
@@ -38,11 +40,20 @@ class Keeper:
     """
 
     def __init__(
-        self, configuration: Configuration, state: State, shelf: Shelf, board: Board, holder: str
+        self,
+        configuration: Configuration,
+        state: State,
+        shelf: Shelf,
+        *,
+        board: Board,
+        owners: Owners,
+        holder: str,
     ) -> None:
         self._state = state
         self._shelf = shelf
         self._board = board
+        self._owners = owners
+        self._scribe = Scribe(shelf, owners)
         self._holder = holder
         self._awake = asyncio.Event()
         self._lanes: dict[tuple[str, str], Lane] = {}
@@ -67,6 +78,7 @@ class Keeper:
                 task.cancel()
             await asyncio.gather(*self._looks, return_exceptions=True)
             await self._dispatcher.stop()
+            await self._scribe.stop()
 
     async def reload(self, configuration: Configuration) -> None:
         """Go on with another configuration; transfers of routes that are the same go on."""
@@ -104,6 +116,8 @@ class Keeper:
             if schedule is not None
         ]
         self._board.drop(self._routes)
+        self._owners.take(configuration.routes)
+        self._scribe.take(configuration.routes)
 
     async def _tick(self) -> None:
         try:
@@ -112,6 +126,7 @@ class Keeper:
             await self._start_looks()
             self._dispatcher.start()
             await self._keep()
+            self._scribe.start()
         except LeaseError:
             raise
         except StateError as error:
@@ -124,7 +139,10 @@ class Keeper:
             names = (Held.ROUTE, lane.route.name), (Held.LIBRARY, lane.library)
             lane.is_paused = not paused.isdisjoint(names)
         for request in await self._state.take_requests(self._holder):
-            self._answer(request)
+            if request.cause is Cause.EVENT:
+                self._scribe.judge(request, self._answer)
+            else:
+                self._answer(request)
 
     def _answer(self, request: Request) -> None:
         for (route, library), lane in self._lanes.items():
@@ -180,6 +198,7 @@ class Keeper:
             run=tally.run,
             shelf=self._shelf,
             board=self._board,
+            owners=self._owners,
         )
         by_name = {lane.library: lane for lane in lanes}
         problems: dict[str, str] = {}
@@ -194,6 +213,7 @@ class Keeper:
                     by_name[name].fail(str(error))
                     by_name[name].is_looked_at = False
                     problems[name] = str(error)
+                self._dispatcher.withdraw(found.withdrawn, by_name)
                 self._dispatcher.submit(tally, found.plan, by_name)
         except MeltemiError as error:
             problems[route.source] = str(error)
@@ -212,6 +232,8 @@ class Keeper:
     async def _keep(self) -> None:
         """Let the state have what it does not have yet."""
         dirt, over = self._board.take_dirt(), self._dispatcher.settled()
+        self._owners.touch(dirt.changed | dirt.removed)
+        kept, forgotten = self._owners.take_changes()
         runs = [tally.run for tally in (*over, *self._dispatcher.changed())]
         try:
             changed = [p for place in dirt.changed if (p := self._board.get(place)) is not None]
@@ -219,10 +241,13 @@ class Keeper:
                 await self._state.save(
                     self._holder, changed, list(dirt.removed), dirt.history, runs
                 )
+            if kept or forgotten:
+                await self._state.answers.save(self._holder, kept, forgotten)
             if self._forgetting.is_due():
                 await self._state.forget(self._holder, time.time() - self._history.total_seconds())
         except StateError:
             self._board.put_back(dirt)
+            self._owners.put_back(kept, forgotten)
             for tally in over:
                 self._dispatcher.expect(tally)
             raise

@@ -2,21 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final
 
 from meltemi.daemon.board import Board
 from meltemi.daemon.listing import SharedListing
+from meltemi.daemon.owners import Heard, Owners, heard
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Run
 from meltemi.errors import MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image
 from meltemi.model.placement import Place
-from meltemi.model.plan import Plan
+from meltemi.model.plan import Note, Plan, Standing
 from meltemi.model.route import Route
 from meltemi.replication.case import Settled
+from meltemi.replication.choosing import Chooser
 from meltemi.replication.exchange.pricing import priced
 from meltemi.replication.run import Libraries, plan_route
 
@@ -28,11 +31,15 @@ _GRACE_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a look found of some targets: the plan, and why others could not be looked at."""
+    """What a look found of some targets: the plan, and why others could not be looked at.
+
+    `withdrawn` are copies on their way that nobody wants any more.
+    """
 
     plan: Plan
     libraries: tuple[str, ...]
     errors: Mapping[str, MeltemiError] = field(default_factory=dict)
+    withdrawn: frozenset[Place] = frozenset()
 
 
 class Look:
@@ -49,6 +56,7 @@ class Look:
         run: Run,
         shelf: Shelf,
         board: Board,
+        owners: Owners,
     ) -> None:
         self._route = route
         self._libraries = run.libraries
@@ -56,7 +64,9 @@ class Look:
         self._run = run
         self._shelf = shelf
         self._board = board
+        self._owners = owners
         self._seen: set[Place] = set()
+        self._refused: set[Place] = set()
 
     async def found(self) -> AsyncIterator[Found]:
         """Give what was found, of several targets together where they were read at the same time.
@@ -67,6 +77,7 @@ class Look:
         listing = SharedListing(source)
         groups = [self._libraries] if self._route.relay else [[n] for n in self._libraries]
         tasks = {asyncio.create_task(self._plan(group, source, listing)) for group in groups}
+        hearing = asyncio.create_task(self._hear_owners(listing))
         try:
             while tasks:
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -75,10 +86,11 @@ class Look:
                     done |= more
                 for one in _together([task.result() for task in done]):
                     yield one
+            await hearing
         finally:
-            for task in tasks:
+            for task in (*tasks, hearing):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, hearing, return_exceptions=True)
             await listing.close()
 
     async def _plan(self, names: Sequence[str], source: Library, listing: SharedListing) -> Found:
@@ -95,7 +107,9 @@ class Look:
         route = replace(self._route, targets=tuple(targets))
         opened = Libraries({route.source: listing, **targets}, {})
         try:
-            plan = await plan_route(route, opened, sending=False, tell=self._saw)
+            plan = await plan_route(
+                route, opened, sending=False, tell=self._saw, reserved=self._is_coming
+            )
             plan = await priced(self._narrowed(plan), source, list(targets.values()))
         except MeltemiError as error:
             if error.library == route.source or error.library not in targets:
@@ -104,13 +118,49 @@ class Look:
         errors |= plan.errors
         read = tuple(name for name in targets if name not in plan.errors)
         self._board.unseen(route.name, route.source, read, self._seen, self._images)
-        return Found(plan, read, errors)
+        return Found(plan, read, errors, frozenset(self._withdrawn(read)))
+
+    async def _hear_owners(self, listing: SharedListing) -> None:
+        """Hear what the owners of all images have chosen."""
+        if self._route.choosing is None:
+            return
+        chooser = Chooser(self._route.choosing, now=datetime.now(UTC))
+        found: dict[str, Heard] = {}
+        async for page in listing.list_images():
+            found |= {i.id: one for i in page if (one := heard(i, chooser)) is not None}
+        self._owners.hear(self._route, found)
+
+    def _is_coming(self, image: str, library: str) -> bool:
+        return Place(self._route.source, image, library) in self._board.in_hand
+
+    def _withdrawn(self, libraries: Collection[str]) -> Iterator[Place]:
+        """Give the copies on their way that nobody has chosen any more."""
+        if self._route.choosing is None:
+            return
+        for place in self._board.in_hand - (self._seen - self._refused):
+            asked = self._images is None or place.image in self._images
+            placement = self._board.get(place)
+            if placement is None or not asked or place.library not in libraries:
+                continue
+            if placement.route == self._route.name and placement.wanted:
+                yield place
 
     def _saw(self, image: Image, library: str, what: Settled) -> None:
         if self._images is None or image.id in self._images:
             place = Place(self._route.source, image.id, library)
             self._seen.add(place)
             self._board.saw(self._run, place, image, what)
+            if self._route.choosing is not None:
+                self._note_refusal(place, what)
+
+    def _note_refusal(self, place: Place, what: Settled) -> None:
+        notes = [one for one in what if isinstance(one, Note)]
+        why = next((one.reason for one in notes if one.standing is Standing.LEFT_OUT), None)
+        self._owners.refuse(place, why)
+        if why is None:
+            self._refused.discard(place)
+        else:
+            self._refused.add(place)
 
     def _narrowed(self, plan: Plan) -> Plan:
         if self._images is None:
@@ -131,4 +181,5 @@ def _together(found: Sequence[Found]) -> list[Found]:
     )
     libraries = tuple(name for one in found for name in one.libraries)
     errors = {name: error for one in found for name, error in one.errors.items()}
-    return [Found(plan, libraries, errors)] if found else []
+    withdrawn = frozenset(place for one in found for place in one.withdrawn)
+    return [Found(plan, libraries, errors, withdrawn)] if found else []

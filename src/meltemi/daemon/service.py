@@ -13,6 +13,7 @@ from uuid import uuid4
 from meltemi.config.load import load
 from meltemi.daemon.board import Board
 from meltemi.daemon.keeper import Keeper
+from meltemi.daemon.owners import Owners
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.state import State, open_state
 from meltemi.errors import ConfigurationError, LeaseError, StateError
@@ -95,7 +96,10 @@ class Service:
         shelf = Shelf(self._configuration.libraries, _open)
         try:
             board = Board(await state.placements(), time.time)
-            self._keeper = Keeper(self._configuration, state, shelf, board, self.holder)
+            owners = Owners(board, await state.answers.read(), time.time)
+            self._keeper = Keeper(
+                self._configuration, state, shelf, board=board, owners=owners, holder=self.holder
+            )
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._keeper.run())

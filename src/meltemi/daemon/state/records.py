@@ -97,5 +97,21 @@ class Pause:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the owner of an image is told of the regions that he has chosen, since when.
+
+    It stands on the image itself as well, but for the `problem` that there is with that.
+    """
+
+    source: str
+    image: str
+    name: str | None
+    owner: str | None
+    text: str
+    at: float
+    problem: str = ""
+
+
 LEADER: Final = "leader"
 """The name of the lease of the one daemon that replicates."""

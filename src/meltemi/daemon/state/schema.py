@@ -126,3 +126,17 @@ leases = Table(
     Column("holder", TEXT, nullable=False),
     Column("until", Double, nullable=False),
 )
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("source", TEXT, primary_key=True),
+    Column("image", TEXT, primary_key=True),
+    Column("name", TEXT),
+    Column("owner", TEXT),
+    Column("text", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("problem", Text, nullable=False),
+    Index("answers_by_owner", "owner"),
+)
+"""What owners are told of the regions that they have chosen for an image."""
