@@ -271,14 +271,20 @@ def test_the_examples_of_the_documentation(tmp_path: Path, example: str) -> None
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(EXAMPLES) == 5
+    assert len(EXAMPLES) == 6
 
 
 def test_the_documentation_names_every_key() -> None:
     from meltemi.config import schema  # noqa: PLC0415 - slow to import
 
     pages = "".join((DOCS / page).read_text() for page in ("configuration.md", "selection.md"))
-    entries = schema.FileEntry, schema.DaemonEntry, schema.LibraryEntry, schema.RouteEntry
+    entries = (
+        schema.FileEntry,
+        schema.LinkEntry,
+        schema.DaemonEntry,
+        schema.LibraryEntry,
+        schema.RouteEntry,
+    )
     choosing = schema.ChooseEntry, schema.AllowanceEntry, schema.ResidencyEntry
     for entry in (*entries, *choosing, schema.RuleEntry):
         for name, field in entry.model_fields.items():

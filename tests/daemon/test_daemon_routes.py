@@ -1,21 +1,11 @@
 """The daemon keeps the routes of its configuration true."""
 
 from pathlib import Path
-from typing import Any
 
+from tests.daemon.words import configuration
 from tests.support.daemon import Daemon
 from tests.support.glance import Service, some_data
 from tests.support.waiting import eventually
-
-
-def configuration(source: Service, *targets: Service, **route: Any) -> dict[str, Any]:
-    names = [f"t{number}" for number, _ in enumerate(targets)]
-    urls = {name: {"url": target.url} for name, target in zip(names, targets, strict=True)}
-    return {
-        "version": 1,
-        "libraries": {"s": {"url": source.url}, **urls},
-        "routes": {"all": {"from": "s", "to": names, **route}},
-    }
 
 
 def test_images_arrive_and_changes_follow(

@@ -1,6 +1,7 @@
 """The services and the folders that libraries are tested on."""
 
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,19 @@ async def archive(folder: Path) -> AsyncIterator[Library]:
     library = open_archive(folder, name="archive", writable=True)
     yield library
     await library.close()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 4 MiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "meltemi-test", str(path)]
+    done = subprocess.run(mount, check=False, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(
+            "A DISK THAT IS FULL, OR CANNOT BE WRITTEN, IS NOT TESTED, for mounting needs root: "
+            f"{done.stderr.strip()}"
+        )
+    yield path
+    subprocess.run(["umount", str(path)], check=True)

@@ -12,6 +12,7 @@ from typing import Any
 
 from meltemi.errors import ConflictError
 from meltemi.libraries.archive import open_archive
+from meltemi.libraries.archive.dedup.opening import open_dedup
 from meltemi.libraries.base import Changes, Library
 from meltemi.model.image import Image, Member
 from tests.libraries.handling import MIB, listed, pieces
@@ -37,9 +38,11 @@ Acknowledge = Callable[[str, str], None]
 _CHANGING = ("mkdir", "open", "write", "pwrite", "fsync", "rename", "unlink", "ftruncate")
 
 
-async def dump(folder: Path, acknowledge: Acknowledge, *, at_once: int = 1) -> None:
+async def dump(
+    folder: Path, acknowledge: Acknowledge, *, at_once: int = 1, dedup: bool = False
+) -> None:
     """Bring all images into an archive, going on from what is there; say what is done."""
-    library = open_archive(folder, name="target", writable=True)
+    library = opened(folder, dedup=dedup)
     try:
         there = {image.id: image for image in await listed(library)}
         gate = asyncio.Semaphore(at_once)
@@ -51,6 +54,13 @@ async def dump(folder: Path, acknowledge: Acknowledge, *, at_once: int = 1) -> N
         await asyncio.gather(*map(one, range(len(IMAGES))))
     finally:
         await library.close()
+
+
+def opened(folder: Path, *, dedup: bool) -> Library:
+    """Open an archive to be written."""
+    if dedup:
+        return open_dedup(folder, None, name="target", writable=True)
+    return open_archive(folder, name="target", writable=True)
 
 
 async def _carry(
@@ -102,9 +112,13 @@ def die_at(count: int) -> None:
         setattr(os, name, deadly(name, getattr(os, name)))
 
 
-def process(folder: Path, count: int, at_once: int, pipe: Connection) -> None:
+def process(folder: Path, count: int, at_once: int, dedup: bool, pipe: Connection) -> None:
     """Dump until done or dead, and send what is acknowledged."""
     if count:
         die_at(count)
-    asyncio.run(dump(folder, lambda what, which: pipe.send((what, which)), at_once=at_once))
+
+    def acknowledge(what: str, which: str) -> None:
+        pipe.send((what, which))
+
+    asyncio.run(dump(folder, acknowledge, at_once=at_once, dedup=dedup))
     pipe.send(("done", ""))

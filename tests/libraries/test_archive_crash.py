@@ -1,102 +1,20 @@
 """Archives whose writer is killed: nothing acknowledged is lost, and the next run goes on."""
 
 import itertools
-import multiprocessing
 import os
 import shutil
-import signal
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
-from meltemi.errors import ArchiveError, UsageError
 from meltemi.libraries.archive import open_archive
-from meltemi.libraries.base import Verifiable
-from meltemi.model.image import Image
 from tests.libraries import dumping
-from tests.libraries.dumping import DATA, DELETED, IMAGES, MEMBER
+from tests.libraries.dumping import DATA, IMAGES
 from tests.libraries.handling import content, listed, pieces
-
-Acknowledged = set[tuple[str, str]]
-
-# Its children are forked from a process that has everything imported and no threads.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.libraries.dumping"])
-
-
-def run(
-    folder: Path, *, die_at: int = 0, kill_after: int | None = None, at_once: int = 1
-) -> Acknowledged:
-    """Dump in a process that dies at a change, or is killed after so many acknowledgements."""
-    ours, theirs = _context.Pipe()
-    child = _context.Process(target=dumping.process, args=(folder, die_at, at_once, theirs))
-    child.start()
-    theirs.close()
-    seen: Acknowledged = set()
-    with ours, suppress(EOFError):
-        while True:
-            if kill_after is not None and len(seen) >= kill_after:
-                child.kill()
-            seen.add(ours.recv())
-    child.join()
-    assert child.exitcode in (0, -signal.SIGKILL)
-    child.close()
-    return seen
-
-
-def ids(seen: Acknowledged, what: str) -> set[str]:
-    return {image_id for done, image_id in seen if done == what}
-
-
-async def check(folder: Path, seen: Acknowledged) -> dict[str, Image]:
-    """Hold an archive as it lies there to everything that was acknowledged."""
-    if not seen and not (folder / "manifest.jsonl").exists():
-        with pytest.raises((ArchiveError, UsageError)):
-            open_archive(folder, name="source", writable=False)
-        return {}
-    library = open_archive(folder, name="source", writable=False)
-    assert isinstance(library, Verifiable)
-    found = {image.id: image for image in await listed(library)}
-    for number, wanted in enumerate(IMAGES):
-        image = found.get(wanted.id)
-        if image and image.has_data:
-            assert await content(library, image.id) == DATA[number]
-            assert image.size == len(DATA[number])
-            await library.verify(image.id)
-        elif image:
-            assert image.status == "queued"
-            assert image.size is None
-        if wanted.id in ids(seen, "deleting"):
-            continue
-        assert image or wanted.id not in ids(seen, "created")
-        assert (image and image.has_data) or wanted.id not in ids(seen, "filled")
-        if wanted.id in ids(seen, "named"):
-            assert image
-            assert image.name == wanted.name
-        if wanted.id in ids(seen, "shared"):
-            assert await library.list_members(wanted.id) == (MEMBER,)
-    assert not ids(seen, "deleted") & set(found)
-    await library.close()
-    return found
-
-
-async def finish(folder: Path, seen: Acknowledged) -> Acknowledged:
-    """Let the next run go on to the end, and hold the archive to the whole."""
-    again: Acknowledged = set()
-    await dumping.dump(folder, lambda what, which: again.add((what, which)))
-    found = await check(folder, seen | again)
-    kept = [wanted for number, wanted in enumerate(IMAGES) if number != DELETED]
-    assert [image.name for image in found.values()] == [wanted.name for wanted in kept]
-    assert all(image.status == "active" for image in found.values())
-    files = {path.name for path in (folder / "images").iterdir()}
-    assert len(files) == 2 * len(kept)
-    assert not any(name.endswith(".part") for name in files)
-    assert not ids(again, "fetching") & ids(seen, "filled")
-    return again
+from tests.libraries.killing import Acknowledged, check, finish, ids, run
 
 
 async def test_killed_at_any_change(tmp_path: Path) -> None:

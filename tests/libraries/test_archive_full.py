@@ -2,8 +2,6 @@
 
 import errno
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +12,6 @@ from meltemi.libraries.base import Changes, Library
 from meltemi.model.image import Image
 from tests.libraries.archiving import ID, dumped, image, loaded, names
 from tests.libraries.handling import DATA, content, listed, pieces
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Path]:
-    """Mount a file system of 4 MiB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "meltemi-test", str(path)]
-    done = subprocess.run(mount, check=False, capture_output=True, text=True)
-    if done.returncode:
-        pytest.skip(f"A FULL DISK IS NOT TESTED, for mounting needs root: {done.stderr.strip()}")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
 
 
 async def test_a_full_disk_loses_nothing(small: Path) -> None:

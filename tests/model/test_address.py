@@ -101,6 +101,13 @@ def test_the_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse_address("~/archive") == LibraryAddress(path=Path("/home/nefeli/archive"))
 
 
+@pytest.mark.parametrize("text", ["s3://bucket", "s3://my-bucket.eu/deep/vault"])
+def test_buckets(text: str) -> None:
+    for form in (text, f"{text}/"):
+        assert parse_address(form) == LibraryAddress(bucket=text)
+        assert parse_address(form).kind == "bucket"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -121,6 +128,11 @@ def test_the_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://ho st", "a character that a URL cannot hold"),
         ("http://host/?a=b", "it must end with its path"),
         ("./a\nb", "a control character"),
+        ("s3://", "use s3://bucket/prefix"),
+        ("s3://bucket/../other", "use s3://bucket/prefix"),
+        ("s3://key:secret@bucket", "use s3://bucket/prefix"),
+        ("s3://bucket?a=b", "use s3://bucket/prefix"),
+        ("S3://bucket", "it must begin with http:// or https://"),
     ],
 )
 def test_what_is_no_address(text: str, problem: str) -> None:

@@ -55,7 +55,7 @@ async def test_of_two_who_claim_at_once_one_fills(
     source: MemoryLibrary, target: MemoryLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = await waiting(source, target)
-    monkeypatch.setattr("meltemi.replication.claim._holder", HOLDER.get)
+    monkeypatch.setattr("meltemi.replication.claim.this_holder", HOLDER.get)
 
     async def replicate(holder: str) -> Outcome:
         HOLDER.set(holder)

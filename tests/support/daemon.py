@@ -67,6 +67,14 @@ class Daemon:
         assert self._process is not None
         os.kill(self._process.pid, number)
 
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End it at once, as a power cut would."""
         self.signal(signal.SIGKILL)
@@ -77,7 +85,7 @@ class Daemon:
         if self._process is None:
             return 0
         if not self.has_ended:
-            self.signal(signal.SIGCONT)
+            self.thaw()
             self.signal(signal.SIGTERM)
         return self._wait()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -60,6 +61,16 @@ def radosgw() -> Iterator[Radosgw]:
     """Give an S3; it keeps the buckets that tests make in it."""
     with Radosgw() as server:
         yield server
+
+
+@pytest.fixture
+def bucket(radosgw: Radosgw, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the name of an empty bucket, and the environment that leads to it."""
+    for key, value in radosgw.environment.items():
+        monkeypatch.setenv(key, value)
+    name = f"test-{uuid4().hex}"
+    radosgw.bucket(name)
+    return name
 
 
 @pytest.fixture(scope="session")

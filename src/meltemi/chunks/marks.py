@@ -94,6 +94,8 @@ def _mark_below(segment: Segment, fetcher: Fetcher, marks: Marks) -> None:
         found = fetcher.fetch_all(group)
         for blob in group:
             below = decode_segment(bytes(found[blob]), length=lengths[blob])
+            if below.level != segment.level - 1:  # so that nobody can make it descend for ever
+                raise FormatError("a segment on the wrong level")
             _mark_below(below, fetcher, marks)
 
 

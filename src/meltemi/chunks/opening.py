@@ -1,12 +1,18 @@
 """From what a user writes to an open store."""
 
 from pathlib import Path
+from typing import Final
 
 from meltemi.chunks.backends.base import FACTS, Backend
 from meltemi.chunks.backends.folder import FolderBackend
 from meltemi.chunks.index.database import Database
 from meltemi.chunks.store import Store
 from meltemi.errors import UsageError
+
+BEGUN: Final = frozenset(
+    {"lost+found", "tmp", "lock", "index.sqlite", "index.sqlite-shm", "index.sqlite-wal"}
+)
+"""What may lie in the folder of a store that is yet to be made: its maker may have been killed."""
 
 
 def open_store(address: str, index: str | None = None, *, create: bool = False) -> Store:
@@ -48,6 +54,6 @@ def _prepare(folder: Path) -> None:
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made or read: {error.strerror}") from error
     strangers = names if FACTS not in names else set()
-    strangers -= {"lost+found", "tmp", "index.sqlite", "index.sqlite-shm", "index.sqlite-wal"}
+    strangers -= BEGUN
     if strangers:
         raise UsageError(f"{folder}: it is not empty: name a new folder, or an empty one")

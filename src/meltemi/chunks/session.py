@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-from meltemi.chunks.index.sessions import Sessions, lost
+from meltemi.chunks.index.sessions import COLLECTOR, Sessions, lost
 from meltemi.errors import BusyError, MeltemiError, SessionLostError
 
 BEAT_SECONDS: Final = 10.0
@@ -71,11 +71,11 @@ def bury_the_dead(sessions: Sessions) -> list[int]:
     return buried
 
 
-def lease(sessions: Sessions, number: int) -> None:
-    """Take the collector's lease for a session; raise BusyError where a living one has it."""
+def lease(sessions: Sessions, number: int, name: str = COLLECTOR) -> None:
+    """Take a lease for a session; raise BusyError where a living one has it."""
     try:
-        sessions.lease(number)
+        sessions.lease(number, name)
     except BusyError:
         if not bury_the_dead(sessions):
             raise
-        sessions.lease(number)
+        sessions.lease(number, name)

@@ -15,11 +15,10 @@ from meltemi.chunks.head import Head, checked_name
 from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.index.heads import Heads
 from meltemi.chunks.manifest import Entry
-from meltemi.chunks.pack import pack_object
 from meltemi.chunks.packing import Packer
+from meltemi.chunks.publishing import publish
 from meltemi.chunks.session import Session
 from meltemi.chunks.tree import TreeBuilder
-from meltemi.errors import SessionLostError
 
 PIECE: Final = 2**20
 """Bytes that are hashed and cut at once: larger buffers would go back to the system each time."""
@@ -129,23 +128,7 @@ class Writer:
         self._store_segments(anew=bool(self._prefix))
         self._packer.flush()
         head = Head(name, root, self._digests.size, self._cut.label, hashes)
-        for pack in self._relied:
-            # The index may be older, or newer, than what it tells of.
-            if self._backend.size(pack_object(pack)) is None:
-                raise SessionLostError(
-                    f"image {name}: pack {pack}, which the index knows, is not in "
-                    f"{self._backend.label}: rebuild the index (meltemi store reindex), put again"
-                )
-        self._heads.publish(self._session.number, head, self._relied)
-        self._backend.write(head.object, head.encode().encode())
-        try:
-            self._heads.complete(self._session.number, head)
-        except SessionLostError:
-            # It must not look like one that the index has lost.
-            self._heads.condemn(head)
-            self._backend.delete(head.object)
-            self._heads.erase(head.id)
-            raise
+        publish(self._backend, self._heads, self._session.number, head, self._relied)
         self._forgotten = True
         return Put(head, self._packer.stored)
 

@@ -27,6 +27,7 @@ from meltemi.replication.run import opened
 @click.argument("targets", metavar="TO...", nargs=-1, required=True)
 @opt.selection_options
 @opt.policy_options
+@opt.index_option
 @opt.connection_options
 @opt.token_options
 @opt.legacy_options("chunksize")

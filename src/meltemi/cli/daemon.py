@@ -29,6 +29,7 @@ def command(file: Path, *, debug: bool) -> int:
         level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     service = Service(file, lambda state: click.echo(f"meltemi: at work; {state}", err=True))
     asyncio.run(_until_stopped(service))
     return 0

@@ -14,16 +14,21 @@ from meltemi.model.route import Route
 @click.command("dump")
 @click.argument("source", metavar="FROM")
 @click.argument("path", metavar="PATH")
+@opt.option("--dedup", is_flag=True, help="Store every distinct piece of data once.")
 @opt.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @opt.selection_options
 @opt.archiving_options
 @opt.engine_options
+@opt.index_option
 @opt.connection_options
 @opt.source_token_options
 @opt.legacy_options("targettoken")
 @output_options
 def command(source: str, path: str, **options: Any) -> int:
     """Write the images of FROM into the archive at PATH, a folder that a person can read.
+
+    With --dedup, into one that stores every distinct piece of data once, so that a new build costs
+    what is new in it; PATH may then be a bucket, s3://bucket/prefix, too.
 
     What is there already, unchanged, is skipped. Images that vanished from FROM stay.
     """

@@ -25,6 +25,7 @@ from meltemi.model.route import Route
     help="One of the TO: copy to it first, and from there to the others.",
 )
 @opt.engine_options
+@opt.index_option
 @opt.connection_options
 @opt.token_options
 @output_options

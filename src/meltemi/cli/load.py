@@ -19,6 +19,7 @@ from meltemi.model.route import Route
 @opt.policy_options
 @opt.removal_options
 @opt.engine_options
+@opt.index_option
 @opt.connection_options
 @opt.target_token_options
 @opt.legacy_options("sourcetoken")

@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "compare": "Show what separates a library from another.",
     "dump": "Write images into an archive.",
     "load": "Bring an archive's images into a library.",
+    "bundle": "Carry an archive to another in files.",
     "size": "Sum what the images of a library take.",
     "plan": "Show what `sync` would do, or save it for `apply`.",
     "sync": "Carry out the routes of meltemi.yaml.",
@@ -47,7 +48,7 @@ def meltemi() -> None:
     """Keep the same VM images in every region of an OpenStack cloud.
 
     A library is a clouds.yaml entry (mycloud, mycloud:RegionTwo), the URL or host:port of an
-    Image service without authentication, or the path of an archive.
+    Image service without authentication, the path of an archive, or s3://bucket/prefix.
     """
 
 

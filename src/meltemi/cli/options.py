@@ -163,6 +163,13 @@ connection_options = together(
     option("-v", "--verbose", is_flag=True, help="Log what is done."),
 )
 
+index_option = option(
+    "--index",
+    metavar="URL",
+    help="The index of an archive in a bucket: sqlite:////path/to/file or "
+    "postgresql://user@host/database.",
+)
+
 
 def _token_option(*names: str, of: str) -> Decorator:
     return option(*names, type=TOKEN, help=f"A token for {of} given by URL.")

@@ -20,6 +20,7 @@ _COLUMNS = ("Library", "Images", "Bytes", "Size")
 @click.command("size")
 @click.argument("source", metavar="FROM")
 @opt.selection_options
+@opt.index_option
 @opt.connection_options
 @opt.source_token_options
 @opt.legacy_options("metaonly", "dontreplicate", "targettoken", "chunksize")

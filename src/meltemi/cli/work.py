@@ -18,9 +18,10 @@ from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress, parse_address
 from meltemi.model.plan import Action, Plan, Standing
-from meltemi.model.route import Route
+from meltemi.model.route import Link, Route
 from meltemi.model.units import format_size
 from meltemi.replication.engine import is_removal
+from meltemi.replication.limits import Links
 from meltemi.replication.report import Outcome, Reporter, Result
 from meltemi.replication.run import Libraries, opened, plan_route, run_plan
 
@@ -33,13 +34,21 @@ _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """How to reach libraries: their addresses by name, tokens, and how long they may be silent."""
+    """How to reach libraries: their addresses by name, tokens, and how long they may be silent.
+
+    `links` are what lies between them.
+    With `dedup`, a target that is not there yet is to store every distinct piece of data once;
+    `index` is the database of an archive in a bucket.
+    """
 
     addresses: Mapping[str, LibraryAddress]
     silence: float
     tokens: Mapping[str, str | None] = field(default_factory=dict)
     targets: frozenset[str] = frozenset()
     writing: bool = False
+    links: tuple[Link, ...] = ()
+    dedup: bool = False
+    index: str | None = None
 
     async def open(self, name: str) -> Library:
         """Open a library by its name."""
@@ -50,6 +59,8 @@ class Connections:
             silence=self.silence,
             writable=self.writing and name in self.targets,
             may_be_absent=name in self.targets,
+            dedup=self.dedup and name in self.targets,
+            index=self.index,
         )
 
 
@@ -68,6 +79,8 @@ def connections_from(route: Route, options: Mapping[str, Any], *, writing: bool)
         | {route.source: options.get("sourcetoken") or token},
         frozenset(route.targets),
         writing=writing,
+        dedup=options.get("dedup", False),
+        index=options.get("index"),
     )
 
 
@@ -90,17 +103,20 @@ def configured(
         options["timeout"].total_seconds(),
         targets=frozenset(name for route in routes for name in route.targets),
         writing=writing,
+        links=configuration.links,
     )
     return routes, connections
 
 
 def archive_address(text: str) -> str:
-    """Take an argument that can only be a path; a bare word is a folder here.
+    """Take an argument that can only be an archive; a bare word is a folder here.
 
     Raise UsageError for the empty one: it would be the folder that the user is in.
     """
     if not text:
         raise UsageError("an empty path; name the folder of an archive")
+    if text.startswith("s3://"):
+        return text
     return text if text.startswith(("/", ".", "~")) else f"./{text}"
 
 
@@ -112,7 +128,7 @@ def with_tls(
 
 
 def _with_tls(address: LibraryAddress, options: Mapping[str, Any]) -> LibraryAddress:
-    if address.path is not None:
+    if address.path is not None or address.bucket is not None:
         return address
     cacert: Path | None = address.cacert or options["cacert"]
     return replace(address, cacert=cacert, insecure=address.insecure or options["insecure"])
@@ -189,6 +205,7 @@ async def replicate(
     rows: list[dict[str, Any]] = []
     plans: list[Plan] = []
     outcomes: list[Outcome] = []
+    links = Links(connections.links)
     async with opened(library_names(routes), connections.open) as libraries:
         with progress() as reporter:
             for route in routes:
@@ -201,6 +218,7 @@ async def replicate(
                     alone=len(routes) == 1,
                     limits=route.limits,
                     max_delete=route.policy.max_delete,
+                    links=links,
                     failed=bool(worst_error(plans)) or any(map(is_bad, outcomes)),
                 )
                 plans.append(plan)

@@ -1,6 +1,6 @@
 """Load meltemi.yaml: from a file to libraries and routes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from difflib import get_close_matches
@@ -14,7 +14,7 @@ from meltemi.config.schema import FileEntry, RouteEntry, RouteSettings
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
-from meltemi.model.route import Limits, OnSourceDeletion, Policy, Route, Selection
+from meltemi.model.route import Limits, Link, OnSourceDeletion, Policy, Route, Selection
 
 VERSION: Final = 1
 
@@ -33,10 +33,16 @@ class Daemon:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon."""
+    """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon.
+
+    `transfers` is how many images may be under way at once from and to a library, where that is
+    said.
+    """
 
     libraries: Mapping[str, LibraryAddress]
     routes: tuple[Route, ...] = ()
+    links: tuple[Link, ...] = ()
+    transfers: Mapping[str, int] = field(default_factory=dict)
     daemon: Daemon = field(default_factory=Daemon)
 
 
@@ -64,12 +70,30 @@ def load(file: Path) -> Configuration:
         for name, route in entry.routes.items()
         for text in check_choosing(route, entry.defaults, zones)
     ]
+    problems += [
+        Problem(document.line(("links", name, "libraries")), f"links.{name}.libraries: {text}")
+        for name, link in entry.links.items()
+        for text in _unknown(link.libraries, libraries)
+    ]
     if problems:
         raise fail(file, problems)
     routes = (_route(name, route, entry.defaults, zones) for name, route in entry.routes.items())
     database = entry.daemon.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
     daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history)
-    return Configuration(libraries, tuple(routes), daemon)
+    links = (
+        Link(name, frozenset(link.libraries), link.bwlimit) for name, link in entry.links.items()
+    )
+    transfers = {n: one.transfers for n, one in entry.libraries.items() if one.transfers}
+    return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon)
+
+
+def _unknown(names: Iterable[str], libraries: Mapping[str, LibraryAddress]) -> Iterator[str]:
+    """Tell of names that no library has."""
+    for name in names:
+        if name not in libraries:
+            near = get_close_matches(name, libraries, n=1)
+            advice = f"; did you mean {near[0]}?" if near else ""
+            yield f"there is no library {name!r}{advice}"
 
 
 def _check_ends(
@@ -79,9 +103,7 @@ def _check_ends(
     for key, name in [("from", route.source), *(("to", target) for target in route.to)]:
         address = libraries.get(name)
         if address is None:
-            near = get_close_matches(name, libraries, n=1)
-            advice = f"; did you mean {near[0]}?" if near else ""
-            yield key, f"there is no library {name!r}{advice}"
+            yield from ((key, text) for text in _unknown([name], libraries))
         elif address not in seen:
             seen[address] = name
         elif seen[address] != name:
@@ -116,6 +138,7 @@ def _route(
         policy=Policy(**_only(Policy, settings)),
         limits=Limits(**_only(Limits, settings)),
         relay=route.relay,
+        priority=settings.get("priority", 0),
         schedule=settings.get("schedule"),
         within=settings.get("within"),
         choosing=choosing_of(route, zones),

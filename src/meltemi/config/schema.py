@@ -45,6 +45,7 @@ def _check_name(name: str) -> str:
 Name = Annotated[str, AfterValidator(_check_name)]
 Times = Annotated[Schedule, read_with(parse_schedule)]
 Bandwidth = Annotated[tuple[tuple[int, int | None], ...], read_with(parse_bandwidth)]
+Transfers = Annotated[int, Field(ge=1, le=256)]
 Condition = Annotated[str, checked_by(_check_where)]
 Visibility = Literal["private", "shared", "community", "public"]
 Status = Literal[
@@ -63,6 +64,7 @@ class LibraryEntry(Entry):
     cacert: File | None = None
     insecure: bool = False
     zone: Text | None = None
+    transfers: Transfers | None = None
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:
@@ -151,8 +153,9 @@ class RouteSettings(Entry):
     on_source_deletion: Annotated[OnSourceDeletion, Field(strict=False)] = OnSourceDeletion.KEEP
     grace: Duration = timedelta(0)
     max_delete: Annotated[int, Field(ge=0)] = 0
-    transfers: Annotated[int, Field(ge=1, le=256)] = 1
+    transfers: Transfers = 1
     bwlimit: Bandwidth = ()
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
     schedule: Times | None = None
     within: Duration | None = None
 
@@ -188,6 +191,13 @@ class RouteEntry(RouteSettings):
     choose: ChooseEntry | None = None
 
 
+class LinkEntry(Entry):
+    """One of `links`."""
+
+    libraries: Texts
+    bwlimit: Bandwidth
+
+
 class DaemonEntry(Entry):
     """What `daemon` holds: how `meltemi daemon` works."""
 
@@ -202,5 +212,6 @@ class FileEntry(Entry):
     version: int
     daemon: DaemonEntry = DaemonEntry()
     libraries: dict[Name, LibraryEntry]
+    links: dict[Name, LinkEntry] = Field(default_factory=dict)
     defaults: RouteSettings = RouteSettings()
     routes: dict[Name, RouteEntry] = Field(default_factory=dict)

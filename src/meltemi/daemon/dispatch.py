@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -17,15 +17,20 @@ from meltemi.errors import MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.model.placement import Place
 from meltemi.model.plan import Action, Plan
+from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
-from meltemi.replication.limits import Bandwidth
+from meltemi.replication.limits import Bandwidth, Links
 from meltemi.replication.report import Outcome, Reporter, Result
 
 _log: Final = logging.getLogger(__name__)
 
 
 class Dispatcher:
-    """Starts jobs, the smallest first, wherever there is room; nothing is queued twice."""
+    """Starts jobs wherever there is room; nothing is queued twice.
+
+    Those of routes with a higher priority come first, then the smallest. All transfers share what
+    the `links` bear.
+    """
 
     def __init__(self, shelf: Shelf, board: Board, wake: Callable[[], None]) -> None:
         self._shelf = shelf
@@ -35,7 +40,8 @@ class Dispatcher:
         self._removals: list[Job] = []
         self._tallies: dict[int, Tally] = {}
         self._told: dict[int, Run] = {}
-        self._bandwidths: dict[str, Bandwidth] = {}
+        self._bandwidths: dict[str, tuple[Limits, Bandwidth]] = {}
+        self.links = Links()
         self._under_way: dict[asyncio.Task[None], Job] = {}
         self._unwanted: dict[Place, Lane] = {}
 
@@ -56,7 +62,7 @@ class Dispatcher:
         for removed in removals.values():
             self._removals.append(Job(route, run, tuple(removed), lanes))
         tally.bad |= set(plan.errors)
-        self._waiting.sort(key=lambda job: (job.traffic, job.run))
+        self._waiting.sort(key=lambda job: (-job.route.priority, job.traffic, job.run))
         self.start()
 
     def withdraw(self, places: Collection[Place], lanes: Mapping[str, Lane]) -> None:
@@ -120,33 +126,33 @@ class Dispatcher:
         return over
 
     def changed(self) -> list[Tally]:
-        """Give the runs of which something is left and that changed since this was asked last."""
-        news = [t for t in self._tallies.values() if self._told.get(t.run.id) != t.run]
-        self._told = {number: tally.run for number, tally in self._tallies.items()}
-        return news
+        """Give the runs of which something is left, and of which the state does not know all."""
+        return [t for t in self._tallies.values() if self._told.get(t.run.id) != t.run]
+
+    def told(self, runs: Iterable[Run]) -> None:
+        """Hear what the state knows of runs."""
+        self._told.update((run.id, run) for run in runs)
+        for number in self._told.keys() - self._tallies.keys():
+            del self._told[number]
 
     async def retire(self, lanes: Collection[Lane]) -> None:
-        """Break off, and drop, what is to go by lanes that are no more."""
+        """Break off, and drop, what goes by some lanes: what is complete stays."""
         gone = {id(lane) for lane in lanes}
 
         def uses(job: Job) -> bool:
             return any(id(job.lane(action)) in gone for action in job.actions)
 
-        await self._break_off([task for task, job in self._under_way.items() if uses(job)])
+        tasks = [task for task, job in self._under_way.items() if uses(job)]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for queue in (self._waiting, self._removals):
             for job in filter(uses, list(queue)):
                 queue.remove(job)
                 for action in job.actions:
                     self._board.in_hand.discard(place_of(action))
-
-    async def stop(self) -> None:
-        """Break off every transfer: what is complete stays."""
-        await self._break_off(list(self._under_way))
-
-    async def _break_off(self, tasks: Collection[asyncio.Task[None]]) -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+                    if queue is self._waiting:
+                        self._tallies[job.run].dropped(action.subject.target)
 
     def _is_free(self, action: Action) -> bool:
         place = place_of(action)
@@ -162,7 +168,7 @@ class Dispatcher:
 
     def _begin(self, job: Job, *, removing: bool) -> None:
         for action in job.actions:
-            job.lane(action).load += not removing
+            job.lane(action).take(0 if removing else 1)
         task = asyncio.create_task(self._carry_out(job, removing=removing))
         self._under_way[task] = job
         task.add_done_callback(self._under_way.pop)
@@ -179,7 +185,11 @@ class Dispatcher:
             _log.exception("route %s: a defect", job.route.name)
             hearing.fail_rest(MeltemiError("a defect in Meltemi: the log of the daemon says more"))
         finally:
-            hearing.let_go()
+            for action in hearing.left:  # where it was broken off
+                self._board.in_hand.discard(place_of(action))
+                if not removing:
+                    job.lane(action).take(-1)
+                    self._tallies[job.run].dropped(action.subject.target)
             for place in map(place_of, job.actions):
                 if (lane := self._unwanted.pop(place, None)) is not None:
                     lane.leave(Errand(Cause.RETURN, frozenset({place.image})))
@@ -195,28 +205,35 @@ class Dispatcher:
 
     def _engine_of(self, job: Job, hearing: Reporter, libraries: Mapping[str, Library]) -> Engine:
         route = job.route
-        bandwidth = self._bandwidths.setdefault(route.name, Bandwidth(route.limits.bandwidth))
+        bandwidth = self._bandwidth_of(route)
         return Engine(
             libraries,
             hearing,
             limits=route.limits,
             max_delete=route.policy.max_delete,
-            slots={name: lane.slots for name, lane in job.lanes.items()},
+            slots={name: lane.slot for name, lane in job.lanes.items()},
             bandwidth=bandwidth,
+            links=self.links,
         )
+
+    def _bandwidth_of(self, route: Route) -> Bandwidth:
+        """Give what all transfers of a route share; one that was changed starts anew."""
+        if (kept := self._bandwidths.get(route.name)) is None or kept[0] != route.limits:
+            kept = route.limits, Bandwidth(route.limits.bandwidth)
+            self._bandwidths[route.name] = kept
+        return kept[1]
 
     def _ended(self, job: Job, outcome: Outcome, *, removing: bool) -> None:
         """Take note of how an action ended, and make room."""
         lane, error = job.lane(outcome.action), outcome.error
         self._board.finished(outcome, job.run)
         if not removing:
-            lane.load -= 1
+            lane.take(-1)
             self._tallies[job.run].finished(outcome)
-        if error is not None and error.library == lane.library:
-            lane.fail(str(error))
-        elif error is not None and error.library is not None:
-            for other in job.lanes.values():
-                other.fail(str(error))
+        if error is not None and error.library is not None:
+            failed = job.lanes.get(error.library)
+            for one in job.lanes.values() if failed is None else (failed,):
+                one.fail(str(error))
         elif outcome.result is Result.DONE:
             lane.succeed()
         self._wake()
@@ -228,7 +245,7 @@ class _Hearing(Reporter):
     def __init__(self, board: Board, job: Job, ended: Callable[[Outcome], None]) -> None:
         self._board = board
         self._ended = ended
-        self._left = list(job.actions)
+        self.left = list(job.actions)
 
     def started(self, action: Action) -> None:
         """Tell the board."""
@@ -244,18 +261,13 @@ class _Hearing(Reporter):
 
     def finished(self, outcome: Outcome) -> None:
         """Tell the dispatcher, then let others have the image."""
-        self._left = [action for action in self._left if action is not outcome.action]
+        self.left = [action for action in self.left if action is not outcome.action]
         self._ended(outcome)
         place = place_of(outcome.action)
-        if place not in map(place_of, self._left):
+        if place not in map(place_of, self.left):
             self._board.in_hand.discard(place)
-
-    def let_go(self) -> None:
-        """Give everything out of hand, as where the job was broken off."""
-        for action in self._left:
-            self._board.in_hand.discard(place_of(action))
 
     def fail_rest(self, error: MeltemiError) -> None:
         """Let every action that has not ended fail."""
-        for action in list(self._left):
+        for action in list(self.left):
             self.finished(Outcome(action, Result.FAILED, str(error), action.target_id, error=error))

@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
+from functools import reduce
 from typing import Final
 
 from meltemi.config.load import Configuration
 from meltemi.daemon.board import Board
 from meltemi.daemon.dispatch import Dispatcher
-from meltemi.daemon.lanes import Errand, Lane
+from meltemi.daemon.lanes import Errand, Lane, Room
 from meltemi.daemon.look import Look
 from meltemi.daemon.owners import Owners
 from meltemi.daemon.runs import Tally
@@ -57,8 +58,10 @@ class Keeper:
         self._holder = holder
         self._awake = asyncio.Event()
         self._lanes: dict[tuple[str, str], Lane] = {}
+        self._rooms: dict[str, Room] = {}
+        self._timers: dict[tuple[str, Cause, Schedule], Timer] = {}
         self._dispatcher = Dispatcher(shelf, board, self._awake.set)
-        self._looks: set[asyncio.Task[None]] = set()
+        self._looks: dict[asyncio.Task[None], list[Lane]] = {}
         self._forgetting = Timer(_FORGET)
         self._take(configuration, Cause.START)
 
@@ -74,21 +77,28 @@ class Keeper:
                     pass
                 self._awake.clear()
         finally:
-            for task in self._looks:
-                task.cancel()
-            await asyncio.gather(*self._looks, return_exceptions=True)
-            await self._dispatcher.stop()
+            await self._break_off(self._lanes.values())
             await self._scribe.stop()
 
     async def reload(self, configuration: Configuration) -> None:
         """Go on with another configuration; transfers of routes that are the same go on."""
         before = list(self._lanes.values())
         changed = self._shelf.changed(configuration.libraries)
+        changed |= {name for name, _ in self._transfers.items() ^ configuration.transfers.items()}
         self._take(configuration, Cause.CONFIGURATION, changed)
         kept = {id(lane) for lane in self._lanes.values()}
-        await self._dispatcher.retire([lane for lane in before if id(lane) not in kept])
+        await self._break_off([lane for lane in before if id(lane) not in kept])
         await self._shelf.reload(configuration.libraries)
         self._awake.set()
+
+    async def _break_off(self, lanes: Collection[Lane]) -> None:
+        """Break off everything that goes on in some lanes: what is complete stays."""
+        gone = {id(lane) for lane in lanes}
+        looks = [task for task, some in self._looks.items() if gone & set(map(id, some))]
+        for task in looks:
+            task.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+        await self._dispatcher.retire(lanes)
 
     def _take(
         self, configuration: Configuration, cause: Cause, changed: Collection[str] = ()
@@ -96,25 +106,27 @@ class Keeper:
         """Make the lanes and timers of a configuration; those of routes that changed are new."""
         self._routes = {route.name: route for route in configuration.routes}
         self._history = configuration.daemon.history
+        self._dispatcher.links = self._dispatcher.links.replaced(configuration.links)
+        self._transfers = configuration.transfers
+        for name, most in configuration.transfers.items():
+            if name not in self._rooms or self._rooms[name].most != most:
+                self._rooms[name] = Room(most)
         lanes = {}
         for route in configuration.routes:
             for library in route.targets:
                 lane = self._lanes.get((route.name, library))
                 is_other = not {route.source, *route.targets}.isdisjoint(changed)
                 if lane is None or lane.route != route or is_other:
-                    lane = Lane(route, library)
+                    ends = [name for name in (route.source, library) if name in self._transfers]
+                    lane = Lane(route, library, [self._rooms[name] for name in ends])
                     lane.leave(Errand(cause))
                 lanes[route.name, library] = lane
         self._lanes = lanes
-        self._timers = [
-            (route.name, cause_, Timer(schedule))
-            for route in configuration.routes
-            for cause_, schedule in (
-                (Cause.SCHEDULE, route.schedule),
-                (Cause.RECONCILIATION, Schedule(interval=configuration.daemon.reconcile)),
-            )
-            if schedule is not None
-        ]
+        reconciling = Schedule(interval=configuration.daemon.reconcile)
+        wanted = [(name, Cause.RECONCILIATION, reconciling) for name in self._routes]
+        wanted += [(r.name, Cause.SCHEDULE, r.schedule) for r in configuration.routes if r.schedule]
+        # What did not change goes on, or who saves the file often enough is never served.
+        self._timers = {one: self._timers.get(one) or Timer(one[2]) for one in wanted}
         self._board.drop(self._routes)
         self._owners.take(configuration.routes)
         self._scribe.take(configuration.routes)
@@ -155,7 +167,7 @@ class Keeper:
                     self._board.hurry(lane.route.name, library, request.image)
 
     def _leave_errands(self) -> None:
-        for name, cause, timer in self._timers:
+        for (name, cause, _), timer in self._timers.items():
             if timer.is_due():
                 for lane in self._lanes_of(name):
                     lane.leave(Errand(cause))
@@ -170,11 +182,7 @@ class Keeper:
 
     async def _start_looks(self) -> None:
         """Look at lanes with errands; those of a route with the same errand together."""
-        ready: dict[tuple[str, Errand], list[Lane]] = defaultdict(list)
-        for (name, _), lane in self._lanes.items():
-            if lane.is_ready and lane.errand is not None:
-                ready[name, lane.errand].append(lane)
-        for (name, errand), lanes in ready.items():
+        for (name, errand), lanes in self._ready().items():
             run = Run(
                 route=name,
                 cause=errand.cause,
@@ -188,8 +196,26 @@ class Keeper:
                 lane.errand, lane.is_looked_at = None, True
             self._dispatcher.expect(tally)
             task = asyncio.create_task(self._look(self._routes[name], lanes, errand, tally))
-            self._looks.add(task)
-            task.add_done_callback(self._looks.discard)
+            self._looks[task] = lanes
+            task.add_done_callback(self._looks.pop)
+
+    def _ready(self) -> dict[tuple[str, Errand], list[Lane]]:
+        """Give the lanes to look at now, by their route and errand.
+
+        Those of a route with a relay go together, once none of them is being looked at.
+        """
+        ready: dict[tuple[str, Errand], list[Lane]] = defaultdict(list)
+        for name, route in self._routes.items():
+            lanes = list(self._lanes_of(name))
+            if route.relay is None:
+                for lane in lanes:
+                    if lane.is_ready and lane.errand is not None:
+                        ready[name, lane.errand].append(lane)
+            elif any(lane.is_ready for lane in lanes) and not any(o.is_looked_at for o in lanes):
+                open_ = [lane for lane in lanes if lane.is_open]
+                errand = reduce(Errand.joined, [one.errand for one in open_ if one.errand])
+                ready[name, errand] = open_
+        return ready
 
     async def _look(self, route: Route, lanes: list[Lane], errand: Errand, tally: Tally) -> None:
         look = Look(
@@ -243,6 +269,7 @@ class Keeper:
                 )
             if kept or forgotten:
                 await self._state.answers.save(self._holder, kept, forgotten)
+            self._dispatcher.told(runs)
             if self._forgetting.is_due():
                 await self._state.forget(self._holder, time.time() - self._history.total_seconds())
         except StateError:

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 from meltemi.daemon.backoff import OF_LIBRARIES
 from meltemi.daemon.state.records import Cause
@@ -24,28 +25,42 @@ class Errand:
         return Errand(self.cause, self.images | other.images)
 
 
+class Room:
+    """Where so many images may be under way at once: a lane, or all that one library bears."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.slots = asyncio.Semaphore(most)
+        self.load = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Say whether another image may set out."""
+        return self.load < self.most
+
+
 @dataclass(slots=True)
 class Lane:
     """The way of one route's images to one of its targets.
 
     Whoever wants it looked at leaves an errand; errands that wait are one. After a failure of the
-    library, or of the source, nothing is done until the wait is over.
+    library, or of the source, nothing is done until the wait is over. `rooms` are those of its
+    libraries that bear only so much, and its own.
     """
 
     route: Route
     library: str
-    slots: asyncio.Semaphore = field(init=False)
+    rooms: Sequence[Room] = ()
     errand: Errand | None = None
     is_looked_at: bool = False
     is_paused: bool = False
-    load: int = 0
     failures: int = 0
     error: str = ""
     _until: float = 0.0
     _clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
-        self.slots = asyncio.Semaphore(self.route.limits.transfers)
+        self.rooms = (*self.rooms, Room(self.route.limits.transfers))
 
     def leave(self, errand: Errand) -> None:
         """Leave an errand."""
@@ -64,7 +79,23 @@ class Lane:
     @property
     def has_room(self) -> bool:
         """Say whether another transfer may begin now."""
-        return self.is_open and self.load < self.route.limits.transfers
+        return self.is_open and all(room.is_free for room in self.rooms)
+
+    def take(self, images: int) -> None:
+        """Take note that images set out, or, where it is negative, that they have arrived."""
+        for room in self.rooms:
+            room.load += images
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait until an image may be under way, and let no more than that be so meanwhile.
+
+        Everybody enters the rooms in the same order: source, target, lane.
+        """
+        async with AsyncExitStack() as entered:
+            for room in self.rooms:
+                await entered.enter_async_context(room.slots)
+            yield
 
     @property
     def is_ready(self) -> bool:

@@ -2,13 +2,11 @@
 
 import asyncio
 import logging
-import os
-import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
-from uuid import uuid4
 
 from meltemi.config.load import load
 from meltemi.daemon.board import Board
@@ -20,6 +18,7 @@ from meltemi.errors import ConfigurationError, LeaseError, StateError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress
+from meltemi.replication.claim import holder_lives, this_holder
 
 _log: Final = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class Service:
         self._configuration = load(file)
         self._seen = _stamp(file)
         self._keeper: Keeper | None = None
-        self.holder = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
+        self.holder = this_holder()
 
     async def run(self) -> None:
         """Go on until cancelled; raise StateError where the state cannot be opened."""
@@ -69,6 +68,8 @@ class Service:
             return
         if new == self._configuration:
             return
+        if new.daemon.database != self._configuration.daemon.database:
+            _log.warning("%s: daemon.database takes effect at the next start", self._file)
         self._configuration = new
         _log.info("%s: a new configuration is in force", self._file)
         if self._keeper is not None:
@@ -84,7 +85,7 @@ class Service:
     async def _lead_in_turn(self, state: State) -> None:
         while True:
             try:
-                if await state.lead(self.holder, LEASE_SECONDS):
+                if await state.lead(self.holder, LEASE_SECONDS, _is_gone):
                     await self._lead(state)
             except StateError as error:
                 _log.warning("%s", error)
@@ -109,7 +110,8 @@ class Service:
         finally:
             self._keeper = None
             await shelf.close()
-            await state.resign(self.holder)
+            with suppress(StateError):  # the lease ends by itself
+                await state.resign(self.holder)
             _log.info("%s does not lead any more", self.holder)
 
     async def _renew(self, state: State) -> None:
@@ -121,7 +123,7 @@ class Service:
             begun = time.monotonic()
             try:
                 async with asyncio.timeout(left):
-                    leads = await state.lead(self.holder, LEASE_SECONDS)
+                    leads = await state.lead(self.holder, LEASE_SECONDS, _is_gone)
             except (StateError, TimeoutError) as error:
                 if begun + _RENEW_SECONDS >= held + LEASE_SECONDS - _MARGIN_SECONDS:
                     raise LeaseError(f"the lease could not be renewed in time: {error}") from error
@@ -129,6 +131,10 @@ class Service:
             if not leads:
                 raise LeaseError("another daemon leads by now")
             held = begun
+
+
+def _is_gone(holder: str) -> bool:
+    return holder_lives(holder) is False
 
 
 async def _open(name: str, address: LibraryAddress) -> Library:

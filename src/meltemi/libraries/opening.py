@@ -1,5 +1,7 @@
 """Opening whatever an address names."""
 
+import asyncio
+
 from meltemi.errors import UsageError
 from meltemi.libraries.base import Library
 from meltemi.model.address import LibraryAddress
@@ -13,22 +15,31 @@ async def open_library(
     silence: float = 120.0,
     writable: bool = False,
     may_be_absent: bool = False,
+    dedup: bool = False,
+    index: str | None = None,
 ) -> Library:
     """Open a library; `silence` is how many seconds a service may be silent.
 
     Where there is no archive yet, one that shall be written is made by its first image. One that
-    `may_be_absent` counts as empty then, as a dry run wants it.
+    `may_be_absent` counts as empty then, as a dry run wants it. With `dedup`, the archive that is
+    made stores every distinct piece of data once; `index` is the database of one in a bucket.
 
     A token goes with a URL only: a cloud has its own credentials, an archive needs none.
     """
     name = name or str(address)
-    if address.path is not None:
+    place = address.path or address.bucket
+    if place is not None:
         from meltemi.libraries import archive  # noqa: PLC0415 - only where needed
 
-        if (writable or may_be_absent) and archive.is_absent(address.path):
-            kind = archive.UnmadeArchive if writable else archive.AbsentArchive
-            return kind(name, address.path)
-        return archive.open_archive(address.path, name=name, writable=writable)
+        return await asyncio.to_thread(
+            archive.open_any,
+            place,
+            name=name,
+            writable=writable,
+            may_be_absent=may_be_absent,
+            dedup=dedup,
+            index=index,
+        )
     from meltemi.libraries.glance import GlanceLibrary  # noqa: PLC0415
     from meltemi.libraries.glance.auth import endpoint_of_cloud, endpoint_of_url  # noqa: PLC0415
     from meltemi.libraries.glance.project import project_of  # noqa: PLC0415

@@ -6,6 +6,7 @@ On the command line:
     http://host:9292, https://host/image     an Image service that asks for no authentication
     host:9292, [::1]:9292, host:9292/image   the same over plain HTTP
     /srv/archive, ./archive, ../a, ~/a, .    an archive
+    s3://bucket/prefix                       an archive in a bucket
 
 A bare word is always a cloud, never a folder. What follows its colon is a port where it is a
 number, otherwise a region.
@@ -20,7 +21,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from meltemi.errors import UsageError
 
 _FORMS: Final = (
-    "use mycloud, mycloud:Region, http(s)://host:port, host:port, "
+    "use mycloud, mycloud:Region, http(s)://host:port, host:port, s3://bucket/prefix, "
     "or the path of an archive with a slash such as ./archive"
 )
 _CLOUD: Final = re.compile(r"(?P<cloud>\w[\w.-]*)(?::(?P<region>\w[\w.-]*))?")
@@ -28,12 +29,13 @@ _HOST: Final = re.compile(r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]+(?:/.*)?", re.A
 _PATH: Final = re.compile(r"/|\.\.?(?:/|$)")
 _HOME: Final = re.compile(r"~(?:/|$)")
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_BUCKET: Final = re.compile(r"s3://[a-z0-9][a-z0-9._-]*(?:/[A-Za-z0-9._-]+)*", re.ASCII)
 _CREDENTIALS: Final = re.compile(r"//.*@", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryAddress:
-    """One library: exactly one of `cloud`, `url` and `path` is given.
+    """One library: exactly one of `cloud`, `url`, `path` and `bucket` is given.
 
     `region` goes with `cloud`; `cacert` (a file of trusted certificates) and `insecure` (trust
     any certificate) go with `cloud` and `url`. `str()` gives the form of the command line, which
@@ -46,27 +48,31 @@ class LibraryAddress:
     path: Path | None = None
     cacert: Path | None = None
     insecure: bool = False
+    bucket: str | None = None
 
     def __post_init__(self) -> None:
-        if [self.cloud, self.url, self.path].count(None) != 2:  # noqa: PLR2004 - all but one
-            raise ValueError("give exactly one of cloud, url and path")
+        given = [self.cloud, self.url, self.path, self.bucket]
+        if given.count(None) != len(given) - 1:
+            raise ValueError("give exactly one of cloud, url, path and bucket")
         if self.region is not None and self.cloud is None:
             raise ValueError("a region goes with a cloud only")
-        if (self.cacert is not None or self.insecure) and self.path is not None:
+        if (self.cacert is not None or self.insecure) and (self.path or self.bucket):
             raise ValueError("cacert and insecure go with a cloud or a url")
 
     @property
-    def kind(self) -> Literal["cloud", "url", "path"]:
-        """Say which of the three it is."""
+    def kind(self) -> Literal["cloud", "url", "path", "bucket"]:
+        """Say which of the four it is."""
         if self.cloud is not None:
             return "cloud"
+        if self.bucket is not None:
+            return "bucket"
         return "path" if self.url is None else "url"
 
     def __str__(self) -> str:
         if self.path is not None:
             text = str(self.path)
             return text if _PATH.match(text) else f"./{text}"
-        return self.url or ":".join(filter(None, (self.cloud, self.region)))
+        return self.url or self.bucket or ":".join(filter(None, (self.cloud, self.region)))
 
 
 def parse_address(text: str) -> LibraryAddress:
@@ -74,6 +80,8 @@ def parse_address(text: str) -> LibraryAddress:
 
     A path's `~` is expanded, and a relative path stays relative to the working folder.
     """
+    if text.startswith("s3://"):
+        return LibraryAddress(bucket=parse_bucket(text))
     if _SCHEME.match(text):
         return LibraryAddress(url=parse_url(text))
     if _PATH.match(text) or _HOME.match(text):
@@ -98,6 +106,13 @@ def parse_url(text: str) -> str:
         shown = _CREDENTIALS.sub("//", text)
         raise UsageError(f"{shown!r} is not the URL of an image service: {problem}")
     return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), "", ""))
+
+
+def parse_bucket(text: str) -> str:
+    """Check the URL of a bucket and bring it to one form; raise UsageError where it is none."""
+    if not _BUCKET.fullmatch(text.rstrip("/")) or {".", ".."} & {*text.split("/")}:
+        raise UsageError(f"{text!r} is not the address of a bucket; use s3://bucket/prefix")
+    return text.rstrip("/")
 
 
 def parse_path(text: str) -> Path:

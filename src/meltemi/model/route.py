@@ -143,12 +143,25 @@ class Choosing:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """What parts some libraries from all others, with one bandwidth for both ways.
+
+    `bandwidth` is as in `Limits`.
+    """
+
+    name: str
+    libraries: frozenset[str]
+    bandwidth: tuple[tuple[int, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Images of `source` that pass `selection` are wanted in every one of `targets`.
 
     With a `relay`, which is one of them, the others get their data from there. With `choosing`, an
     image goes to those targets alone that its owner has chosen. A daemon looks at the route by its
-    `schedule`, and tells of images that were not there `within` a time.
+    `schedule`, copies what has a higher `priority` first, and tells of images that were not there
+    `within` a time.
     """
 
     name: str
@@ -158,6 +171,7 @@ class Route:
     policy: Policy = field(default_factory=Policy)
     limits: Limits = field(default_factory=Limits)
     relay: str | None = None
+    priority: int = 0
     schedule: Schedule | None = None
     within: timedelta | None = None
     choosing: Choosing | None = None

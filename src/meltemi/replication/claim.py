@@ -48,7 +48,7 @@ class Claim:
     @classmethod
     def take(cls, now: datetime, *, stays: bool = False) -> "Claim":
         """Claim for this process."""
-        return cls(_holder(), now + LASTING, stays)
+        return cls(this_holder(), now + LASTING, stays)
 
     def holds_against(self, now: datetime) -> bool:
         """Say whether another replicator must keep away.
@@ -62,7 +62,7 @@ class Claim:
     @property
     def is_ours(self) -> bool:
         """Say whether this very process holds the claim."""
-        return self.holder == _holder()
+        return self.holder == this_holder()
 
     @property
     def is_abandoned(self) -> bool:
@@ -72,17 +72,16 @@ class Claim:
     @property
     def _holder_lives(self) -> bool | None:
         """Say whether the holder still runs; None where it cannot be seen from this host."""
-        host, process, mark = [*self.holder.split("/"), "", ""][:3]
-        if host != socket.gethostname() or not (process.isascii() and process.isdigit()):
-            return None
-        reborn = int(process) == os.getpid() and mark != _THIS
-        return _alive(int(process)) and not reborn
+        return holder_lives(self.holder)
 
     def is_given_up(self, image: Image, now: datetime) -> bool:
         """Say whether nobody sends an image any more that is `saving` under this claim.
 
-        A sender on another host cannot be seen: it is given a day since the upload began.
+        A sender on another host cannot be seen: it is given a day since the upload began. This
+        process does not plan what it sends itself: what it has claimed, it has broken off.
         """
+        if self.is_ours:
+            return True
         lives = self._holder_lives
         if lives is not None:
             return not lives
@@ -118,8 +117,21 @@ def unfinished(replica: Image, origin: Provenance) -> bool:
     return not (claim.stays and origin.source_hash == describe_hash(replica.hashes))
 
 
-def _holder() -> str:
+def this_holder() -> str:
+    """Name this process as the holder of something."""
     return f"{socket.gethostname()}/{os.getpid()}/{_THIS}"
+
+
+def holder_lives(holder: str) -> bool | None:
+    """Say whether a process that holds something still runs; None where that cannot be seen.
+
+    It can be seen of processes of this host. `this_holder` is the form of a holder's name.
+    """
+    host, process, mark = [*holder.split("/"), "", ""][:3]
+    if host != socket.gethostname() or not (process.isascii() and process.isdigit()):
+        return None
+    reborn = int(process) == os.getpid() and mark != _THIS
+    return _alive(int(process)) and not reborn
 
 
 def _age(image: Image, now: datetime) -> timedelta:

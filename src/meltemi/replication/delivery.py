@@ -42,6 +42,7 @@ from meltemi.model.provenance import (
 from meltemi.replication.claim import Claim, unfinished
 from meltemi.replication.exchange.sending import ByPieces
 from meltemi.replication.fanout import Subscription
+from meltemi.replication.limits import Throttle
 from meltemi.replication.mapping import BOOT_FILES, with_boot_files
 from meltemi.replication.merge import merge
 from meltemi.replication.ownership import own_mark
@@ -71,6 +72,7 @@ class Delivery:
     data: Subscription | None
     moved: Callable[[int], None]
     verifying: Callable[[], None]
+    throttle: Throttle
     boot_ids: Mapping[str, str]
     checked: bool = False
     pieces: ByPieces | None = None
@@ -246,6 +248,7 @@ class Delivery:
         async def counted() -> AsyncIterator[bytes]:
             nonlocal sent
             async for block in data:
+                await self.throttle.spend(block.size)
                 for piece in block.pieces:
                     yield piece
                 sent += block.size

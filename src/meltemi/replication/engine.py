@@ -26,15 +26,15 @@ from meltemi.replication.delivery import Delivery
 from meltemi.replication.exchange.comparing import Ends, meet
 from meltemi.replication.exchange.sending import BATCHES, ByPieces
 from meltemi.replication.fanout import FanOut, Held, Subscription
-from meltemi.replication.limits import Bandwidth
+from meltemi.replication.limits import Bandwidth, Jointly, Links
 from meltemi.replication.reading import Reading
 from meltemi.replication.report import Outcome, Reporter, Result
 
 _log = logging.getLogger(__name__)
 _ABSENT = state_digest(None)
 
-Slots = AbstractAsyncContextManager[None]
-"""Is entered as often at once as images may be under way to a target."""
+Slot = Callable[[], AbstractAsyncContextManager[None]]
+"""Gives what is entered as often at once as images may be under way to a target."""
 
 _ENDINGS = {StalePlanError: Result.STALE, BusyError: Result.SKIPPED}
 
@@ -52,7 +52,8 @@ class Engine:
 
     `max_delete` is how many replicas it may hide or delete because their source is gone. With
     `checked`, both images of every action are held against the plan's digests just before acting.
-    `slots`, by target, and `bandwidth` are given where several share what `limits` allows.
+    `slots`, by target, and `bandwidth` are given where several share what `limits` allows; `links`
+    are crossed on the way.
     """
 
     def __init__(
@@ -63,19 +64,19 @@ class Engine:
         limits: Limits,
         max_delete: int,
         checked: bool = False,
-        slots: Mapping[str, Slots] | None = None,
+        slots: Mapping[str, Slot] | None = None,
         bandwidth: Bandwidth | None = None,
+        links: Links | None = None,
     ) -> None:
         self._libraries = libraries
         self._reporter = reporter
         self._transfers = limits.transfers
         self._bandwidth = bandwidth or Bandwidth(limits.bandwidth)
+        self._links = links or Links()
         self._block = limits.block
         self._max_delete = max_delete
         self._checked = checked
-        self._slots: Mapping[str, Slots] = slots or {
-            name: asyncio.Semaphore(limits.transfers) for name in libraries
-        }
+        self._slots = slots or {name: _slots(limits.transfers) for name in libraries}
         self._queued: dict[str, int] = defaultdict(int)
         self._freed = asyncio.Event()
         self._down: dict[str, MeltemiError] = {}
@@ -204,7 +205,9 @@ class Engine:
                     self._end(action, None)
                 return
             image = replace(image, id=relay.image_id, hashes=relay.hashes)
-        reading = Reading(self._libraries[first.sender], image, self._bandwidth, self._block)
+        targets = [action.subject.target for action in group]
+        throttle = Jointly([self._bandwidth, *self._links.beside(first.sender, targets)])
+        reading = Reading(self._libraries[first.sender], image, throttle, self._block)
         if first.wire is not None:
             await self._deliver(first, reading)
             return
@@ -284,14 +287,17 @@ class Engine:
             data=data,
             moved=moved,
             verifying=lambda: self._reporter.verifying(action),
+            throttle=Jointly(self._links.beside(action.subject.target, [action.sender])),
             boot_ids=boot_ids,
             checked=self._checked,
         )
         if action.wire is not None:
             ends = await meet(reading.source, target)
             if isinstance(ends, Ends):
-                bases, bandwidth = action.bases, self._bandwidth
-                delivery.pieces = ByPieces(ends, reading.image, bases, bandwidth, self._batches)
+                throttle = Jointly([reading.throttle, delivery.throttle])
+                delivery.pieces = ByPieces(
+                    ends, reading.image, action.bases, throttle, self._batches
+                )
             else:
                 delivery.whole = ends or f"{target.name} does not exchange pieces"
         try:
@@ -384,7 +390,7 @@ class Engine:
     ) -> str | None:
         """Do one action in a slot of its target and record how it ended."""
         target = action.subject.target
-        async with self._slots[target]:
+        async with self._slots[target]():
             _log.info("%s %s: %s", action.kind, action.subject.label, action.reason)
             self._reporter.started(action)
             begun = time.monotonic()
@@ -427,6 +433,11 @@ class Engine:
         )
         self._outcomes.append(outcome)
         self._reporter.finished(outcome)
+
+
+def _slots(count: int) -> Slot:
+    semaphore = asyncio.Semaphore(count)
+    return lambda: semaphore
 
 
 async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:

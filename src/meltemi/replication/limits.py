@@ -1,10 +1,12 @@
-"""Bandwidth: a token bucket whose rate follows a timetable."""
+"""Bandwidth: token buckets whose rates follow timetables, of routes and of links."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Protocol
 
+from meltemi.model.route import Link
 from meltemi.model.units import bandwidth_at
 
 _BURST_SECONDS = 0.25
@@ -12,6 +14,13 @@ _LONGEST_SLEEP = 1.0
 """Seconds after which a waiting transfer looks at the timetable again."""
 
 _MINUTES_AN_HOUR = 60
+
+
+class Throttle(Protocol):
+    """Says when bytes may pass."""
+
+    async def spend(self, count: int) -> None:
+        """Wait until `count` bytes may pass."""
 
 
 class Bandwidth:
@@ -48,3 +57,37 @@ class Bandwidth:
     def _rate(self) -> int | None:
         moment = self._today()
         return bandwidth_at(self._timetable, moment.hour * _MINUTES_AN_HOUR + moment.minute)
+
+
+class Jointly:
+    """Several throttles that all bytes have to pass."""
+
+    def __init__(self, throttles: Sequence[Throttle]) -> None:
+        self._throttles = throttles
+
+    async def spend(self, count: int) -> None:
+        """Wait until `count` bytes may pass all of them."""
+        for throttle in self._throttles:
+            await throttle.spend(count)
+
+
+class Links:
+    """The links between libraries, each with one bandwidth for all that crosses it."""
+
+    def __init__(self, links: Iterable[Link] = ()) -> None:
+        self._links = {link: Bandwidth(link.bandwidth) for link in links}
+
+    def beside(self, library: str, others: Iterable[str]) -> list[Bandwidth]:
+        """Give the links at the side of a library that lie between it and any of the others."""
+        far = set(others)
+        return [
+            bandwidth
+            for link, bandwidth in self._links.items()
+            if library in link.libraries and not far <= link.libraries
+        ]
+
+    def replaced(self, links: Iterable[Link]) -> "Links":
+        """Give other links; those that are the same go on as they are."""
+        new = Links(links)
+        new._links |= {link: old for link, old in self._links.items() if link in new._links}
+        return new

@@ -23,7 +23,7 @@ from meltemi.errors import (
 )
 from meltemi.libraries.base import Library
 from meltemi.model.image import Hashes, Image
-from meltemi.replication.limits import Bandwidth
+from meltemi.replication.limits import Throttle
 
 _PAUSE_SECONDS: Final = 0.2
 """Between a break and going on, so that a source that breaks all the time is not stormed."""
@@ -85,7 +85,7 @@ class Reading:
 
     source: Library
     image: Image
-    bandwidth: Bandwidth
+    throttle: Throttle
     block: int
     computed: Hashes | None = None
 
@@ -163,7 +163,7 @@ class Reading:
             async for piece in stream:
                 if cutter.received + len(piece) > cutter.size:
                     raise CorruptionError(f"{label}: it has more than its {cutter.size} bytes")
-                await self.bandwidth.spend(len(piece))
+                await self.throttle.spend(len(piece))
                 if (block := cutter.feed(piece)) is not None:
                     yield block
         finally:

@@ -15,6 +15,7 @@ from meltemi.model.route import Limits, Route
 from meltemi.replication.choices import Reserved, nothing_reserved
 from meltemi.replication.engine import Engine
 from meltemi.replication.exchange.pricing import priced
+from meltemi.replication.limits import Links
 from meltemi.replication.report import Outcome, Reporter
 from meltemi.replication.survey import Teller, survey, untold
 
@@ -95,6 +96,7 @@ async def run_plan(
     max_delete: int,
     checked: bool = False,
     failed: bool = False,
+    links: Links | None = None,
 ) -> list[Outcome]:
     """Carry out a plan; see `Engine`.
 
@@ -102,7 +104,14 @@ async def run_plan(
     where it is damaged.
     """
     await _verify_sources(plan, libraries)
-    engine = Engine(libraries.open, reporter, limits=limits, max_delete=max_delete, checked=checked)
+    engine = Engine(
+        libraries.open,
+        reporter,
+        limits=limits,
+        max_delete=max_delete,
+        checked=checked,
+        links=links,
+    )
     return await engine.run(plan, failed=failed)
 
 

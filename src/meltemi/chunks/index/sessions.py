@@ -1,4 +1,4 @@
-"""Sessions: who is at work on a store, and the lease of the one collector."""
+"""Sessions: who is at work on a store, and the leases of those of whom there is one."""
 
 import os
 import socket
@@ -14,7 +14,8 @@ from meltemi.errors import BusyError, SessionLostError
 SILENT_SECONDS: Final = 15 * 60
 """How long a heart may be silent before a collector looks whether it beats at all."""
 
-_LEASE: Final = "collector"
+COLLECTOR: Final = "collector"
+"""The lease of the one collector of a store."""
 
 
 class Sessions:
@@ -74,18 +75,22 @@ class Sessions:
         with self._database.reading() as connection:
             return connection.scalar(select(func.count()).select_from(sessions)) or 0
 
-    def lease(self, number: int) -> None:
-        """Take the collector's lease for a session; raise BusyError where another one has it."""
+    def lease(self, number: int, name: str = COLLECTOR) -> None:
+        """Take a lease for a session; raise BusyError where another one has it."""
+        mine = leases.c.name == name
         with self._database.exclusive() as connection:
             holder = connection.execute(
-                select(sessions.c.number, sessions.c.holder).join(
-                    leases, leases.c.session == sessions.c.number
-                )
+                select(sessions.c.number, sessions.c.holder)
+                .join(leases, leases.c.session == sessions.c.number)
+                .where(mine)
             ).first()
             if holder is not None and holder[0] != number:
-                raise BusyError(f"{self._database.label}: {holder[1]} is at work on it; try later")
-            connection.execute(delete(leases))
-            connection.execute(insert(leases).values(name=_LEASE, session=number))
+                raise BusyError(
+                    f"{self._database.label}: {holder[1]} is at work on it, or died "
+                    "less than a quarter of an hour ago; try later"
+                )
+            connection.execute(delete(leases).where(mine))
+            connection.execute(insert(leases).values(name=name, session=number))
 
 
 def must_live(connection: Connection, number: int, *, leased: bool = False) -> None:
@@ -93,6 +98,7 @@ def must_live(connection: Connection, number: int, *, leased: bool = False) -> N
     query = select(sessions.c.number).where(sessions.c.number == number)
     if leased:
         query = query.join(leases, leases.c.session == sessions.c.number)
+        query = query.where(leases.c.name == COLLECTOR)
     if connection.scalar(query) is None:
         raise lost(number)
 

@@ -1,6 +1,6 @@
 """The state in a database: written by the daemon that leads, read by all."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -62,11 +62,12 @@ class State:
         """Finish what has begun, and close every connection."""
         await self._database.leave()
 
-    async def lead(self, holder: str, seconds: float) -> bool:
+    async def lead(self, holder: str, seconds: float, is_gone: Callable[[str], bool]) -> bool:
         """Take the lease of the leader, or keep it; say whether `holder` has it now.
 
-        It ends so many seconds from now by the database's clock. One that would end later than
-        that was given before the clock was set back, and has ended.
+        It ends so many seconds from now by the database's clock, or with a holder that is known to
+        be gone. One that would end much later than that was given before the clock was set back,
+        and has ended.
         """
 
         def take(connection: Connection) -> bool:
@@ -74,13 +75,13 @@ class State:
             row = {"name": LEADER, "holder": holder, "until": now + seconds}
             if insert_if_new(connection, leases, row):
                 return True
-            free = (leases.c.until <= now) | (leases.c.until > now + 2 * seconds)
-            done = connection.execute(
-                update(leases)
-                .where(leases.c.name == LEADER, free | (leases.c.holder == holder))
-                .values(row)
-            )
-            return bool(done.rowcount)
+            of_leader = select(leases).where(leases.c.name == LEADER).with_for_update()
+            found = connection.execute(of_leader).one()
+            holds = now < found.until < now + 2 * seconds and not is_gone(found.holder)
+            if holds and found.holder != holder:
+                return False
+            connection.execute(update(leases).where(leases.c.name == LEADER).values(row))
+            return True
 
         return await self._database.write(take)
 

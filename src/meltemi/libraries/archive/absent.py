@@ -1,6 +1,6 @@
 """An archive that a run would make: what is to be found where there is nothing yet."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -15,8 +15,9 @@ _BROUGHT: Final = frozenset({"lost+found"})
 class AbsentArchive(ReadOnly):
     """Holds nothing, and makes nothing."""
 
-    def __init__(self, name: str, path: Path) -> None:
-        super().__init__(name, path.resolve(), "is not made by a dry run")
+    def __init__(self, name: str, place: Path | str) -> None:
+        place = place if isinstance(place, str) else place.resolve()
+        super().__init__(name, place, "is not made by a dry run")
 
     async def list_images(self) -> AsyncIterator[list[Image]]:
         """Give no page."""
@@ -52,12 +53,12 @@ class AbsentArchive(ReadOnly):
         raise VanishedError(f"image {label}: {self._where} does not exist yet")
 
 
-def is_absent(path: Path) -> bool:
-    """Say whether an archive could be begun here."""
+def is_absent(path: Path, beside: Collection[str] = ()) -> bool:
+    """Say whether an archive could be begun in a folder, which may hold what is named `beside`."""
     try:
         path = path.resolve()
         if not path.exists():
             return True
-        return path.is_dir() and {entry.name for entry in path.iterdir()} <= _BROUGHT
+        return path.is_dir() and {entry.name for entry in path.iterdir()} <= {*_BROUGHT, *beside}
     except (OSError, RuntimeError, ValueError):
         return False  # whoever opens it learns what is wrong with it

@@ -69,14 +69,15 @@ async def stream(open_file: Callable[[], int], path: Path, offset: int = 0) -> A
 
 
 async def verify(
-    data: AsyncIterator[bytes], label: str, path: Path, size: int | None, recorded: Hashes
+    data: AsyncIterator[bytes], label: str, where: Path | str, size: int | None, recorded: Hashes
 ) -> None:
     """Read data to its end; raise CorruptionError where it is not what was recorded."""
     hasher = Hasher()
     async for block in data:
         await in_thread(hasher.update, block)
     if size not in (None, hasher.size) or hasher.hashes.agree(recorded) is False:
+        place = where if isinstance(where, str) else shown(where)
         raise CorruptionError(
-            f"{shown(path)}: the data of image {label} is not what was written; "
+            f"{place}: the data of image {label} is not what was written; "
             "restore the file from another copy, or dump the image into a new archive"
         )

@@ -105,8 +105,10 @@ class Folder:
         """Read a small file whole; raise ArchiveError where it has more than `limit` bytes."""
         fd = self.open_file(name)
         with failing(self.path / name), os.fdopen(fd, "rb") as file:
-            content = file.read(limit + 1)
-        if len(content) > limit:
+            # No more memory is taken than there is to read.
+            size = os.fstat(fd).st_size
+            content = file.read(size + 1) if size <= limit else b""
+        if max(size, len(content)) > limit:
             where = shown(self.path / name)
             raise ArchiveError(f"{where} has more than {limit} bytes; restore it from another copy")
         return content

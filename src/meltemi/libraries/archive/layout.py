@@ -10,6 +10,8 @@ from meltemi.libraries.archive.files import PART
 LOCK: Final = "lock"
 MANIFEST: Final = "manifest.jsonl"
 IMAGES: Final = "images"
+SET: Final = ".set"
+"""What the file ends in that binds a set of bundles together: no archive, but carried to one."""
 
 UUID: Final = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 

@@ -1,6 +1,7 @@
 """Opening a folder as whatever kind of archive it is."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,8 @@ def open_archive(path: Path, *, name: str, writable: bool) -> Library:
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"{shown(path)}: {error}; name a folder") from error
     if not path.is_dir():
-        raise UsageError(f"{shown(path)} is no folder; name one that holds an archive")
+        hint = _hint([path.name])
+        raise UsageError(f"{shown(path)} is no folder; name one that holds an archive{hint}")
     root = Folder.open(path)
     try:
         return _open(root, name, writable=writable)
@@ -57,6 +59,7 @@ def _open(root: Folder, name: str, *, writable: bool) -> Library:
         if not writable or names - _EMPTY:
             raise ArchiveError(
                 f"{where} is not an archive (it has no {layout.MANIFEST}); name another folder"
+                f"{_hint(names)}"
             )
     held = lock(root, exclusive=writable)
     try:
@@ -69,6 +72,13 @@ def _open(root: Folder, name: str, *, writable: bool) -> Library:
         raise
     kind = Archive if writable else ArchiveReader
     return kind(name, root.path, contents, held)
+
+
+def _hint(names: Iterable[str]) -> str:
+    """Say what to do with sets of bundles, where there are some."""
+    if any(name.endswith(layout.SET) for name in names):
+        return "; meltemi bundle apply brings a set of bundles into one"
+    return ""
 
 
 def _make(path: Path) -> None:

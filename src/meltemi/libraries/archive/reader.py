@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from meltemi.errors import VanishedError
 from meltemi.libraries.archive import data
@@ -17,19 +17,30 @@ from meltemi.threads import in_thread
 _PAGE: Final = 100
 
 
-class ArchiveReader(ReadOnly):
-    """An archive that is only read. Its structure is checked at the first use of any kind."""
+class Listing(Protocol):
+    """What is known of an archive's images. Every method blocks."""
 
-    def __init__(self, name: str, path: Path, contents: Contents, lock: int) -> None:
-        super().__init__(name, path, "is open for reading only")
-        self._contents = contents
-        self._lock = lock
+    def ids(self) -> list[str]:
+        """Give the ids of all images, ascending."""
+        ...
+
+    def describe(self, *image_ids: str) -> list[Described]:
+        """Give those of the images that are there, with their members."""
+        ...
+
+
+class MetadataReader(ReadOnly):
+    """The metadata of an archive that is only read."""
+
+    def __init__(self, name: str, place: Path | str, contents: Listing) -> None:
+        super().__init__(name, place, "is open for reading only")
+        self._listing = contents
 
     async def list_images(self) -> AsyncIterator[list[Image]]:
         """Give every image once, queued and hidden ones included, in pages ascending by id."""
-        ids = iter(await in_thread(self._contents.ids))
+        ids = iter(await in_thread(self._listing.ids))
         while page := list(islice(ids, _PAGE)):
-            yield [image for image, _ in await in_thread(self._contents.describe, *page)]
+            yield [image for image, _ in await in_thread(self._listing.describe, *page)]
 
     async def show(self, image_id: str) -> Image:
         """Give one image."""
@@ -38,6 +49,20 @@ class ArchiveReader(ReadOnly):
     async def list_members(self, image_id: str) -> tuple[Member, ...]:
         """Give the projects that an image is offered to, ordered by project."""
         return (await self._describe(image_id))[1]
+
+    async def _describe(self, image_id: str) -> Described:
+        for described in await in_thread(self._listing.describe, image_id):
+            return described
+        raise VanishedError(f"there is no image {image_id} in {self._where}")
+
+
+class ArchiveReader(MetadataReader):
+    """An archive that is only read. Its structure is checked at the first use of any kind."""
+
+    def __init__(self, name: str, path: Path, contents: Contents, lock: int) -> None:
+        super().__init__(name, path, contents)
+        self._contents = contents
+        self._lock = lock
 
     async def read(self, image_id: str, offset: int = 0) -> AsyncIterator[bytes]:
         """Give the image's data from `offset` on."""
@@ -64,8 +89,3 @@ class ArchiveReader(ReadOnly):
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-    async def _describe(self, image_id: str) -> Described:
-        for described in await in_thread(self._contents.describe, image_id):
-            return described
-        raise VanishedError(f"there is no image {image_id} in {self._where}")

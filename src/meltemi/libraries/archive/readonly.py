@@ -11,15 +11,18 @@ from meltemi.model.image import Image, Member
 
 
 class ReadOnly:
-    """What an archive is to one that only reads it; `why` says why it cannot be written."""
+    """What an archive is to one that only reads it; `why` says why it cannot be written.
+
+    Its place is a folder, or the URL of a bucket.
+    """
 
     project: str | None = None
     keeps_owners = True
 
-    def __init__(self, name: str, path: Path, why: str) -> None:
+    def __init__(self, name: str, place: Path | str, why: str) -> None:
         self.name = name
-        self.identity = f"file://{path}"
-        self._where = shown(path)
+        self.identity = place if isinstance(place, str) else f"file://{place}"
+        self._where = place if isinstance(place, str) else shown(place)
         self._why = why
 
     async def create(self, image: Image) -> Image:

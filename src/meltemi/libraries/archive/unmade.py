@@ -2,31 +2,26 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from meltemi.errors import BusyError, ImageError, MeltemiError, UsageError
 from meltemi.libraries.archive.absent import AbsentArchive
 from meltemi.libraries.archive.files import shown
-from meltemi.libraries.archive.opening import open_archive
 from meltemi.libraries.base import Changes, Library, Verifiable
 from meltemi.model.image import Image, Member
 from meltemi.threads import in_thread
 
 
 class UnmadeArchive:
-    """Is an empty archive until `create`, and from then on the one that was made.
-
-    Raise UsageError where none can be made.
-    """
+    """Is an empty archive until `create`, and from then on the one that was made."""
 
     project: str | None = None
     keeps_owners = True
 
-    def __init__(self, name: str, path: Path) -> None:
-        self._path = path.resolve()
-        _check_place(self._path)
-        self._now: Library = AbsentArchive(name, self._path)
+    def __init__(self, name: str, place: Path | str, make: Callable[[], Library]) -> None:
+        self._now: Library = AbsentArchive(name, place)
+        self._make_it = make
         self._made = False
         self._making = asyncio.Lock()
         self.name = name
@@ -87,7 +82,7 @@ class UnmadeArchive:
 
     async def _make(self) -> Library:
         try:
-            return await in_thread(open_archive, self._path, name=self.name, writable=True)
+            return await in_thread(self._make_it)
         except BusyError as error:  # of the whole archive, and not of one image
             raise ImageError(str(error), library=self.name) from error
         except MeltemiError as error:
@@ -95,8 +90,9 @@ class UnmadeArchive:
             raise
 
 
-def _check_place(path: Path) -> None:
+def check_place(path: Path) -> None:
     """Raise UsageError where an archive that is not there cannot be made either."""
+    path = path.resolve()
     there = next(folder for folder in (path, *path.parents) if folder.exists())
     if not there.is_dir():
         raise UsageError(f"{shown(there)} is no folder; name another place for the archive")

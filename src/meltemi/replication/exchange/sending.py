@@ -30,7 +30,7 @@ from meltemi.libraries.exchanging import Giver, Span
 from meltemi.model.image import Image
 from meltemi.replication.exchange.comparing import Comparison, Ends, compare
 from meltemi.replication.exchange.gathering import Batch, Gathered, Gatherer, Joiner
-from meltemi.replication.limits import Bandwidth
+from meltemi.replication.limits import Throttle
 
 BATCHES: Final = 4
 """Batches of all images of a run that are held at the same time; each has 33 MiB at most."""
@@ -65,7 +65,7 @@ class ByPieces:
     ends: Ends[Giver]
     image: Image
     bases: Sequence[str]
-    bandwidth: Bandwidth
+    throttle: Throttle
     gate: asyncio.Semaphore
     largest: int = LARGEST_BATCH
 
@@ -75,7 +75,7 @@ class ByPieces:
         `moved` is told what has crossed the wire. After an error it may be sent again: what had
         arrived is there.
         """
-        spend = self.bandwidth.spend
+        spend = self.throttle.spend
         comparison = await compare(self.ends, self.image, self.bases, target_id, spend=spend)
         await _Sending(self, comparison, target_id, moved).run()
 
@@ -173,7 +173,7 @@ class _Sending:
         async for attempt in stamina.retry_context(on=again, attempts=_ATTEMPTS, timeout=None):
             with attempt:
                 async with self._how.gate:
-                    spend = self._how.bandwidth.spend
+                    spend = self._how.throttle.spend
                     data = await self._how.ends.source.batch(self._image.id, spans, spend)
                     return await self._put(data)
         raise AssertionError("a retry context ends with a result or an error")
@@ -204,7 +204,7 @@ class _Sending:
             yield await self._spent(data)
 
     async def _spent(self, data: bytes) -> bytes:
-        await self._how.bandwidth.spend(len(data))
+        await self._how.throttle.spend(len(data))
         self._moved(len(data))
         return data
 

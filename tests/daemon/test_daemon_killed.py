@@ -1,0 +1,158 @@
+"""Daemons that die: the next one completes what was left, and nothing is copied twice."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from lab import Postgres, images
+from tests.daemon.words import configuration
+from tests.support.daemon import Daemon
+from tests.support.glance import Service
+from tests.support.proxy import FILE, Fault, Proxy
+from tests.support.waiting import eventually
+
+MIB = 2**20
+
+STAGES = {
+    "before the target is read": Fault("GET", "images$", times=1),
+    "before registering": Fault("POST", "images$", times=1),
+    "registered": Fault("POST", "images$", times=1, cut_answer=0, hang=True),
+    "before sending": Fault("PUT", FILE, times=1),
+    "sending": Fault("PUT", FILE, times=1, cut_body=3 * MIB, hang=True),
+    "sent": Fault("PUT", FILE, times=1, cut_answer=-1, hang=True),
+    "before publishing": Fault("PATCH", "", times=1),
+    "published": Fault("PATCH", "", times=1, cut_answer=0, hang=True),
+}
+
+
+def test_killed_at_every_step_of_a_run(source: Service, target: Service, tmp_path: Path) -> None:
+    made = {}
+    direct = Daemon(tmp_path, configuration(source, target, schedule="1s"))
+    for number, (step, fault) in enumerate(STAGES.items()):
+        data = images.random_bytes(4 * MIB, number)
+        made[source.put(step, data, visibility="public")] = data
+        with Proxy(target.url) as proxy:
+            proxy.fault(fault)
+            with Daemon(tmp_path, configuration(source, proxy, schedule="1s")) as daemon:
+                proxy.wait_for(fault.method, fault.path, hanging=fault.hang)
+                daemon.kill()
+        see_nothing_half_made(target, made)
+        direct.configure(configuration(source, target, schedule="1s"))
+        with direct:
+            eventually(lambda step=step: direct.statuses("t0").get(step) == "ready")  # type: ignore[misc]
+    assert target.statuses() == dict.fromkeys(made, "active")
+    assert {key: target.data(key) for key in made} == made
+    assert target.sql("SELECT count(*) FROM images WHERE deleted") == "0"
+    assert {p.observed for p in direct.placements()} == {"ready"}
+
+
+def see_nothing_half_made(target: Service, made: Mapping[str, bytes]) -> None:
+    """See that whatever is active is whole, and that what is public is active."""
+    for image in target.images():
+        if image["status"] == "active":
+            assert target.data(image["id"]) == made[image["id"]]
+        else:
+            assert image["visibility"] == "private"
+
+
+@pytest.fixture
+def database(postgres: Postgres, tmp_path: Path) -> str:
+    """Give a PostgreSQL database of its own."""
+    return made_in(postgres, tmp_path.name)
+
+
+def made_in(postgres: Postgres, name: str) -> str:
+    """Make an empty database; give its URL."""
+    postgres.create_database(name)
+    return f"{postgres.url}/{name}"
+
+
+def test_another_daemon_takes_over_from_one_that_was_killed(
+    source: Service, target: Service, tmp_path: Path, database: str
+) -> None:
+    with Proxy(target.url) as proxy:
+        settings = configuration(source, proxy, schedule="1s", daemon={"database": database})
+        one, two = (Daemon(tmp_path, settings, name) for name in ("one", "two"))
+        data = images.random_bytes(8 * MIB, 1)
+        first = source.put("first", data, visibility="public")
+        proxy.fault(Fault("PUT", FILE, times=1, rate=MIB // 4))
+        with one, two:
+            proxy.wait_for("PUT", FILE, bytes_moved=MIB // 2)
+            leading, waiting = sorted((one, two), key=lambda daemon: "leads" not in daemon.said)
+            assert "leads" not in waiting.said
+            leading.kill()
+            eventually(lambda: waiting.statuses("t0") == {"first": "ready"})
+    assert target.data(first) == data
+    assert len(target.images()) == 1
+    assert {run.result for run in waiting.runs() if run.holder in waiting.said} == {"done"}
+
+
+def test_a_daemon_that_stops_hands_over_at_once(
+    source: Service, target: Service, tmp_path: Path, database: str
+) -> None:
+    settings = configuration(source, target, schedule="1s", daemon={"database": database})
+    one, two = (Daemon(tmp_path, settings, name) for name in ("one", "two"))
+    with one:
+        eventually(lambda: "leads" in one.said)
+        with two:
+            assert one.stop() == 0
+            image = source.put("later", b"data")
+            eventually(lambda: target.has(image))
+    assert "does not lead any more" in one.said
+
+
+def test_one_that_was_frozen_finds_that_another_leads(
+    source: Service, target: Service, tmp_path: Path, database: str
+) -> None:
+    """As two that are cut off from each other: who cannot renew its lease stops its transfers."""
+    with Proxy(target.url) as proxy:
+        settings = configuration(source, proxy, schedule="1s", daemon={"database": database})
+        one, two = (Daemon(tmp_path, settings, name) for name in ("one", "two"))
+        with one:
+            eventually(lambda: "leads" in one.said)
+            one.freeze()
+            with two:
+                eventually(lambda: "leads" in two.said)
+                image = source.put("image", images.random_bytes(MIB, 3))
+                eventually(lambda: two.statuses("t0") == {"image": "ready"})
+                one.thaw()
+                eventually(lambda: "does not lead any more" in one.said)
+                assert target.statuses() == {image: "active"}
+                assert "does not lead" not in two.said
+    assert len(proxy.of("PUT", FILE)) == 1
+
+
+def test_a_database_that_is_restarted(source: Service, target: Service, tmp_path: Path) -> None:
+    with Postgres(durable=True) as postgres:
+        database = made_in(postgres, "state")
+        settings = configuration(source, target, schedule="1s", daemon={"database": database})
+        with Daemon(tmp_path, settings) as daemon:
+            eventually(lambda: "leads" in daemon.said)
+            postgres.kill()
+            image = source.put("image", b"data")
+            postgres.start()
+            eventually(lambda: target.has(image) and "image" in daemon.statuses("t0"))
+            eventually(lambda: daemon.statuses("t0") == {"image": "ready"})
+            assert not daemon.has_ended
+
+
+def test_who_is_cut_off_from_the_database_stops_sending_and_comes_back(
+    source: Service, target: Service, tmp_path: Path
+) -> None:
+    """Its target never notices that the upload was broken off: there the image stays `saving`."""
+    with Postgres(durable=True) as postgres, Proxy(target.url) as proxy:
+        settings = configuration(
+            source, proxy, schedule="1s", daemon={"database": made_in(postgres, "state")}
+        )
+        image = source.put("image", data := images.random_bytes(4 * MIB, 3))
+        proxy.fault(Fault("PUT", FILE, times=1, cut_body=MIB, hang=True))
+        with Daemon(tmp_path, settings) as daemon:
+            proxy.wait_for("PUT", FILE, hanging=True)
+            postgres.kill()
+            eventually(lambda: "does not lead any more" in daemon.said)
+            postgres.start()
+            eventually(lambda: daemon.statuses("t0") == {"image": "ready"})
+            [placement] = daemon.placements()
+    assert placement.target_id not in (None, image)
+    assert target.data(placement.target_id or "") == data
