@@ -259,7 +259,7 @@ def examples(page: str) -> list[str]:
     return re.findall(r"^```yaml\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
-EXAMPLES: Final = [*examples("configuration.md"), *examples("selection.md")]
+EXAMPLES: Final = [*examples("configuration.md"), *examples("selection.md"), *examples("owners.md")]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -271,7 +271,7 @@ def test_the_examples_of_the_documentation(tmp_path: Path, example: str) -> None
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
 
 
 def test_the_documentation_names_every_key() -> None:
