@@ -182,6 +182,40 @@ def test_a_route_on_which_owners_choose(tmp_path: Path) -> None:
     )
 
 
+OWNED: Final = CHOOSE.replace("region: Oslo", "region: Oslo, account: owner")
+KEYS: Final = "daemon: {keys: keys}\n"
+
+
+def test_a_library_on_which_owners_have_accounts(tmp_path: Path) -> None:
+    known = configured(tmp_path, OWNED + KEYS)
+    assert known.daemon.keys == tmp_path / "keys"
+    assert known.routes[0].choosing is not None
+    assert known.routes[0].choosing.owned == {"oslo"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (OWNED, "daemon.keys: missing; oslo takes credentials"),
+        (
+            OWNED.replace("from: athens", "from: oslo").replace("oslo]", "athens]") + KEYS,
+            "routes.chosen.from: oslo has account: owner, and can be but a target",
+        ),
+        (
+            OWNED + "  all: {from: athens, to: oslo}\n" + KEYS,
+            "routes.all.to: oslo has account: owner, and wants choose",
+        ),
+        (
+            OWNED.replace("{cloud: prod, region: Oslo", "{path: vault") + KEYS,
+            "libraries.oslo: account goes with a cloud only",
+        ),
+    ],
+)
+def test_what_cannot_be_with_accounts_of_owners(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(problem)):
+        configured(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
@@ -271,7 +305,7 @@ def test_the_examples_of_the_documentation(tmp_path: Path, example: str) -> None
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
 
 
 def test_the_documentation_names_every_key() -> None:

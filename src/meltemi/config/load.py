@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from meltemi.config.choosing import check_choosing, choosing_of
-from meltemi.config.schema import FileEntry, RouteEntry, RouteSettings
+from meltemi.config.choosing import check_accounts, check_choosing, choosing_of
+from meltemi.config.schema import FileEntry, LibraryEntry, RouteEntry, RouteSettings
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
@@ -23,12 +23,14 @@ VERSION: Final = 1
 class Daemon:
     """How `meltemi daemon` works: where it keeps its state, as a URL, and for how long.
 
-    Every route is looked at at least as often as `reconcile` says.
+    Every route is looked at at least as often as `reconcile` says. `keys` is the file of the keys
+    that credentials of owners are encrypted with.
     """
 
     database: str = "sqlite:///meltemi-daemon.sqlite"
     reconcile: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
+    keys: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +64,30 @@ def load(file: Path) -> Configuration:
     problems = [
         Problem(document.line(("routes", name, key)), f"routes.{name}.{key}: {text}")
         for name, route in entry.routes.items()
-        for key, text in _check_ends(route, libraries)
+        for key, text in (*_check_ends(route, libraries), *check_accounts(route, entry.libraries))
     ]
-    zones = {name: library.zone for name, library in entry.libraries.items()}
     problems += [
         Problem(document.line(("routes", name, "choose")), f"routes.{name}.choose: {text}")
         for name, route in entry.routes.items()
-        for text in check_choosing(route, entry.defaults, zones)
+        for text in check_choosing(route, entry.defaults, entry.libraries)
     ]
     problems += [
         Problem(document.line(("links", name, "libraries")), f"links.{name}.libraries: {text}")
         for name, link in entry.links.items()
         for text in _unknown(link.libraries, libraries)
     ]
+    owned = [name for name, library in entry.libraries.items() if library.account]
+    if owned and entry.daemon.keys is None:
+        text = f"daemon.keys: missing; {owned[0]} takes credentials of owners, to be kept encrypted"
+        problems.append(Problem(document.line(("libraries", owned[0])), text))
     if problems:
         raise fail(file, problems)
-    routes = (_route(name, route, entry.defaults, zones) for name, route in entry.routes.items())
+    routes = (
+        _route(name, route, entry.defaults, entry.libraries) for name, route in entry.routes.items()
+    )
     database = entry.daemon.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
-    daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history)
+    keys = entry.daemon.keys and folder / entry.daemon.keys
+    daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history, keys)
     links = (
         Link(name, frozenset(link.libraries), link.bwlimit) for name, link in entry.links.items()
     )
@@ -117,7 +125,10 @@ def _check_ends(
 
 
 def _route(
-    name: str, route: RouteEntry, defaults: RouteSettings, zones: Mapping[str, str | None]
+    name: str,
+    route: RouteEntry,
+    defaults: RouteSettings,
+    libraries: Mapping[str, LibraryEntry],
 ) -> Route:
     settings: dict[str, Any] = {
         key: getattr(entry, key) for entry in (defaults, route) for key in entry.model_fields_set
@@ -141,7 +152,7 @@ def _route(
         priority=settings.get("priority", 0),
         schedule=settings.get("schedule"),
         within=settings.get("within"),
-        choosing=choosing_of(route, zones),
+        choosing=choosing_of(route, libraries),
     )
 
 

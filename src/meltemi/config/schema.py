@@ -64,11 +64,14 @@ class LibraryEntry(Entry):
     cacert: File | None = None
     insecure: bool = False
     zone: Text | None = None
+    account: Literal["owner"] | None = None
     transfers: Transfers | None = None
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:
         self.address(Path())
+        if self.account is not None and self.cloud is None:
+            raise ValueError("account goes with a cloud only")
         return self
 
     def address(self, folder: Path) -> LibraryAddress:
@@ -204,6 +207,7 @@ class DaemonEntry(Entry):
     database: Text | None = None
     reconcile: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     history: Duration = timedelta(days=90)
+    keys: File | None = None
 
 
 class FileEntry(Entry):

@@ -13,7 +13,7 @@ from meltemi.daemon.lanes import Errand, Lane
 from meltemi.daemon.runs import Tally
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Cause, Run
-from meltemi.errors import MeltemiError
+from meltemi.errors import AuthenticationError, MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.model.placement import Place
 from meltemi.model.plan import Action, Plan
@@ -49,8 +49,13 @@ class Dispatcher:
         """Hear of a run whose jobs are to come."""
         self._tallies[tally.run.id] = tally
 
-    def submit(self, tally: Tally, plan: Plan, lanes: Mapping[str, Lane]) -> None:
-        """Queue what a plan says, but for what is in hand, or has failed and must wait."""
+    def submit(
+        self, tally: Tally, plan: Plan, lanes: Mapping[str, Lane], account: str | None = None
+    ) -> None:
+        """Queue what a plan says, but for what is in hand, or has failed and must wait.
+
+        It is carried out with the `account` of a project where one is given.
+        """
         run, route = tally.run.id, next(iter(lanes.values())).route
         fresh = [action for action in plan.actions if self._is_free(action)]
         removals = removals_of(fresh)
@@ -58,9 +63,9 @@ class Dispatcher:
             self._board.in_hand.add(place_of(action))
         for actions in parted(fresh):
             tally.planned([action.subject.target for action in actions])
-            self._waiting.append(Job(route, run, actions, lanes))
+            self._waiting.append(Job(route, run, actions, lanes, account))
         for removed in removals.values():
-            self._removals.append(Job(route, run, tuple(removed), lanes))
+            self._removals.append(Job(route, run, tuple(removed), lanes, account))
         tally.bad |= set(plan.errors)
         self._waiting.sort(key=lambda job: (-job.route.priority, job.traffic, job.run))
         self.start()
@@ -201,7 +206,12 @@ class Dispatcher:
         names = {
             name for a in job.actions for name in (a.subject.source, a.sender, a.subject.target)
         }
-        return {name: await self._shelf.get(name) for name in sorted(names)}
+        choosing = job.route.choosing
+        owned = choosing.owned if choosing is not None else ()
+        return {
+            name: await self._shelf.get(name, job.account if name in owned else None)
+            for name in sorted(names)
+        }
 
     def _engine_of(self, job: Job, hearing: Reporter, libraries: Mapping[str, Library]) -> Engine:
         route = job.route
@@ -230,7 +240,9 @@ class Dispatcher:
         if not removing:
             lane.take(-1)
             self._tallies[job.run].finished(outcome)
-        if error is not None and error.library is not None:
+        if job.account is not None and isinstance(error, AuthenticationError):
+            pass  # one owner's trouble is not that of the others
+        elif error is not None and error.library is not None:
             failed = job.lanes.get(error.library)
             for one in job.lanes.values() if failed is None else (failed,):
                 one.fail(str(error))

@@ -11,6 +11,7 @@ from functools import reduce
 from typing import Final
 
 from meltemi.config.load import Configuration
+from meltemi.daemon.accounts import Accounts
 from meltemi.daemon.board import Board
 from meltemi.daemon.dispatch import Dispatcher
 from meltemi.daemon.lanes import Errand, Lane, Room
@@ -48,12 +49,14 @@ class Keeper:
         *,
         board: Board,
         owners: Owners,
+        accounts: Accounts,
         holder: str,
     ) -> None:
         self._state = state
         self._shelf = shelf
         self._board = board
         self._owners = owners
+        self._accounts = accounts
         self._scribe = Scribe(shelf, owners)
         self._holder = holder
         self._awake = asyncio.Event()
@@ -225,6 +228,7 @@ class Keeper:
             shelf=self._shelf,
             board=self._board,
             owners=self._owners,
+            accounts=self._accounts,
         )
         by_name = {lane.library: lane for lane in lanes}
         problems: dict[str, str] = {}
@@ -240,7 +244,7 @@ class Keeper:
                     by_name[name].is_looked_at = False
                     problems[name] = str(error)
                 self._dispatcher.withdraw(found.withdrawn, by_name)
-                self._dispatcher.submit(tally, found.plan, by_name)
+                self._dispatcher.submit(tally, found.plan, by_name, found.account)
         except MeltemiError as error:
             problems[route.source] = str(error)
         except Exception as error:  # noqa: BLE001 - logged; the daemon goes on

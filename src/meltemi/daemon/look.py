@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
+from meltemi.daemon.accounts import Accounts
 from meltemi.daemon.board import Board
-from meltemi.daemon.listing import SharedListing
+from meltemi.daemon.listing import OwnersListing, SharedListing
 from meltemi.daemon.owners import Heard, Owners, heard
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Run
-from meltemi.errors import MeltemiError
+from meltemi.errors import AuthenticationError, MeltemiError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image
 from meltemi.model.placement import Place
@@ -33,19 +34,22 @@ _GRACE_SECONDS: Final = 1.0
 class Found:
     """What a look found of some targets: the plan, and why others could not be looked at.
 
-    `withdrawn` are copies on their way that nobody wants any more.
+    `withdrawn` are copies on their way that nobody wants any more. The plan is carried out with the
+    `account` of a project where one is given.
     """
 
     plan: Plan
     libraries: tuple[str, ...]
     errors: Mapping[str, MeltemiError] = field(default_factory=dict)
     withdrawn: frozenset[Place] = frozenset()
+    account: str | None = None
 
 
 class Look:
     """One look at a route, at all images or some; every target is read by itself.
 
-    Where there is a relay, all targets are read together: the others get from it what it has.
+    Where there is a relay, all targets are read together: the others get from it what it has. One
+    on which owners have accounts is read with each of these.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Look:
         shelf: Shelf,
         board: Board,
         owners: Owners,
+        accounts: Accounts,
     ) -> None:
         self._route = route
         self._libraries = run.libraries
@@ -65,6 +70,7 @@ class Look:
         self._shelf = shelf
         self._board = board
         self._owners = owners
+        self._accounts = accounts
         self._seen: set[Place] = set()
         self._refused: set[Place] = set()
 
@@ -75,8 +81,12 @@ class Look:
         """
         source = await self._shelf.get(self._route.source)
         listing = SharedListing(source)
-        groups = [self._libraries] if self._route.relay else [[n] for n in self._libraries]
-        tasks = {asyncio.create_task(self._plan(group, source, listing)) for group in groups}
+        owned = self._route.choosing.owned if self._route.choosing else frozenset()
+        shared = [name for name in self._libraries if name not in owned]
+        groups = [shared] if self._route.relay else [[name] for name in shared]
+        plans = [self._plan(group, source, listing) for group in groups]
+        plans += [self._plan_owned(n, source, listing) for n in self._libraries if n in owned]
+        tasks = set(map(asyncio.create_task, plans))
         hearing = asyncio.create_task(self._hear_owners(listing))
         try:
             while tasks:
@@ -84,7 +94,7 @@ class Look:
                 if tasks:
                     more, tasks = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
                     done |= more
-                for one in _together([task.result() for task in done]):
+                for one in _together([one for task in done for one in task.result()]):
                     yield one
             await hearing
         finally:
@@ -93,7 +103,9 @@ class Look:
             await asyncio.gather(*tasks, hearing, return_exceptions=True)
             await listing.close()
 
-    async def _plan(self, names: Sequence[str], source: Library, listing: SharedListing) -> Found:
+    async def _plan(
+        self, names: Sequence[str], source: Library, listing: SharedListing
+    ) -> list[Found]:
         """Plan the way to some targets; raise what keeps the source from being read."""
         targets: dict[str, Library] = {}
         errors: dict[str, MeltemiError] = {}
@@ -103,7 +115,7 @@ class Look:
             except MeltemiError as error:
                 errors[name] = error
         if not targets:
-            return Found(Plan(), (), errors)
+            return [Found(Plan(), (), errors)]
         route = replace(self._route, targets=tuple(targets))
         opened = Libraries({route.source: listing, **targets}, {})
         try:
@@ -114,11 +126,58 @@ class Look:
         except MeltemiError as error:
             if error.library == route.source or error.library not in targets:
                 raise
-            return Found(Plan(), (), {**errors, **dict.fromkeys(targets, error)})
+            return [Found(Plan(), (), {**errors, **dict.fromkeys(targets, error)})]
         errors |= plan.errors
         read = tuple(name for name in targets if name not in plan.errors)
         self._board.unseen(route.name, route.source, read, self._seen, self._images)
-        return Found(plan, read, errors, frozenset(self._withdrawn(read)))
+        return [Found(plan, read, errors, frozenset(self._withdrawn(read)))]
+
+    async def _plan_owned(self, name: str, source: Library, listing: SharedListing) -> list[Found]:
+        """Plan the way to a target with the account of each owner, of their own images alone."""
+        await self._shelf.forget(await self._accounts.refresh())
+        self._owners.touch_all(self._route.source)
+        found: list[Found] = []
+        errors: list[MeltemiError] = []
+        for owner in self._accounts.owners(name):
+            try:
+                plan = await self._plan_account(name, owner, source, listing)
+            except MeltemiError as error:
+                if error.library == self._route.source:
+                    raise
+                _log.warning("route %s: project %s: %s", self._route.name, owner, error)
+                errors.append(error)
+                self._seen |= self._board.hold(name, owner, str(error))
+                self._owners.disturb(name, owner, isinstance(error, AuthenticationError))
+            else:
+                self._owners.disturb(name, owner, refused=False)
+                found.append(Found(plan, (), account=owner))
+        away = [error for error in errors if not isinstance(error, AuthenticationError)]
+        if away and not found:
+            return [Found(Plan(), (), {name: away[0]})]
+        self._board.unseen(self._route.name, self._route.source, [name], self._seen, self._images)
+        return [*found, Found(Plan(), (name,), withdrawn=frozenset(self._withdrawn([name])))]
+
+    async def _plan_account(
+        self, name: str, owner: str, source: Library, listing: SharedListing
+    ) -> Plan:
+        """Plan with one project's account; what it may make there is its own, and private."""
+        policy = self._route.policy
+        policy = replace(
+            policy, owners={}, visibility=policy.visibility or "private", members=False
+        )
+        route = replace(self._route, targets=(name,), policy=policy)
+        mine, target = OwnersListing(listing, owner), await self._shelf.get(name, owner)
+        plan = await plan_route(
+            route,
+            Libraries({route.source: mine, name: target}, {}),
+            sending=False,
+            tell=self._saw,
+            reserved=self._is_coming,
+        )
+        # Another project may have its replicas in the same place.
+        kept = (one for one in plan.actions if one.subject.source_id not in mine.others)
+        plan = replace(plan, actions=tuple(kept))
+        return await priced(self._narrowed(plan), source, [target])
 
     async def _hear_owners(self, listing: SharedListing) -> None:
         """Hear what the owners of all images have chosen."""
@@ -171,7 +230,9 @@ class Look:
 
 
 def _together(found: Sequence[Found]) -> list[Found]:
-    """Make one of what was found of several targets."""
+    """Make one of what was found of several targets, but for what goes by owners' accounts."""
+    apart = [one for one in found if one.account is not None]
+    found = [one for one in found if one.account is None]
     plans = [one.plan for one in found]
     in_sync = {key: count for plan in plans for key, count in plan.in_sync.items()}
     plan = Plan(
@@ -182,4 +243,4 @@ def _together(found: Sequence[Found]) -> list[Found]:
     libraries = tuple(name for one in found for name in one.libraries)
     errors = {name: error for one in found for name, error in one.errors.items()}
     withdrawn = frozenset(place for one in found for place in one.withdrawn)
-    return [Found(plan, libraries, errors, withdrawn)] if found else []
+    return [*apart, *([Found(plan, libraries, errors, withdrawn)] if found else ())]

@@ -24,6 +24,9 @@ _WORDS: Final[Mapping[Observed, str]] = {
 }
 """What an owner is told. Reasons may name what is the operator's, and stay with the operator."""
 
+NO_CREDENTIAL: Final = "needs a credential of yours"
+BAD_CREDENTIAL: Final = "your credential is refused there"
+
 _LEAVING: Final = "to be removed"
 _THERE: Final = frozenset({Observed.READY, Observed.STALE})
 
@@ -58,16 +61,25 @@ def heard(image: Image, chooser: Chooser) -> Heard | None:
 class Owners:
     """Knows the wishes of all owners, and what is to be answered to each.
 
-    `known` are the answers that the state has. `clock` gives seconds since 1970.
+    `known` are the answers that the state has, `has_account` says whether a project has an account
+    of its own in a library. `clock` gives seconds since 1970.
     """
 
-    def __init__(self, board: Board, known: Iterable[Answer], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        board: Board,
+        known: Iterable[Answer],
+        has_account: Callable[[str | None, str], bool],
+        clock: Callable[[], float],
+    ) -> None:
         self._board = board
+        self._has_account = has_account
         self._clock = clock
         self._answers = {Asked(one.source, one.image): one for one in known}
         self._routes: Mapping[str, Route] = {}
         self._heard: dict[str, dict[str, Heard]] = {}
         self._refused: dict[Place, str] = {}
+        self._disturbed: set[tuple[str, str | None]] = set()
         self._touched: set[Asked] = set()
         self._changed: set[Asked] = set()
         self._there: dict[Asked, str] = {}
@@ -107,6 +119,17 @@ class Owners:
         else:
             self._refused[place] = why
         self._touched.add(Asked(place.source, place.image))
+
+    def disturb(self, library: str, owner: str, refused: bool) -> None:
+        """Hear whether the account of an owner in a library is refused."""
+        if refused:
+            self._disturbed.add((library, owner))
+        else:
+            self._disturbed.discard((library, owner))
+
+    def touch_all(self, source: str) -> None:
+        """Hear that something about all images of a source may have changed."""
+        self._touched |= {asked for asked in self._there if asked.source == source}
 
     def touch(self, places: Iterable[Place]) -> None:
         """Hear that something about placements has changed."""
@@ -178,10 +201,15 @@ class Owners:
             if route.name not in self._heard and route.choosing is not None
             for name in route.choosing.names
         }
+        owned = {t for r in routes if r.choosing is not None for t in r.choosing.owned}
         best: dict[str, tuple[int, str, str | None, str]] = {}
-        for wish in (wish for one in found for wish in one.wishes):
+        for wish, owner in ((wish, one.owner) for one in found for wish in one.wishes):
             place = Place(*asked, wish.target) if wish.target else None
             refusal = wish.refusal or (self._refused.get(place) if place else None)
+            if wish.target in owned and not self._has_account(owner, wish.target):
+                refusal = refusal or NO_CREDENTIAL
+            elif wish.target is not None and (wish.target, owner) in self._disturbed:
+                refusal = refusal or BAD_CREDENTIAL
             name = wish.name.lower()
             if wish.target is None and name in expected:
                 refusal = None

@@ -129,12 +129,14 @@ class Choosing:
     """Which targets of a route the owners of images may choose, and by which names.
 
     `names` gives the target for each name, in lower case. `projects` says by project, or for ANY,
-    what it may use; one that is missing there may use nothing.
+    what it may use; one that is missing there may use nothing. In targets that are `owned`, each
+    owner has an account of his own, and nobody else has.
     """
 
     names: Mapping[str, str]
     projects: Mapping[str, Allowance]
     residency: tuple[Residency, ...] = ()
+    owned: frozenset[str] = frozenset()
 
     def allowance(self, project: str | None) -> Allowance:
         """Give what a project may use."""

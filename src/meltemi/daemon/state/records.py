@@ -113,5 +113,16 @@ class Answer:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """An owner's credential for a library, encrypted; who has set it, and when."""
+
+    owner: str
+    library: str
+    secret: str
+    at: float
+    by: str
+
+
 LEADER: Final = "leader"
 """The name of the lease of the one daemon that replicates."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, text, update
 
 from meltemi.daemon.state.answers import Answers
+from meltemi.daemon.state.credentials import Credentials
 from meltemi.daemon.state.records import LEADER, Change, Held, Pause, Request, Run
 from meltemi.daemon.state.rows import (
     change_of,
@@ -52,6 +53,7 @@ class State:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.answers = Answers(database)
+        self.credentials = Credentials(database)
 
     @property
     def label(self) -> str:

@@ -22,6 +22,7 @@ from meltemi.errors import (
     UnreachableError,
 )
 from meltemi.model.address import LibraryAddress
+from meltemi.model.credential import Credential
 from meltemi.model.token import is_token
 
 T = TypeVar("T")
@@ -182,21 +183,27 @@ async def _aside(work: Callable[[], T]) -> T:
 
 
 async def endpoint_of_cloud(
-    address: LibraryAddress, name: str | None = None, silence: float = 120.0
+    address: LibraryAddress,
+    name: str | None = None,
+    silence: float = 120.0,
+    credential: Credential | None = None,
 ) -> Endpoint:
     """Look a cloud up in clouds.yaml or `OS_*`, and its Image service in the catalogue.
 
-    `silence` is how many seconds the identity service may be silent.
+    `silence` is how many seconds the identity service may be silent. With a `credential`, that is
+    used in place of whatever account the cloud's entry has.
 
     Raise ConfigurationError for an unknown cloud or region, AuthenticationError and
     UnreachableError as the identity service answers.
     """
-    return await _aside(lambda: _look_up(address, name or str(address), silence))
+    return await _aside(lambda: _look_up(address, name or str(address), silence, credential))
 
 
-def _look_up(address: LibraryAddress, name: str, silence: float) -> Endpoint:
+def _look_up(
+    address: LibraryAddress, name: str, silence: float, credential: Credential | None
+) -> Endpoint:
     try:
-        return _find_endpoint(address, name, silence)
+        return _find_endpoint(address, name, silence, credential)
     except MeltemiError as error:
         error.library = name
         raise
@@ -207,7 +214,9 @@ def _look_up(address: LibraryAddress, name: str, silence: float) -> Endpoint:
         ) from error
 
 
-def _find_endpoint(address: LibraryAddress, name: str, silence: float) -> Endpoint:
+def _find_endpoint(
+    address: LibraryAddress, name: str, silence: float, credential: Credential | None
+) -> Endpoint:
     import openstack.config  # noqa: PLC0415 - slow to import
     from keystoneauth1 import exceptions as ksa  # noqa: PLC0415
 
@@ -228,6 +237,8 @@ def _find_endpoint(address: LibraryAddress, name: str, silence: float) -> Endpoi
         entry["region_name"] = address.region
     if address.cacert:
         options["cacert"] = str(address.cacert)
+    if credential is not None:
+        _use(credential, entry)
     cloud = config.get_one(address.cloud, **options)
     if address.insecure:
         cloud.config["verify"] = False
@@ -252,6 +263,18 @@ def _find_endpoint(address: LibraryAddress, name: str, silence: float) -> Endpoi
     if certificate and isinstance(context, ssl.SSLContext):
         context.load_cert_chain(*([certificate] if isinstance(certificate, str) else certificate))
     return Endpoint(without_version(url), auth, context)
+
+
+def _use(credential: Credential, entry: dict[str, Any]) -> None:
+    """Put a credential in place of all that a cloud's entry says of an account."""
+    known = entry.get("auth")
+    url = known.get("auth_url") if isinstance(known, dict) else None
+    entry["auth_type"] = "v3applicationcredential"
+    entry["auth"] = {
+        "auth_url": url,
+        "application_credential_id": credential.id,
+        "application_credential_secret": credential.secret,
+    }
 
 
 def _files() -> list[Path]:

@@ -1,4 +1,4 @@
-"""What owners are told of the regions that they have chosen."""
+"""What owners are told of the regions that they have chosen, and their credentials there."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the tables."""
     op.create_table(
         "answers",
         sa.Column("source", _TEXT, primary_key=True),
@@ -22,3 +22,11 @@ def upgrade() -> None:
         sa.Column("problem", sa.Text, nullable=False),
     )
     op.create_index("answers_by_owner", "answers", ["owner"])
+    op.create_table(
+        "credentials",
+        sa.Column("owner", _TEXT, primary_key=True),
+        sa.Column("library", _TEXT, primary_key=True),
+        sa.Column("secret", sa.Text, nullable=False),
+        sa.Column("at", sa.Double, nullable=False),
+        sa.Column("by", _TEXT, nullable=False),
+    )
