@@ -1,19 +1,15 @@
 """Owners choose regions, and are told on their images what becomes of them."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from meltemi.daemon.state.records import Answer, Cause, Request
-from meltemi.daemon.state.state import State, open_state
+from meltemi.daemon.state.state import State
 from tests.support.daemon import Daemon
 from tests.support.glance import Service, some_data
 from tests.support.services import Fresh
 from tests.support.waiting import eventually
-
-_T = TypeVar("_T")
 
 EVERYBODY: dict[str, Any] = {"projects": {"*": {}}}
 
@@ -39,22 +35,9 @@ def configuration(
     }
 
 
-def ask(daemon: Daemon, question: Callable[[State], Awaitable[_T]]) -> _T:
-    """Ask the daemon's state, or leave something there."""
-
-    async def asked() -> _T:
-        state = await open_state(daemon.database)
-        try:
-            return await question(state)
-        finally:
-            await state.close()
-
-    return asyncio.run(asked())
-
-
 def answers(daemon: Daemon) -> dict[str, Answer]:
     """Give what owners are told, by image."""
-    return {one.image: one for one in ask(daemon, lambda state: state.answers.read())}
+    return {one.image: one for one in daemon.ask(lambda state: state.answers.read())}
 
 
 def says(place: Service, image: str, text: str | None) -> bool:
@@ -95,12 +78,12 @@ def test_what_is_written_for_an_owner_starts_nothing(
 
         def event() -> None:
             request = Request(Cause.EVENT, time.time(), source="athens", image=image)
-            ask(daemon, lambda state: state.ask(request))
+            daemon.ask(lambda state: state.ask(request))
 
         event()
         ask_again = Request(Cause.REQUEST, time.time(), route="chosen")
-        eventually(lambda: not ask(daemon, _requests))
-        ask(daemon, lambda state: state.ask(ask_again))
+        eventually(lambda: not daemon.ask(_requests))
+        daemon.ask(lambda state: state.ask(ask_again))
         eventually(lambda: len(daemon.runs()) > len(runs) and all(r.ended for r in daemon.runs()))
         later = daemon.runs()[: -len(runs)]
         assert [(run.cause, run.planned, run.in_sync) for run in later] == [("request", 0, 1)]

@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import yaml
 
 from lab.process import clean_environment
-from meltemi.daemon.state.records import Run
+from meltemi.daemon.state.records import Held, Pause, Run
 from meltemi.daemon.state.state import State, open_state
 from meltemi.model.placement import Placement
 from tests.support.cli import PROGRAM
@@ -23,8 +23,15 @@ _T = TypeVar("_T")
 class Daemon:
     """A daemon on a meltemi.yaml of the test's; its log is a file beside it."""
 
-    def __init__(self, folder: Path, configuration: Mapping[str, Any], name: str = "one") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Mapping[str, Any],
+        name: str = "one",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
+        self._environment = environment or {}
         self.file = folder / "meltemi.yaml"
         self.log = folder / f"daemon-{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +51,7 @@ class Daemon:
                 [*PROGRAM, "daemon", str(self.file), *words],
                 stdout=log,
                 stderr=log,
-                env=clean_environment() | {"HOME": str(self.folder)},
+                env=clean_environment() | {"HOME": str(self.folder), **self._environment},
                 cwd=self.folder,
             )
         before = self.said.count("at work")
@@ -109,17 +116,26 @@ class Daemon:
 
     def placements(self) -> list[Placement]:
         """Give every placement that it has kept."""
-        return self._ask(lambda state: state.placements())
+        return self.ask(lambda state: state.placements())
 
     def runs(self) -> list[Run]:
         """Give the runs that it has kept, the latest first."""
-        return self._ask(lambda state: state.runs(most=1000))
+        return self.ask(lambda state: state.runs(most=1000))
 
     def statuses(self, library: str) -> dict[str | None, str]:
         """Give what is observed of each image in a library, by name."""
         return {p.name: p.status for p in self.placements() if p.place.library == library}
 
-    def _ask(self, question: Callable[[State], Awaitable[_T]]) -> _T:
+    def pause(self, kind: Held, name: str) -> None:
+        """Have a route or a library left alone."""
+        self.ask(lambda state: state.pause(Pause(kind, name, 0.0, "a test")))
+
+    def resume(self, kind: Held, name: str) -> None:
+        """End a pause."""
+        assert self.ask(lambda state: state.resume(kind, name))
+
+    def ask(self, question: Callable[[State], Awaitable[_T]]) -> _T:
+        """Ask its state something, or leave something there."""
         async def ask() -> _T:
             state = await open_state(self.database)
             try:

@@ -124,11 +124,10 @@ class Board:
             if of_look and placement.route == route and place not in seen | self.in_hand:
                 self._put(_unwanted(placement))
 
-    def drop(self, routes: Iterable[str]) -> None:
-        """Forget the placements of all routes but these."""
-        kept = set(routes)
-        for placement in list(self._all.values()):
-            if placement.route not in kept:
+    def drop(self, kept: Collection[tuple[str, str, str]]) -> None:
+        """Forget all placements but those of some routes, sources and libraries."""
+        for place, placement in list(self._all.items()):
+            if (placement.route, place.source, place.library) not in kept:
                 self._put(replace(placement, wanted=False, observed=Observed.ABSENT))
 
     def hurry(self, route: str, library: str, image: str | None) -> None:

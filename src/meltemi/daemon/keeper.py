@@ -130,7 +130,7 @@ class Keeper:
         wanted += [(r.name, Cause.SCHEDULE, r.schedule) for r in configuration.routes if r.schedule]
         # What did not change goes on, or who saves the file often enough is never served.
         self._timers = {one: self._timers.get(one) or Timer(one[2]) for one in wanted}
-        self._board.drop(self._routes)
+        self._board.drop({(r, lane.route.source, name) for (r, name), lane in lanes.items()})
         self._owners.take(configuration.routes)
         self._scribe.take(configuration.routes)
 

@@ -1,0 +1,171 @@
+"""The daemon's parts without I/O: jobs, lanes, schedules, waits."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meltemi.daemon.backoff import Backoff
+from meltemi.daemon.jobs import parted, removals_of
+from meltemi.daemon.lanes import Errand, Lane, Room
+from meltemi.daemon.state.records import Cause
+from meltemi.daemon.timing import Timer
+from meltemi.model.image import Image, state_digest
+from meltemi.model.plan import Action, Kind, Subject
+from meltemi.model.route import Limits, Route
+from meltemi.model.schedule import Schedule, parse_schedule
+
+NOON = datetime(2026, 7, 3, 12)  # noqa: DTZ001 - a Friday, by the local clock
+
+names = st.sampled_from("abcdefgh")
+
+
+def copy(image: str, target: str, needs: frozenset[str], bases: frozenset[str]) -> Action:
+    return Action(
+        *(Kind.COPY, Subject("r", "s", target, image, image), f"{image} there", "missing"),
+        *(state_digest(Image(image)), "absent"),
+        needs=tuple(needs),
+        bases=tuple(f"{base} there" for base in bases),
+    )
+
+
+@given(st.lists(st.builds(copy, names, names, st.frozensets(names), st.frozensets(names))))
+def test_jobs_hold_together_what_needs_each_other(actions: list[Action]) -> None:
+    parts = list(parted(actions))
+    assert sorted(map(id, actions)) == sorted(id(a) for part in parts for a in part)
+    groups = [{action.subject.source_id for action in part} for part in parts]
+    assert sum(map(len, groups)) == len(set().union(*groups))  # each image in one of them
+    copied = {action.subject.source_id for action in actions}
+    for action in actions:
+        [group] = [one for one in groups if action.subject.source_id in one]
+        others = set(action.needs) | {base.split()[0] for base in action.bases}
+        assert others & copied <= group
+
+
+def test_removals_are_apart_by_target() -> None:
+    gone = [
+        Action(Kind.DELETE, Subject("r", "s", target, "i", None), "i", "", "absent", "x")
+        for target in ("t", "u", "t")
+    ]
+    assert list(parted(gone)) == []
+    assert {name: len(some) for name, some in removals_of(gone).items()} == {"t": 2, "u": 1}
+
+
+def test_errands_are_joined() -> None:
+    some = Errand(Cause.EVENT, frozenset("a"))
+    more = Errand(Cause.RETRY, frozenset("b"))
+    everything = Errand(Cause.SCHEDULE)
+    assert some.joined(more) == Errand(Cause.EVENT, frozenset("ab"))
+    assert some.joined(everything) == everything.joined(some) == everything
+
+
+def lane(*rooms: Room) -> Lane:
+    return Lane(Route("r", "s", ("t",), limits=Limits(transfers=2)), "t", rooms)
+
+
+def test_a_lane_has_room_where_all_its_rooms_have() -> None:
+    shared = Room(3)
+    one, other = lane(shared), lane(shared)
+    one.take(2)
+    assert not one.has_room
+    assert other.has_room
+    other.take(1)
+    assert not other.has_room
+    one.take(-1)
+    assert one.has_room
+    assert other.has_room
+
+
+def test_a_lane_that_failed_is_left_alone_and_then_looked_at() -> None:
+    now = [0.0]
+    the = lane()
+    the._clock = lambda: now[0]
+    the.fail("t: silent")
+    assert the.is_away
+    assert not the.is_ready
+    the.fail("t: silent")  # what failed at the same time is one failure
+    assert the.failures == 1
+    now[0] = 2.0
+    assert the.is_ready
+    assert the.errand == Errand(Cause.RETURN)
+    the.fail("t: silent")
+    now[0] += 1.9
+    assert the.is_away  # at least half of four seconds
+    the.succeed()
+    assert the.failures == 0
+
+
+@given(st.integers(1, 10_000))
+def test_waits_grow_and_end(failures: int) -> None:
+    wait = Backoff(first=2, longest=300).after(failures)
+    most = min(2 * 2 ** min(failures - 1, 20), 300)
+    assert most / 2 <= wait <= most
+
+
+@pytest.mark.parametrize(
+    ("text", "schedule"),
+    [
+        ("15m", Schedule(interval=timedelta(minutes=15))),
+        ("*/15 8-18 * * mon-fri", Schedule(cron="*/15 8-18 * * mon-fri")),
+        ("  0   0 1 * * ", Schedule(cron="0 0 1 * *")),
+    ],
+)
+def test_schedules(text: str, schedule: Schedule) -> None:
+    assert parse_schedule(text) == schedule
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "hourly", "61 * * * *", "* * * *", "* * * * * *"])
+def test_what_is_no_schedule(text: str) -> None:
+    with pytest.raises(ValueError, match=r"schedule|interval"):
+        parse_schedule(text)
+
+
+class Clocks:
+    """Both clocks of a machine."""
+
+    def __init__(self) -> None:
+        self.seconds, self.day = 0.0, NOON
+
+    def timer(self, text: str) -> Timer:
+        return Timer(parse_schedule(text), monotonic=lambda: self.seconds, now=lambda: self.day)
+
+    def pass_(self, seconds: float) -> None:
+        self.seconds += seconds
+        self.day += timedelta(seconds=seconds)
+
+
+def test_an_interval_is_counted_whatever_the_clock_says() -> None:
+    clocks = Clocks()
+    timer = clocks.timer("1m")
+    assert not timer.is_due()
+    clocks.day += timedelta(days=3)
+    assert not timer.is_due()
+    clocks.pass_(61)
+    clocks.day -= timedelta(days=9)
+    assert timer.is_due()
+    assert not timer.is_due()
+
+
+def test_cron_fires_once_for_all_that_has_passed() -> None:
+    clocks = Clocks()
+    timer = clocks.timer("*/10 * * * *")
+    assert not timer.is_due()
+    clocks.pass_(599)
+    assert not timer.is_due()
+    clocks.pass_(1)
+    assert timer.is_due()
+    clocks.day += timedelta(days=2)
+    assert timer.is_due()
+    assert not timer.is_due()
+    clocks.day -= timedelta(days=4)
+    assert not timer.is_due()
+    clocks.pass_(601)
+    assert timer.is_due()
+
+
+def test_a_cron_expression_that_is_rare_does_not_fire_early() -> None:
+    clocks = Clocks()
+    timer = clocks.timer("0 0 29 2 *")
+    clocks.pass_(86_400 * 30)
+    assert not timer.is_due()

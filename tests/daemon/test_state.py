@@ -1,0 +1,140 @@
+"""The state: leases, and what only the leader may write; in SQLite and in PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import Postgres
+from meltemi.daemon.state.records import Cause, Change, Held, Pause, Request, Run
+from meltemi.daemon.state.state import State, open_state
+from meltemi.errors import LeaseError, UsageError
+from meltemi.model.placement import Observed, Place, Placement
+
+PLACE = Place("s", "i", "t")
+PLACEMENT = Placement(PLACE, "r", True, Observed.FAILED, 5.5, "name", "me", "why", due=9.25)
+RUN = Run("r", Cause.EVENT, ("t", "u"), 3, 1.5, "one")
+
+
+def nobody_is_gone(_: str) -> bool:
+    return False
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def state(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[State]:
+    """Give an empty state in either database."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'state.sqlite'}"
+    else:
+        server: Postgres = request.getfixturevalue("postgres")
+        server.create_database(tmp_path.name)
+        url = f"{server.url}/{tmp_path.name}"
+    opened = await open_state(url)
+    yield opened
+    await opened.close()
+
+
+async def test_one_leads_until_its_lease_ends_or_is_given_back(state: State) -> None:
+    assert await state.lead("one", 60, nobody_is_gone)
+    assert await state.lead("one", 60, nobody_is_gone)
+    assert not await state.lead("two", 60, nobody_is_gone)
+    assert await state.leader() == "one"
+    await state.resign("two")
+    assert not await state.lead("two", 60, nobody_is_gone)
+    await state.resign("one")
+    assert await state.leader() is None
+    assert await state.lead("two", 60, nobody_is_gone)
+
+
+async def test_a_lease_ends_by_its_time(state: State) -> None:
+    assert await state.lead("one", -1, nobody_is_gone)
+    assert await state.leader() is None
+    assert await state.lead("two", 60, nobody_is_gone)
+    assert not await state.lead("one", 60, nobody_is_gone)
+
+
+async def test_a_lease_from_before_the_clock_was_set_back_has_ended(state: State) -> None:
+    assert await state.lead("one", 86_400, nobody_is_gone)
+    assert await state.lead("two", 60, nobody_is_gone)
+
+
+async def test_a_lease_ends_with_a_holder_that_is_known_to_be_gone(state: State) -> None:
+    assert await state.lead("one", 60, nobody_is_gone)
+    assert await state.lead("two", 60, "one".__eq__)
+
+
+async def test_of_many_who_want_to_lead_one_does(state: State) -> None:
+    wanted = [state.lead(f"holder {n}", 60, nobody_is_gone) for n in range(20)]
+    assert sum(await asyncio.gather(*wanted)) == 1
+
+
+async def test_only_the_leader_writes(state: State) -> None:
+    await state.lead("one", 60, nobody_is_gone)
+    number = await state.begin(RUN)
+    await state.save("one", [PLACEMENT])
+    await state.resign("one")
+    await state.lead("two", 60, nobody_is_gone)
+    change = Change(1.0, PLACE, "r", True, Observed.READY)
+    with pytest.raises(LeaseError, match="another daemon leads by now"):
+        await state.save("one", [replace(PLACEMENT, detail="new")], [PLACE], [change])
+    with pytest.raises(LeaseError):
+        await state.begin(RUN)
+    await state.ask(Request(Cause.RETRY, 1.0))
+    with pytest.raises(LeaseError):
+        await state.take_requests("one")
+    with pytest.raises(LeaseError):
+        await state.forget("one", 1e12)
+    assert await state.placements() == [PLACEMENT]
+    assert await state.changes(most=10) == []
+    assert [run.id for run in await state.runs(most=10)] == [number]
+    assert len(await state.take_requests("two")) == 1
+
+
+async def test_placements_are_kept_as_they_are(state: State) -> None:
+    await state.lead("one", 60, nobody_is_gone)
+    many = [replace(PLACEMENT, place=Place("s", f"{n:04}", "t")) for n in range(1200)]
+    await state.save("one", many)
+    await state.save("one", [replace(many[7], done=5)], [many[8].place])
+    kept = await state.placements()
+    assert kept == [*many[:7], replace(many[7], done=5), *many[9:]]
+
+
+async def test_changes_come_in_order_and_runs_the_latest_first(state: State) -> None:
+    await state.lead("one", 60, nobody_is_gone)
+    first, second = await state.begin(RUN), await state.begin(RUN)
+    ended = replace(RUN, id=first, ended=2.0, result="done", done=4)
+    history = [Change(float(n), PLACE, "r", True, Observed.READY, moved=n) for n in range(5)]
+    await state.save("one", [], history=history, ended=[ended])
+    assert await state.runs(most=10) == [replace(RUN, id=second), ended]
+    changes = await state.changes(most=3)
+    assert [change.moved for change in changes] == [0, 1, 2]
+    assert [c.moved for c in await state.changes(after=changes[-1].id, most=9)] == [3, 4]
+    assert await state.last_change() == changes[-1].id + 2
+    await state.forget("one", 3.0)
+    assert [c.moved for c in await state.changes(most=9)] == [3, 4]
+    assert await state.runs(most=10) == []
+
+
+async def test_requests_are_heard_once_in_order(state: State) -> None:
+    await state.lead("one", 60, nobody_is_gone)
+    asked = [Request(Cause.EVENT, float(n), image=str(n)) for n in range(3)]
+    for request in asked:
+        await state.ask(request)
+    assert await state.take_requests("one") == asked
+    assert await state.take_requests("one") == []
+
+
+async def test_pauses(state: State) -> None:
+    pause = Pause(Held.LIBRARY, "t", 1.0, "me")
+    await state.pause(pause)
+    await state.pause(replace(pause, by="somebody else"))
+    assert await state.pauses() == [pause]
+    assert await state.resume(Held.LIBRARY, "t")
+    assert not await state.resume(Held.LIBRARY, "t")
+
+
+async def test_what_is_no_database() -> None:
+    with pytest.raises(UsageError, match="the state cannot be in mysql"):
+        await open_state("mysql://somewhere/state")
