@@ -4,7 +4,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from meltemi.daemon.state.records import Answer, Cause, Request
+from meltemi.daemon.state.schema import requests
 from meltemi.daemon.state.state import State
 from tests.support.daemon import Daemon
 from tests.support.glance import Service, some_data
@@ -97,15 +100,7 @@ def test_what_is_written_for_an_owner_starts_nothing(
 
 
 async def _requests(state: State) -> list[Any]:
-    return list(await state._rows(_select_requests()))
-
-
-def _select_requests() -> Any:
-    from sqlalchemy import select  # noqa: PLC0415 - only here
-
-    from meltemi.daemon.state.schema import requests  # noqa: PLC0415 - only here
-
-    return select(requests)
+    return list(await state._rows(select(requests)))
 
 
 def test_what_an_owner_forges_is_put_right(

@@ -136,6 +136,7 @@ class Daemon:
 
     def ask(self, question: Callable[[State], Awaitable[_T]]) -> _T:
         """Ask its state something, or leave something there."""
+
         async def ask() -> _T:
             state = await open_state(self.database)
             try:

@@ -27,7 +27,7 @@ _AGAIN: Final = 60.0
 _REFUSED: Final = 3600.0
 """The same where the source does not allow it."""
 
-_LATELY: Final = 60.0
+_LATELY: Final = 600.0
 """Seconds for which an event may be no more than the echo of what was written here."""
 
 _AT_ONCE: Final = 4
