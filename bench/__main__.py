@@ -1,4 +1,4 @@
-"""Measure: `python -m bench [--quick] [replicator|store|region|exchange [CASE …]]`."""
+"""Measure: `python -m bench [--quick] [replicator|store|region|exchange|daemon [CASE …]]`."""
 
 import argparse
 import signal
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from bench import pages
+from bench.daemon.suite import DAEMON
 from bench.exchange.suite import EXCHANGE
 from bench.figures import Figure, Result, Suite, machine
 from bench.region.suite import REGION
@@ -13,7 +14,13 @@ from bench.replicator.suite import REPLICATOR
 from bench.store.suite import STORE
 from lab.errors import Unavailable
 
-_SUITES = {"replicator": REPLICATOR, "store": STORE, "region": REGION, "exchange": EXCHANGE}
+_SUITES = {
+    "replicator": REPLICATOR,
+    "store": STORE,
+    "region": REGION,
+    "exchange": EXCHANGE,
+    "daemon": DAEMON,
+}
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import click
 import pytest
 
+from meltemi import listening
 from meltemi.cli import main as cli
 from meltemi.cli.work import Connections
 from meltemi.model.route import OnConflict, OnSourceDeletion, Route, Rules
@@ -182,7 +183,7 @@ def _served(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
     served: list[Settings] = []
     listener = Mock(getsockname=lambda: ("somewhere", 1))
     monkeypatch.setattr(wiring, "prepare", served.append)
-    monkeypatch.setattr(server, "listen", lambda *_: listener)
+    monkeypatch.setattr(listening, "listen", lambda *_: listener)
     monkeypatch.setattr(server, "serve", lambda *_: None)
     monkeypatch.setattr(logs, "log_to_stderr", lambda **_: True)
     run("serve", **variables)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
@@ -48,7 +49,7 @@ class Daemon:
         """Start it, and wait until it is at work."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*PROGRAM, "daemon", str(self.file), *words],
+                [*PROGRAM, "daemon", str(self.file), "--listen", "127.0.0.1:0", *words],
                 stdout=log,
                 stderr=log,
                 env=clean_environment() | {"HOME": str(self.folder), **self._environment},
@@ -63,6 +64,11 @@ class Daemon:
     def said(self) -> str:
         """Give what it has written to its log."""
         return self.log.read_text()
+
+    @property
+    def url(self) -> str:
+        """Give where it answers."""
+        return str(re.findall(r"at work; .*; (\S+)", self.said)[-1])
 
     @property
     def has_ended(self) -> bool:

@@ -9,15 +9,21 @@ from typing import Any, Final
 import click
 
 from meltemi.cli import options as opt
-from meltemi.cli.options import option
+from meltemi.cli.options import Parsed, option
+from meltemi.model.listening import ListeningAddress, parse_listening
 
 _STOPPING: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command("daemon")
 @opt.file_argument
+@option(
+    "--listen",
+    type=Parsed("host:port", parse_listening),
+    help="Where to answer, in place of daemon.listen.",
+)
 @option("-d", "--debug", is_flag=True, help="Log everything, and show tracebacks.")
-def command(file: Path, *, debug: bool) -> int:
+def command(file: Path, *, listen: ListeningAddress | None, debug: bool) -> int:
     """Keep the routes of FILE (meltemi.yaml) true until it is stopped.
 
     Routes are looked at by their schedules, and all of them every so often. The file is read again
@@ -30,7 +36,7 @@ def command(file: Path, *, debug: bool) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    service = Service(file, lambda state: click.echo(f"meltemi: at work; {state}", err=True))
+    service = Service(file, lambda told: click.echo(f"meltemi: at work; {told}", err=True), listen)
     asyncio.run(_until_stopped(service))
     return 0
 

@@ -49,6 +49,29 @@ def print_one(row: Mapping[str, Any], columns: Sequence[str], options: Mapping[s
     print_rows(fields, ("Field", "Value"), {**options, "column": ()})
 
 
+def printing_rows(
+    columns: Sequence[str], options: Mapping[str, Any]
+) -> Callable[[Mapping[str, Any]], None]:
+    """Give what prints one row at a time, as they come: of JSON, each is a line of its own."""
+    wanted = _choose(columns, options["column"])
+    form = options["format"]
+    if form == "csv":
+        _csv([], wanted)
+
+    def show(row: Mapping[str, Any]) -> None:
+        cells = [row[name] for name in wanted]
+        if form == "json":
+            click.echo(json.dumps(dict(zip(wanted, cells, strict=True))))
+        elif form == "csv":
+            click.echo(_csv_lines([cells]), nl=False)
+        elif form == "yaml":
+            _yaml([cells], wanted)
+        else:
+            click.echo("  ".join(filter(None, map(_plain, cells))))
+
+    return show
+
+
 def check_columns(columns: Sequence[str], options: Mapping[str, Any]) -> None:
     """Refuse an unknown column before any work is done."""
     _choose(columns, options["column"])
@@ -90,11 +113,14 @@ def _yaml(rows: list[list[Any]], columns: list[str]) -> None:
 
 
 def _csv(rows: list[list[Any]], columns: list[str]) -> None:
+    click.echo(_csv_lines([columns, *rows]), nl=False)
+
+
+def _csv_lines(rows: Sequence[Sequence[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
     writer.writerows([_plain(cell) for cell in row] for row in rows)
-    click.echo(text.getvalue(), nl=False)
+    return text.getvalue()
 
 
 def _value(rows: list[list[Any]], _: list[str]) -> None:

@@ -23,8 +23,9 @@ def command(config: Path | None, **options: Any) -> int:
     Without any configuration it listens on loopback, lets everybody do everything, and keeps all in
     one folder. Keystone, PostgreSQL, object stores and TLS are set in the file.
     """
-    from meltemi.region.logs import log_to_stderr  # noqa: PLC0415 - beside the others
-    from meltemi.region.server import listen, serve  # noqa: PLC0415 - slow to import
+    from meltemi.listening import listen  # noqa: PLC0415 - beside the others
+    from meltemi.region.logs import log_to_stderr  # noqa: PLC0415 - the same
+    from meltemi.region.server import serve  # noqa: PLC0415 - slow to import
     from meltemi.region.settings import load_settings  # noqa: PLC0415 - the same
     from meltemi.region.wiring import prepare  # noqa: PLC0415 - the same
 

@@ -10,13 +10,42 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from meltemi.config.choosing import check_accounts, check_choosing, choosing_of
-from meltemi.config.schema import FileEntry, LibraryEntry, RouteEntry, RouteSettings
+from meltemi.config.schema import (
+    DaemonEntry,
+    FileEntry,
+    LibraryEntry,
+    RouteEntry,
+    RouteSettings,
+    TokenEntry,
+    WebhookEntry,
+)
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
+from meltemi.model.listening import ListeningAddress
 from meltemi.model.route import Limits, Link, OnSourceDeletion, Policy, Route, Selection
+from meltemi.region.settings import KeystoneAccount, TlsSettings, within
 
 VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where the daemon answers, and whom: `tokens` are roles and hashes, by name.
+
+    Where neither they nor Keystone say who asks, whoever can read `token_file` may do everything.
+    """
+
+    listen: ListeningAddress
+    token_file: Path
+    tls: TlsSettings | None = None
+    tokens: Mapping[str, TokenEntry] = field(default_factory=dict)
+    keystone: KeystoneAccount | None = None
+
+    @property
+    def is_for_all_who_read(self) -> bool:
+        """Say whether the token in the file counts."""
+        return not self.tokens and self.keystone is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +56,13 @@ class Daemon:
     that credentials of owners are encrypted with.
     """
 
-    database: str = "sqlite:///meltemi-daemon.sqlite"
+    api: Api
+
+    database: str
     reconcile: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
     keys: Path | None = None
+    webhook: WebhookEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +70,16 @@ class Configuration:
     """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon.
 
     `transfers` is how many images may be under way at once from and to a library, where that is
-    said.
+    said; `buses` are the addresses, by library, of the message buses on which they tell what they
+    do.
     """
 
     libraries: Mapping[str, LibraryAddress]
-    routes: tuple[Route, ...] = ()
-    links: tuple[Link, ...] = ()
-    transfers: Mapping[str, int] = field(default_factory=dict)
-    daemon: Daemon = field(default_factory=Daemon)
+    routes: tuple[Route, ...]
+    links: tuple[Link, ...]
+    transfers: Mapping[str, int]
+    daemon: Daemon
+    buses: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def load(file: Path) -> Configuration:
@@ -85,14 +119,29 @@ def load(file: Path) -> Configuration:
     routes = (
         _route(name, route, entry.defaults, entry.libraries) for name, route in entry.routes.items()
     )
-    database = entry.daemon.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
-    keys = entry.daemon.keys and folder / entry.daemon.keys
-    daemon = Daemon(database, entry.daemon.reconcile, entry.daemon.history, keys)
     links = (
         Link(name, frozenset(link.libraries), link.bwlimit) for name, link in entry.links.items()
     )
     transfers = {n: one.transfers for n, one in entry.libraries.items() if one.transfers}
-    return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon)
+    daemon = _daemon(within(folder, entry.daemon), folder)
+    buses = {
+        name: library.notifications.transport_url
+        for name, library in entry.libraries.items()
+        if library.notifications is not None
+    }
+    return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon, buses)
+
+
+def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
+    token_file = folder / "meltemi-daemon.token"
+    return Daemon(
+        Api(entry.listen, token_file, entry.tls, entry.tokens, entry.keystone),
+        entry.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}",
+        entry.reconcile,
+        entry.history,
+        entry.keys,
+        entry.webhook,
+    )
 
 
 def _unknown(names: Iterable[str], libraries: Mapping[str, LibraryAddress]) -> Iterator[str]:

@@ -20,12 +20,16 @@ from meltemi.documents.fields import (
 )
 from meltemi.errors import UsageError
 from meltemi.model.address import LibraryAddress, parse_url
+from meltemi.model.listening import ListeningAddress, parse_listening
+from meltemi.model.role import Role
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
 from meltemi.model.schedule import Schedule, parse_schedule
 from meltemi.model.units import parse_bandwidth
+from meltemi.region.settings import KeystoneAccount, NotificationSettings, TlsSettings
 from meltemi.replication.where import Where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_DIGEST: Final = re.compile(r"[0-9A-Fa-f]{64}")
 
 
 def _check_where(text: str) -> str:
@@ -42,7 +46,14 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _check_digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise ValueError("has to be 64 hexadecimal digits, as sha256sum writes them")
+    return text.lower()
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
+Listening = Annotated[ListeningAddress, read_with(lambda text: parse_listening(str(text)))]
 Times = Annotated[Schedule, read_with(parse_schedule)]
 Bandwidth = Annotated[tuple[tuple[int, int | None], ...], read_with(parse_bandwidth)]
 Transfers = Annotated[int, Field(ge=1, le=256)]
@@ -65,6 +76,7 @@ class LibraryEntry(Entry):
     insecure: bool = False
     zone: Text | None = None
     account: Literal["owner"] | None = None
+    notifications: NotificationSettings | None = None
     transfers: Transfers | None = None
 
     @model_validator(mode="after")
@@ -72,6 +84,13 @@ class LibraryEntry(Entry):
         self.address(Path())
         if self.account is not None and self.cloud is None:
             raise ValueError("account goes with a cloud only")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_over_rabbitmq(self) -> Self:
+        told = self.notifications
+        if told is not None and not told.transport_url.startswith("rabbit://"):
+            raise ValueError("notifications: transport_url has to begin with rabbit://")
         return self
 
     def address(self, folder: Path) -> LibraryAddress:
@@ -194,6 +213,26 @@ class RouteEntry(RouteSettings):
     choose: ChooseEntry | None = None
 
 
+class TokenEntry(Entry):
+    """One of `tokens`: what whoever holds it may do, and its SHA-256."""
+
+    role: Annotated[Role, Field(strict=False)]
+    sha256: Annotated[str, AfterValidator(_check_digest), Field(repr=False)]
+
+
+class WebhookEntry(Entry):
+    """What `webhook` holds: where the secret is by which its senders sign."""
+
+    secret_file: File | None = None
+    secret_env: Text | None = None
+
+    @model_validator(mode="after")
+    def _names_one_secret(self) -> Self:
+        if (self.secret_file is None) is (self.secret_env is None):
+            raise ValueError("give secret_file or secret_env")
+        return self
+
+
 class LinkEntry(Entry):
     """One of `links`."""
 
@@ -202,12 +241,23 @@ class LinkEntry(Entry):
 
 
 class DaemonEntry(Entry):
-    """What `daemon` holds: how `meltemi daemon` works."""
+    """What `daemon` holds: how `meltemi daemon` works, and who may speak to it."""
 
     database: Text | None = None
     reconcile: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     history: Duration = timedelta(days=90)
     keys: File | None = None
+    listen: Listening = ListeningAddress("127.0.0.1", 9393)
+    tls: TlsSettings | None = None
+    tokens: dict[Name, TokenEntry] = Field(default_factory=dict)
+    keystone: KeystoneAccount | None = None
+    webhook: WebhookEntry | None = None
+
+    @model_validator(mode="after")
+    def _knows_who_comes_from_afar(self) -> Self:
+        if not (self.listen.is_loopback or self.tokens or self.keystone):
+            raise ValueError("to listen beyond loopback takes tokens, or keystone")
+        return self
 
 
 class FileEntry(Entry):

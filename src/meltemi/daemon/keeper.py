@@ -83,6 +83,10 @@ class Keeper:
             await self._break_off(self._lanes.values())
             await self._scribe.stop()
 
+    def wake(self) -> None:
+        """Hear requests at once, rather than within `TICK_SECONDS`."""
+        self._awake.set()
+
     async def reload(self, configuration: Configuration) -> None:
         """Go on with another configuration; transfers of routes that are the same go on."""
         before = list(self._lanes.values())
@@ -221,6 +225,7 @@ class Keeper:
         return ready
 
     async def _look(self, route: Route, lanes: list[Lane], errand: Errand, tally: Tally) -> None:
+        by_name = {lane.library: lane for lane in lanes}
         look = Look(
             route,
             errand.images,
@@ -229,8 +234,8 @@ class Keeper:
             board=self._board,
             owners=self._owners,
             accounts=self._accounts,
+            lanes=by_name,
         )
-        by_name = {lane.library: lane for lane in lanes}
         problems: dict[str, str] = {}
         try:
             async for found in look.found():

@@ -45,7 +45,8 @@ class Lane:
 
     Whoever wants it looked at leaves an errand; errands that wait are one. After a failure of the
     library, or of the source, nothing is done until the wait is over. `rooms` are those of its
-    libraries that bear only so much, and its own.
+    libraries that bear only so much, and its own. `origins` are the identities by which replicas
+    there were seen to know the source; None until everything has been looked at.
     """
 
     route: Route
@@ -56,6 +57,7 @@ class Lane:
     is_paused: bool = False
     failures: int = 0
     error: str = ""
+    origins: frozenset[str] | None = None
     _until: float = 0.0
     _clock: Callable[[], float] = time.monotonic
 

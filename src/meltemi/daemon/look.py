@@ -9,6 +9,7 @@ from typing import Final
 
 from meltemi.daemon.accounts import Accounts
 from meltemi.daemon.board import Board
+from meltemi.daemon.lanes import Lane
 from meltemi.daemon.listing import OwnersListing, SharedListing
 from meltemi.daemon.owners import Heard, Owners, heard
 from meltemi.daemon.shelf import Shelf
@@ -22,12 +23,16 @@ from meltemi.model.route import Route
 from meltemi.replication.case import Settled
 from meltemi.replication.choosing import Chooser
 from meltemi.replication.exchange.pricing import priced
+from meltemi.replication.narrowing import MOST, Narrowing, Noting, of_these
 from meltemi.replication.run import Libraries, plan_route
 
 _log: Final = logging.getLogger(__name__)
 
 _GRACE_SECONDS: Final = 1.0
 """How long targets that were read wait for the others, to share the reading of data."""
+
+_SHORT_GRACE_SECONDS: Final = 0.2
+"""The same where somebody waits for a few images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Look:
         board: Board,
         owners: Owners,
         accounts: Accounts,
+        lanes: Mapping[str, Lane],
     ) -> None:
         self._route = route
         self._libraries = run.libraries
@@ -71,6 +77,7 @@ class Look:
         self._board = board
         self._owners = owners
         self._accounts = accounts
+        self._lanes = lanes
         self._seen: set[Place] = set()
         self._refused: set[Place] = set()
 
@@ -80,19 +87,22 @@ class Look:
         Raise what keeps the source from being read.
         """
         source = await self._shelf.get(self._route.source)
+        narrowing = await self._narrowing(source)
         listing = SharedListing(source)
         owned = self._route.choosing.owned if self._route.choosing else frozenset()
         shared = [name for name in self._libraries if name not in owned]
         groups = [shared] if self._route.relay else [[name] for name in shared]
-        plans = [self._plan(group, source, listing) for group in groups]
+        seen = listing if narrowing is None else source
+        plans = [self._plan(group, seen, narrowing) for group in groups]
         plans += [self._plan_owned(n, source, listing) for n in self._libraries if n in owned]
         tasks = set(map(asyncio.create_task, plans))
-        hearing = asyncio.create_task(self._hear_owners(listing))
+        hearing = asyncio.create_task(self._hear_owners(listing, narrowing))
         try:
             while tasks:
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if tasks:
-                    more, tasks = await asyncio.wait(tasks, timeout=_GRACE_SECONDS)
+                    grace = _GRACE_SECONDS if narrowing is None else _SHORT_GRACE_SECONDS
+                    more, tasks = await asyncio.wait(tasks, timeout=grace)
                     done |= more
                 for one in _together([one for task in done for one in task.result()]):
                     yield one
@@ -104,7 +114,7 @@ class Look:
             await listing.close()
 
     async def _plan(
-        self, names: Sequence[str], source: Library, listing: SharedListing
+        self, names: Sequence[str], source: Library, narrowing: Narrowing | None
     ) -> list[Found]:
         """Plan the way to some targets; raise what keeps the source from being read."""
         targets: dict[str, Library] = {}
@@ -117,18 +127,27 @@ class Look:
         if not targets:
             return [Found(Plan(), (), errors)]
         route = replace(self._route, targets=tuple(targets))
-        opened = Libraries({route.source: listing, **targets}, {})
+        noting = {name: Noting(target, route) for name, target in targets.items()}
         try:
+            if narrowing is None:
+                opened = Libraries({route.source: source, **noting}, {})
+            else:
+                known = {name: self._lanes[name].origins or () for name in targets}
+                opened = await narrowing.at(source, list(targets.values()), known)
             plan = await plan_route(
                 route, opened, sending=False, tell=self._saw, reserved=self._is_coming
             )
-            plan = await priced(self._narrowed(plan), source, list(targets.values()))
+            plan = plan if self._images is None else of_these(plan, self._images)
+            plan = await priced(plan, await self._shelf.get(route.source), list(targets.values()))
         except MeltemiError as error:
             if error.library == route.source or error.library not in targets:
                 raise
             return [Found(Plan(), (), {**errors, **dict.fromkeys(targets, error)})]
         errors |= plan.errors
         read = tuple(name for name in targets if name not in plan.errors)
+        if narrowing is None:
+            for name in read:
+                self._lanes[name].origins = noting[name].origins
         self._board.unseen(route.name, route.source, read, self._seen, self._images)
         return [Found(plan, read, errors, frozenset(self._withdrawn(read)))]
 
@@ -177,14 +196,20 @@ class Look:
         # Another project may have its replicas in the same place.
         kept = (one for one in plan.actions if one.subject.source_id not in mine.others)
         plan = replace(plan, actions=tuple(kept))
-        return await priced(self._narrowed(plan), source, [target])
+        plan = plan if self._images is None else of_these(plan, self._images)
+        return await priced(plan, source, [target])
 
-    async def _hear_owners(self, listing: SharedListing) -> None:
-        """Hear what the owners of all images have chosen."""
+    async def _hear_owners(self, listing: SharedListing, narrowing: Narrowing | None) -> None:
+        """Hear what the owners of images have chosen."""
         if self._route.choosing is None:
             return
         chooser = Chooser(self._route.choosing, now=datetime.now(UTC))
         found: dict[str, Heard] = {}
+        if narrowing is not None:
+            images = narrowing.found
+            found |= {i.id: one for i in images if (one := heard(i, chooser)) is not None}
+            self._owners.hear(self._route, found, narrowing.images)
+            return
         async for page in listing.list_images():
             found |= {i.id: one for i in page if (one := heard(i, chooser)) is not None}
         self._owners.hear(self._route, found)
@@ -221,12 +246,20 @@ class Look:
         else:
             self._refused.add(place)
 
-    def _narrowed(self, plan: Plan) -> Plan:
-        if self._images is None:
-            return plan
-        needed = {i for a in plan.actions if a.subject.source_id in self._images for i in a.needs}
-        asked = needed | set(self._images)
-        return replace(plan, actions=tuple(a for a in plan.actions if a.subject.source_id in asked))
+    async def _narrowing(self, source: Library) -> Narrowing | None:
+        """Read what matters at the source; None where listings have to be read.
+
+        Each target is first read whole, which tells by what names replicas there know the source.
+        """
+        images, choosing = self._images, self._route.choosing
+        if images is None or len(images) > MOST:
+            return None
+        if choosing is not None and choosing.takes_all:
+            return None
+        if any(self._lanes[name].origins is None for name in self._libraries):
+            return None
+        narrowing = Narrowing(self._route, frozenset(images))
+        return narrowing if await narrowing.read(source, datetime.now(UTC)) else None
 
 
 def _together(found: Sequence[Found]) -> list[Found]:

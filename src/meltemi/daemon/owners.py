@@ -1,6 +1,6 @@
 """What the owners of images have chosen, and what they are told of it, as the leader knows it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
@@ -96,14 +96,22 @@ class Owners:
         for asked in [one for one in self._answers if one.source not in sources]:
             self._forget(asked)
 
-    def hear(self, route: Route, found: Mapping[str, Heard]) -> None:
-        """Take what a whole listing says of all images."""
+    def hear(
+        self, route: Route, found: Mapping[str, Heard], images: Collection[str] | None = None
+    ) -> None:
+        """Take what a listing says of some images, or of all."""
         if route.name not in self._routes:
             return
         before = self._heard.get(route.name, {})
-        self._heard[route.name] = dict(found)
-        answered = {asked.image for asked in self._answers if asked.source == route.source}
-        for image in before.keys() | found.keys() | answered:
+        if images is None:
+            answered = {asked.image for asked in self._answers if asked.source == route.source}
+            images = before.keys() | found.keys() | answered
+            self._heard[route.name] = dict(found)
+        else:
+            rest = {image: one for image, one in before.items() if image not in images}
+            fresh = {image: one for image, one in found.items() if image in images}
+            self._heard[route.name] = {**rest, **fresh}
+        for image in images:
             asked, one = Asked(route.source, image), found.get(image)
             if one is not None:
                 self._there[asked] = one.status

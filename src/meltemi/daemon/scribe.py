@@ -100,8 +100,8 @@ class Scribe:
         since = time.monotonic() - _LATELY
         for asked in [one for one, written in self._written.items() if written.at < since]:
             del self._written[asked]
-        if request.source is None or request.image is None:
-            return None
+        if request.source is None or request.image is None or request.library is not None:
+            return None  # of a target, an event tells that a replica is gone
         asked = Asked(request.source, request.image)
         return asked if asked in self._written else None
 

@@ -4,13 +4,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Final
 
-from meltemi.config.load import load
+from meltemi.config.load import Configuration, load
 from meltemi.daemon.accounts import Accounts
+from meltemi.daemon.api.serving import serving
 from meltemi.daemon.board import Board
+from meltemi.daemon.events.hearing import Hearing
+from meltemi.daemon.events.intake import Intake
 from meltemi.daemon.keeper import Keeper
 from meltemi.daemon.owners import Owners
 from meltemi.daemon.shelf import Shelf
@@ -21,6 +24,7 @@ from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress
 from meltemi.model.credential import Credential
+from meltemi.model.listening import ListeningAddress
 from meltemi.replication.claim import holder_lives, this_holder
 
 _log: Final = logging.getLogger(__name__)
@@ -39,27 +43,50 @@ SILENCE_SECONDS: Final = 30.0
 class Service:
     """One daemon process, on one meltemi.yaml.
 
-    `ready` is called once it has the state open, with what it says of it.
+    `ready` is called once it is at work, with where its state is, and its API. That is served at
+    `address`, or else at the one in the configuration.
     """
 
-    def __init__(self, file: Path, ready: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        file: Path,
+        ready: Callable[[str], None],
+        address: ListeningAddress | None = None,
+    ) -> None:
         self._file = file
         self._ready = ready
         self._configuration = load(file)
+        self._address = address or self._configuration.daemon.api.listen
         self._seen = _stamp(file)
         self._keeper: Keeper | None = None
+        self._hearing: Hearing | None = None
         self.holder = this_holder()
 
     async def run(self) -> None:
         """Go on until cancelled; raise StateError where the state cannot be opened."""
         state = await open_state(self._configuration.daemon.database)
+        intake = Intake(state.inbox, lambda: self._configuration, self._wake)
+        hearing = None
         try:
-            self._ready(state.label)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._follow())
-                tasks.create_task(self._lead_in_turn(state))
+            hearing = self._hearing = Hearing(await state.inbox.queue(), intake)
+            async with self._serving(state, intake) as url:
+                self._ready(f"{state.label}; {url}")
+                await hearing.follow(self._configuration.buses)
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._follow())
+                    tasks.create_task(self._lead_in_turn(state))
         finally:
+            if hearing is not None:
+                await hearing.stop()
             await state.close()
+
+    def _serving(self, state: State, intake: Intake) -> AbstractAsyncContextManager[str]:
+        return serving(lambda: self._configuration, self._address, state, self.holder, intake)
+
+    def _wake(self) -> None:
+        """Have what was asked for looked at now, where this process leads."""
+        if self._keeper is not None:
+            self._keeper.wake()
 
     async def reload(self) -> None:
         """Read the configuration again; one that is wrong is refused, and the old one holds."""
@@ -71,12 +98,16 @@ class Service:
             return
         if new == self._configuration:
             return
-        if new.daemon.database != self._configuration.daemon.database:
-            _log.warning("%s: daemon.database takes effect at the next start", self._file)
+        if _fixed(new) != _fixed(self._configuration):
+            _log.warning(
+                "%s: daemon.database, listen and tls take effect at the next start", self._file
+            )
         self._configuration = new
         _log.info("%s: a new configuration is in force", self._file)
         if self._keeper is not None:
             await self._keeper.reload(new)
+        if self._hearing is not None:
+            await self._hearing.follow(new.buses)
 
     async def _follow(self) -> None:
         """Notice when the file changes."""
@@ -142,6 +173,12 @@ class Service:
             if not leads:
                 raise LeaseError("another daemon leads by now")
             held = begun
+
+
+def _fixed(configuration: Configuration) -> tuple[object, ...]:
+    """Give what holds as long as the process lives."""
+    settings = configuration.daemon
+    return settings.database, settings.api.listen, settings.api.tls
 
 
 def _is_gone(holder: str) -> bool:

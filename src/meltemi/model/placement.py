@@ -22,6 +22,9 @@ UNDER_WAY: Final = frozenset({Observed.COPYING, Observed.VERIFYING})
 """What is only true as long as somebody works on it."""
 
 
+_WITH_REASON: Final = frozenset({Observed.FAILED, Observed.CONFLICT})
+
+
 class Place(NamedTuple):
     """Which placement: an image of the library `source`, in another library."""
 
@@ -61,8 +64,13 @@ class Placement:
     @property
     def status(self) -> str:
         """Tell a person what is observed: `copying 43 %`, `failed: reason`."""
-        if self.observed is Observed.COPYING:
-            return f"copying {100 * min(self.done, self.total) // max(self.total, 1)} %"
-        if self.detail and self.observed in (Observed.FAILED, Observed.CONFLICT):
-            return f"{self.observed}: {self.detail}"
-        return str(self.observed)
+        return status_of(self.observed, self.detail, self.done, self.total)
+
+
+def status_of(observed: str, detail: str, done: int, total: int) -> str:
+    """Tell a person what is observed, by the parts of a placement of these names."""
+    if observed == Observed.COPYING:
+        return f"copying {100 * min(done, total) // max(total, 1)} %"
+    if detail and observed in _WITH_REASON:
+        return f"{observed}: {detail}"
+    return str(observed)

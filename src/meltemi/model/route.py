@@ -138,6 +138,11 @@ class Choosing:
     residency: tuple[Residency, ...] = ()
     owned: frozenset[str] = frozenset()
 
+    @property
+    def takes_all(self) -> bool:
+        """Say whether it takes all images to know what may become of one."""
+        return bool(self.owned) or any(one.quotas for one in self.projects.values())
+
     def allowance(self, project: str | None) -> Allowance:
         """Give what a project may use."""
         nothing = Allowance(frozenset())

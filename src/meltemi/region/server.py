@@ -18,7 +18,7 @@ from typing import Final, NoReturn
 
 from aiohttp import web
 
-from meltemi.errors import UsageError
+from meltemi.listening import listen, tls_context
 from meltemi.region.allocating import give_memory_back
 from meltemi.region.app import application
 from meltemi.region.exposing import Exposition
@@ -30,7 +30,6 @@ from meltemi.region.wiring import close_service, open_service
 _log: Final = logging.getLogger(__name__)
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
-_BACKLOG: Final = 1024
 _READ_BUFFER: Final = 2**18
 _CUT_SECONDS: Final = 1.0
 """How long those whose time is over may take to give up; to aiohttp, 0 would mean for ever."""
@@ -39,21 +38,10 @@ _PAUSE: Final = 1.0
 """Seconds between the deaths of workers and new ones, so that a defect does not spin."""
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket; raise UsageError where the address cannot be had."""
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        # Python adds the address, which is named already.
-        why = str(error.strerror).partition(" (while")[0]
-        raise UsageError(f"cannot listen on {host} port {port}: {why}") from error
-
-
 def serve(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
     """Answer requests until SIGTERM or SIGINT; `ready` is called once the first can come."""
     give_memory_back()
-    tls = _tls(settings)
+    tls = tls_context(settings.tls.certificate, settings.tls.key) if settings.tls else None
     exposition = _expose(settings)
     if settings.workers == 1:
         asyncio.run(_work(settings, listener, tls, exposition, ready))
@@ -130,19 +118,6 @@ async def _taken(server: web.Server | None, until: float) -> bool:
     server.pre_shutdown()
     await server.shutdown(max(_CUT_SECONDS, until - clock.time()))
     return await closed(transports, until - clock.time())
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls.certificate, settings.tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(
-            f"{settings.tls.certificate}: no certificate with its key: {error}"
-        ) from error
-    return context
 
 
 class _Supervisor:

@@ -52,11 +52,10 @@ class NotificationSettings(Entry):
     transport_url: Annotated[Text, Field(repr=False)]
 
 
-class KeystoneSettings(Entry):
-    """The region's own account at Keystone, by which it judges tokens.
+class KeystoneAccount(Entry):
+    """A service's own account at Keystone, by which it judges tokens.
 
-    `auth_type` and `auth` are what keystoneauth calls a plugin and its options. With a
-    `limits_region`, Keystone's unified limits for that region hold.
+    `auth_type` and `auth` are what keystoneauth calls a plugin and its options.
     """
 
     auth_type: Text = "password"
@@ -65,7 +64,6 @@ class KeystoneSettings(Entry):
     insecure: bool = False
     www_authenticate_uri: Annotated[str, checked_by(parse_url)] | None = None
     token_cache_time: Duration = timedelta(minutes=5)
-    limits_region: Text | None = None
 
     @field_validator("auth")
     @classmethod
@@ -73,6 +71,12 @@ class KeystoneSettings(Entry):
         if "auth_type" in info.data:
             load_plugin(info.data["auth_type"], auth)
         return auth
+
+
+class KeystoneSettings(KeystoneAccount):
+    """A region's; with a `limits_region`, Keystone's unified limits for that region hold."""
+
+    limits_region: Text | None = None
 
 
 class AdoptSettings(Entry):
@@ -195,11 +199,11 @@ def _read(file: Path) -> Settings:
     folder = file.absolute().parent
     if settings.store and "://" not in settings.store:
         settings = settings.model_copy(update={"store": str(folder / settings.store)})
-    return _within(folder, settings)
+    return within(folder, settings)
 
 
-def _within(folder: Path, entry: E) -> E:
+def within(folder: Path, entry: E) -> E:
     """Take relative paths from a folder."""
     paths = {name: folder / value for name, value in entry if isinstance(value, Path)}
-    inner = {name: _within(folder, value) for name, value in entry if isinstance(value, Entry)}
+    inner = {name: within(folder, value) for name, value in entry if isinstance(value, Entry)}
     return entry.model_copy(update={**paths, **inner})

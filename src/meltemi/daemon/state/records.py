@@ -124,5 +124,24 @@ class Locked:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody did over the API, or tried to: `result` is `done` or `refused`.
+
+    `who` is the name of a token, or the id of a user at Keystone; `role` is what they had, of
+    Meltemi's, None where they had none. `subject` says to what it was done.
+    """
+
+    at: float
+    who: str
+    role: str | None
+    project: str | None
+    action: str
+    subject: str
+    result: str
+    request_id: str
+    id: int = 0
+
+
 LEADER: Final = "leader"
 """The name of the lease of the one daemon that replicates."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from meltemi.daemon.state.records import Cause, Change, Held, Pause, Request, Run
+from meltemi.daemon.state.records import Act, Cause, Change, Held, Pause, Request, Run
 from meltemi.model.placement import Observed, Place, Placement
 
 
@@ -58,3 +58,15 @@ def request_of(row: Mapping[str, Any]) -> Request:
 def pause_of(row: Mapping[str, Any]) -> Pause:
     """Read a pause."""
     return Pause(**dict(row) | {"kind": Held(row["kind"])})
+
+
+def act_row(act: Act) -> dict[str, Any]:
+    """Give the row of an act, without its number."""
+    row = asdict(act)
+    del row["id"]
+    return row
+
+
+def act_of(row: Mapping[str, Any]) -> Act:
+    """Read an act."""
+    return Act(**row)

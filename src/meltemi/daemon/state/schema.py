@@ -48,6 +48,9 @@ placements = Table(
     Column("due", Double),
     Column("target_id", TEXT),
     Index("placements_by_image", "image"),
+    Index("placements_by_name", "name"),
+    Index("placements_by_owner", "owner"),
+    Index("placements_by_observation", "observed"),
 )
 
 changes = Table(
@@ -151,3 +154,36 @@ credentials = Table(
     Column("by", TEXT, nullable=False),
 )
 """What owners let the daemon use in libraries that it has no account on, encrypted."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("signature", TEXT, primary_key=True),
+    Column("at", Double, nullable=False),
+    Index("deliveries_by_time", "at"),
+)
+"""What the webhook has taken in, as long as it could be sent once more."""
+
+names = Table(
+    "names",
+    metadata,
+    Column("name", TEXT, primary_key=True),
+    Column("value", TEXT, nullable=False),
+)
+"""What this state's daemons call themselves elsewhere."""
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", NUMBER, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("who", TEXT, nullable=False),
+    Column("role", TEXT),
+    Column("project", TEXT),
+    Column("action", TEXT, nullable=False),
+    Column("subject", TEXT, nullable=False),
+    Column("result", TEXT, nullable=False),
+    Column("request_id", TEXT, nullable=False),
+    Index("acts_by_time", "at"),
+)
+"""The audit log: what somebody did over the API, or was not allowed to do."""

@@ -8,8 +8,10 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, se
 
 from meltemi.daemon.state.answers import Answers
 from meltemi.daemon.state.credentials import Credentials
-from meltemi.daemon.state.records import LEADER, Change, Held, Pause, Request, Run
+from meltemi.daemon.state.inbox import Inbox
+from meltemi.daemon.state.records import LEADER, Act, Change, Held, Pause, Request, Run
 from meltemi.daemon.state.rows import (
+    act_row,
     change_of,
     change_row,
     pause_of,
@@ -19,7 +21,8 @@ from meltemi.daemon.state.rows import (
     run_of,
     run_row,
 )
-from meltemi.daemon.state.schema import changes, leases, pauses, placements, requests, runs
+from meltemi.daemon.state.schema import acts, changes, leases, pauses, placements, requests, runs
+from meltemi.daemon.state.views import Views
 from meltemi.daemon.state.writing import REVISIONS, demand_lease, upsert
 from meltemi.errors import StateError
 from meltemi.model.placement import Place, Placement
@@ -54,6 +57,8 @@ class State:
         self._database = database
         self.answers = Answers(database)
         self.credentials = Credentials(database)
+        self.views = Views(database)
+        self.inbox = Inbox(database)
 
     @property
     def label(self) -> str:
@@ -151,30 +156,49 @@ class State:
         return await self._database.write(take)
 
     async def forget(self, holder: str, before: float) -> None:
-        """Forget changes and runs that are older than a moment."""
+        """Forget changes, runs and acts that are older than a moment."""
 
         def clear(connection: Connection) -> None:
             demand_lease(connection, holder)
             connection.execute(delete(changes).where(changes.c.at < before))
             connection.execute(delete(runs).where(runs.c.began < before))
+            connection.execute(delete(acts).where(acts.c.at < before))
 
         await self._database.write(clear)
 
-    async def ask(self, request: Request) -> None:
-        """Keep a request for the leader."""
-        row = asdict(request)
-        await self._database.write(lambda connection: connection.execute(insert(requests), row))
+    async def ask(self, request: Request, act: Act | None = None) -> None:
+        """Keep a request for the leader, and who made it."""
 
-    async def pause(self, pause: Pause) -> None:
-        """Leave a route or a library alone from now on; no error where it is so already."""
-        await self._database.write(lambda c: insert_if_new(c, pauses, asdict(pause)))
+        def write(connection: Connection) -> None:
+            connection.execute(insert(requests), asdict(request))
+            _note(connection, act)
 
-    async def resume(self, kind: Held, name: str) -> bool:
+        await self._database.write(write)
+
+    async def pause(self, pause: Pause, act: Act | None = None) -> bool:
+        """Leave a route or a library alone from now on; say whether it was not so already."""
+
+        def write(connection: Connection) -> bool:
+            is_new = insert_if_new(connection, pauses, asdict(pause))
+            _note(connection, act)
+            return is_new
+
+        return await self._database.write(write)
+
+    async def resume(self, kind: Held, name: str, act: Act | None = None) -> bool:
         """End a pause; say whether there was one."""
-        mine = and_(pauses.c.kind == kind, pauses.c.name == name)
-        return await self._database.write(
-            lambda c: bool(c.execute(delete(pauses).where(mine)).rowcount)
-        )
+
+        def write(connection: Connection) -> bool:
+            mine = and_(pauses.c.kind == kind, pauses.c.name == name)
+            was = bool(connection.execute(delete(pauses).where(mine)).rowcount)
+            _note(connection, act if was else None)
+            return was
+
+        return await self._database.write(write)
+
+    async def note(self, act: Act) -> None:
+        """Keep what somebody did, or was refused, that leaves nothing else here."""
+        await self._database.write(lambda connection: _note(connection, act))
 
     async def pauses(self) -> list[Pause]:
         """Give what is paused."""
@@ -207,6 +231,11 @@ class State:
 
     async def _rows(self, query: Any) -> Sequence[Any]:
         return await self._database.read(lambda c: c.execute(query).mappings().all())
+
+
+def _note(connection: Connection, act: Act | None) -> None:
+    if act is not None:
+        connection.execute(insert(acts), act_row(act))
 
 
 def _any_request(connection: Connection) -> bool:

@@ -145,7 +145,7 @@ def endpoint_of_url(
     return Endpoint(
         without_version(address.url),
         FixedToken(name or str(address), token),
-        _tls(address.url, cacert=address.cacert, insecure=address.insecure),
+        tls_of(address.url, cacert=address.cacert, insecure=address.insecure),
     )
 
 
@@ -196,14 +196,17 @@ async def endpoint_of_cloud(
     Raise ConfigurationError for an unknown cloud or region, AuthenticationError and
     UnreachableError as the identity service answers.
     """
-    return await _aside(lambda: _look_up(address, name or str(address), silence, credential))
+    label = name or str(address)
+
+    def find() -> Endpoint:
+        return _find_endpoint(address, label, silence, credential)
+
+    return await _aside(lambda: _telling(find, label))
 
 
-def _look_up(
-    address: LibraryAddress, name: str, silence: float, credential: Credential | None
-) -> Endpoint:
+def _telling(look_up: Callable[[], T], name: str) -> T:
     try:
-        return _find_endpoint(address, name, silence, credential)
+        return look_up()
     except MeltemiError as error:
         error.library = name
         raise
@@ -214,11 +217,28 @@ def _look_up(
         ) from error
 
 
-def _find_endpoint(
-    address: LibraryAddress, name: str, silence: float, credential: Credential | None
-) -> Endpoint:
+async def token_of_cloud(address: LibraryAddress, name: str, silence: float = 120.0) -> Auth:
+    """Give the tokens of a cloud's account, for a service that is not in its catalogue.
+
+    Raise what `endpoint_of_cloud` raises.
+    """
+
+    def authenticate() -> Auth:
+        return _log_in(_find_cloud(address, name), name, silence)[1]
+
+    return await _aside(lambda: _telling(authenticate, name))
+
+
+def _log_in(cloud: Any, name: str, silence: float) -> tuple[Any, KeystoneToken]:
+    session: Any = cloud.get_session()
+    session.timeout = silence
+    auth = KeystoneToken(session, name)
+    auth._authenticate(renew=False)  # noqa: SLF001 - errors of credentials come first
+    return session, auth
+
+
+def _find_cloud(address: LibraryAddress, name: str, credential: Credential | None = None) -> Any:
     import openstack.config  # noqa: PLC0415 - slow to import
-    from keystoneauth1 import exceptions as ksa  # noqa: PLC0415
 
     config = openstack.config.OpenStackConfig()
     known = sorted({*map(str, config.get_cloud_names())} - {"defaults"})
@@ -242,10 +262,16 @@ def _find_endpoint(
     cloud = config.get_one(address.cloud, **options)
     if address.insecure:
         cloud.config["verify"] = False
-    session: Any = cloud.get_session()
-    session.timeout = silence
-    auth = KeystoneToken(session, name)
-    auth._authenticate(renew=False)  # noqa: SLF001 - errors of credentials come first
+    return cloud
+
+
+def _find_endpoint(
+    address: LibraryAddress, name: str, silence: float, credential: Credential | None
+) -> Endpoint:
+    from keystoneauth1 import exceptions as ksa  # noqa: PLC0415 - slow to import
+
+    cloud = _find_cloud(address, name, credential)
+    session, auth = _log_in(cloud, name, silence)
     try:
         with _reaching(session, name):
             url = cloud.get_session_endpoint("image")
@@ -259,7 +285,7 @@ def _find_endpoint(
             + f"; its regions: {', '.join(_regions(session)) or 'none'}"
         )
     verify, certificate = cloud.get_requests_verify_args()
-    context = _tls(url, cacert=verify if isinstance(verify, str) else None, insecure=not verify)
+    context = tls_of(url, cacert=verify if isinstance(verify, str) else None, insecure=not verify)
     if certificate and isinstance(context, ssl.SSLContext):
         context.load_cert_chain(*([certificate] if isinstance(certificate, str) else certificate))
     return Endpoint(without_version(url), auth, context)
@@ -304,7 +330,11 @@ def _regions(session: Any) -> list[str]:
     return sorted({e["region_id"] for found in catalogue.values() for e in found if e["region_id"]})
 
 
-def _tls(url: str, *, cacert: Path | str | None, insecure: bool) -> ssl.SSLContext | bool:
+def tls_of(url: str, *, cacert: Path | str | None, insecure: bool) -> ssl.SSLContext | bool:
+    """Give how the certificate at a URL is judged; False lets any pass.
+
+    Raise ConfigurationError where those in `cacert` cannot be used.
+    """
     if not url.startswith("https:"):
         return True
     if insecure:
