@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, delete, select, tuple_
 
 from meltemi.daemon.state.records import Answer
 from meltemi.daemon.state.schema import answers
+from meltemi.daemon.state.views import Shape
 from meltemi.daemon.state.writing import demand_lease, upsert
 from meltemi.transactions import Database
+
+T = TypeVar("T")
 
 
 class Answers:
@@ -22,6 +26,24 @@ class Answers:
         query = select(answers).where(*where).order_by(answers.c.image, answers.c.source)
         rows = await self._database.read(lambda c: c.execute(query).mappings().all())
         return [Answer(**row) for row in rows]
+
+    async def page(
+        self,
+        owner: str | None,
+        image: str | None,
+        after: tuple[str, str] | None,
+        most: int,
+        shape: Shape[T],
+    ) -> T:
+        """Read answers behind one, of a project or of all, by image and source."""
+        key = (answers.c.image, answers.c.source)
+        query = select(answers).order_by(*key).limit(most)
+        for column, value in ((answers.c.owner, owner), (answers.c.image, image)):
+            if value is not None:
+                query = query.where(column == value)
+        if after is not None:
+            query = query.where(tuple_(*key) > after)
+        return await self._database.read(lambda c: shape(c.execute(query).all()))
 
     async def save(
         self, holder: str, kept: Sequence[Answer], forgotten: Iterable[tuple[str, str]]

@@ -5,8 +5,9 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from meltemi.daemon.state.records import Locked, Request
-from meltemi.daemon.state.schema import credentials, requests
+from meltemi.daemon.state.records import Act, Locked, Request
+from meltemi.daemon.state.rows import act_row
+from meltemi.daemon.state.schema import acts, credentials, requests
 from meltemi.daemon.state.writing import upsert
 from meltemi.transactions import Database
 
@@ -25,21 +26,26 @@ class Credentials:
         rows = await self._database.read(lambda c: c.execute(query).mappings().all())
         return [Locked(**row) for row in rows]
 
-    async def put(self, locked: Locked, request: Request) -> None:
-        """Keep a credential in place of the one before, and have the library looked at."""
+    async def put(self, locked: Locked, request: Request, act: Act) -> None:
+        """Keep a credential in place of the one before, and who left it; ask for a look."""
 
         def write(connection: Connection) -> None:
             upsert(self._database, connection, credentials, [asdict(locked)])
-            connection.execute(insert(requests), asdict(request))
+            _tell(connection, request, act)
 
         await self._database.write(write)
 
-    async def remove(self, owner: str, library: str) -> bool:
-        """Forget a credential; say whether there was one."""
-        mine = (credentials.c.owner == owner, credentials.c.library == library)
-        return await self._database.write(
-            lambda c: bool(c.execute(delete(credentials).where(*mine)).rowcount)
-        )
+    async def remove(self, owner: str, library: str, request: Request, act: Act) -> bool:
+        """Forget a credential, keep who took it, and ask for a look; say whether there was one."""
+
+        def write(connection: Connection) -> bool:
+            mine = (credentials.c.owner == owner, credentials.c.library == library)
+            was = bool(connection.execute(delete(credentials).where(*mine)).rowcount)
+            if was:
+                _tell(connection, request, act)
+            return was
+
+        return await self._database.write(write)
 
     async def relock(self, changed: Sequence[tuple[Locked, str]]) -> None:
         """Keep credentials under another key, but for those that were set anew meanwhile."""
@@ -51,3 +57,8 @@ class Credentials:
                 connection.execute(update(credentials).where(*mine, same).values(secret=secret))
 
         await self._database.write(write)
+
+
+def _tell(connection: Connection, request: Request, act: Act) -> None:
+    connection.execute(insert(requests), asdict(request))
+    connection.execute(insert(acts), act_row(act))
