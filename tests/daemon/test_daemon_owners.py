@@ -9,6 +9,7 @@ from sqlalchemy import select
 from meltemi.daemon.state.records import Answer, Cause, Request
 from meltemi.daemon.state.schema import requests
 from meltemi.daemon.state.state import State
+from tests.support.cli import succeed
 from tests.support.daemon import Daemon
 from tests.support.glance import Service, some_data
 from tests.support.services import Fresh
@@ -182,6 +183,9 @@ def test_a_source_that_is_read_only_keeps_the_answer_with_the_daemon(
         eventually(lambda: targets[0].has(image))
         eventually(lambda: bool(answers(daemon)) and answers(daemon)[image].problem != "")
         eventually(lambda: answers(daemon)[image].text == "crete: ready; mars: unknown region")
+        words = ("status", image, "--file", daemon.file, "--daemon", daemon.url)
+        told = succeed(*words).about("its owner is told: crete: ready; mars: unknown region")
+        assert "(here alone: the source does not let the daemon write it)" in told
     assert "does not let the daemon write" in answers(daemon)[image].problem
     assert "meltemi_status" not in source.show(image)
 

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import yaml
 
 from lab.process import clean_environment
-from meltemi.daemon.state.records import Held, Pause, Run
+from meltemi.daemon.state.records import Change, Held, Pause, Run
 from meltemi.daemon.state.state import State, open_state
 from meltemi.model.placement import Placement
 from tests.support.cli import PROGRAM
@@ -127,6 +127,10 @@ class Daemon:
     def runs(self) -> list[Run]:
         """Give the runs that it has kept, the latest first."""
         return self.ask(lambda state: state.runs(most=1000))
+
+    def changes(self) -> list[Change]:
+        """Give the changes that it has kept, as they came."""
+        return self.ask(lambda state: state.changes(most=1000))
 
     def statuses(self, library: str) -> dict[str | None, str]:
         """Give what is observed of each image in a library, by name."""

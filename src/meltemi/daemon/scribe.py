@@ -88,7 +88,9 @@ class Scribe:
             return
 
         async def look() -> None:
-            if not await self._is_echo(asked):
+            if await self._is_echo(asked):
+                _log.info("%s: image %s: an event tells only what was written here", *asked)
+            else:
                 answer(request)
 
         task = asyncio.create_task(look())
