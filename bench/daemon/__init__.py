@@ -1,1 +1,1 @@
-"""How fast a daemon is."""
+"""What the daemon costs."""

@@ -1,32 +1,38 @@
 """What `make bench` measures of the daemon."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from bench.daemon.events import events
+from bench.daemon.events import events, telling
+from bench.daemon.reconciliation import TARGETS, reconciliation
 from bench.daemon.scale import QUICK, Scale
-from bench.figures import Case, Suite
-
-_CASES: Final = (events,)
+from bench.figures import Case, Result, Suite
+from bench.replicator.services import services
 
 
 @contextmanager
 def _open(quick: bool) -> Iterator[Mapping[str, Case]]:
-    folder = Path(tempfile.mkdtemp(prefix="meltemi-bench-"))
-    try:
-        scale = QUICK if quick else Scale()
-        yield {case.__name__: partial(case, folder, scale) for case in _CASES}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    scale = QUICK if quick else Scale()
+    yield {
+        "reconciliation": partial(_reconciliation, scale),
+        "events": partial(_events, scale),
+    }
+
+
+def _reconciliation(scale: Scale) -> Iterator[Result]:
+    with services("source", *TARGETS) as started:
+        yield from reconciliation(started, scale)
+
+
+def _events(scale: Scale) -> Iterator[Result]:
+    with telling("source", "target") as (started, bus):
+        yield from events(started, bus, scale)
 
 
 def _facts() -> Mapping[str, str]:
     return {"glance": "33.0.0, uWSGI with 2 processes of 4 threads, PostgreSQL, file store"}
 
 
-DAEMON: Final = Suite("daemon", [case.__name__ for case in _CASES], _open, _facts)
+DAEMON: Final = Suite("daemon", ("reconciliation", "events"), _open, _facts)

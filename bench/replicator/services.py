@@ -29,6 +29,11 @@ class Services:
         """Give a service's address."""
         return self.glances[name].url
 
+    def database(self, name: str) -> str:
+        """Give the URL of a service's database."""
+        glance = self.glances[name]
+        return f"{self._postgres.url}/{glance.name}-{glance.port}"
+
     def wipe(self, *names: str) -> None:
         """Make services empty, burnt ids included."""
         for name in names:

@@ -195,6 +195,8 @@ def test_no_option_is_missing_here() -> None:
         {name for name, *_ in (*MADE, *SERVED)}
         | {"CONFIG"}
         | {*("FORMAT", "COLUMN", "DRY_RUN", "VERBOSE", "DEBUG", "FILE", "ROUTE", "OUT", "CHECK")}
+        | {*("DAEMON", "DAEMON_TOKEN_FILE", "LISTEN", "REGION", "LATE", "WATCH", "LAST")}
+        | {*("WAIT_IN", "WAIT_TIMEOUT", "DEDUP", "INDEX")}
     )
     there = {
         str(parameter.envvar)

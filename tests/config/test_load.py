@@ -305,7 +305,7 @@ def test_the_examples_of_the_documentation(tmp_path: Path, example: str) -> None
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(EXAMPLES) == 8
+    assert len(EXAMPLES) == 9
 
 
 def test_the_documentation_names_every_key() -> None:
@@ -316,6 +316,8 @@ def test_the_documentation_names_every_key() -> None:
         schema.FileEntry,
         schema.LinkEntry,
         schema.DaemonEntry,
+        schema.TokenEntry,
+        schema.WebhookEntry,
         schema.LibraryEntry,
         schema.RouteEntry,
     )
@@ -323,6 +325,26 @@ def test_the_documentation_names_every_key() -> None:
     for entry in (*entries, *choosing, schema.RuleEntry):
         for name, field in entry.model_fields.items():
             assert re.search(rf"^\| [^|]*`{field.alias or name}`", pages, re.MULTILINE), name
+
+
+def test_the_address_of_a_bus_is_never_shown(tmp_path: Path) -> None:
+    text = "version: 1\nlibraries:\n  a:\n    url: http://host\n    notifications: {{{}}}\n"
+    there = "rabbit://me:hunter2@host:5672/"
+    configuration = configured(tmp_path, text.format(f'transport_url: "{there}"'))
+    assert configuration.buses == {"a": there}
+    assert "hunter2" not in repr(configuration)
+    for wrong in ('transport_url: "kafka://me:hunter2@host"', f'transport_url: ["{there}"]'):
+        with pytest.raises(ConfigurationError) as caught:
+            configured(tmp_path, text.format(wrong))
+        assert "transport_url" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("keys", ["", "secret_file: a, secret_env: B"])
+def test_a_webhook_has_one_secret(tmp_path: Path, keys: str) -> None:
+    text = f"version: 1\ndaemon:\n  webhook: {{{keys}}}\nlibraries:\n  a: {{url: http://host}}\n"
+    with pytest.raises(ConfigurationError, match="secret_file or secret_env"):
+        configured(tmp_path, text)
 
 
 def test_the_error_of_a_missing_file(tmp_path: Path) -> None:

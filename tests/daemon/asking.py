@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from meltemi.daemon.api.app import Operation
 from tests.support.archives import put_images, raw
 from tests.support.cli import User
 from tests.support.daemon import Daemon
+from tests.support.glance import Service
+from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
 READER, OPERATOR, ADMIN = ROLES = ("reader", "operator", "admin")
 TOKENS = {role: {"role": role, "sha256": sha256(role.encode()).hexdigest()} for role in ROLES}
 """Tokens that are their roles' names, for `daemon.tokens`."""
+
+_SAMPLES = {"{kind}": "route", "{name}": "all", "{library}": "R1"}
 
 SILENCE = 300
 """Seconds."""
@@ -45,10 +50,10 @@ class Answer:
 
 @dataclass
 class Event:
-    """One event of a stream."""
+    """One event of a stream; `id` is 0 where it has none."""
 
     kind: str
-    id: int | None
+    id: int
     data: Any
 
 
@@ -66,7 +71,7 @@ class Stream:
             if name:
                 fields[name] = value
             elif "event" in fields:
-                number = int(fields["id"]) if "id" in fields else None
+                number = int(fields.get("id", 0))
                 return Event(fields["event"], number, json.loads(fields["data"]))
         return None
 
@@ -106,6 +111,10 @@ class Asked:
         answer = self.call("GET", path, token=token)
         assert answer.status == 200, answer
         return answer.body
+
+    def until_refused(self, token: str) -> None:
+        """Wait until a token does not count any more."""
+        eventually(lambda: self.call("GET", "/v1/daemon", token=token).status == 401)
 
     @contextmanager
     def watching(
@@ -166,6 +175,14 @@ class Shelves:
         }
 
 
+def path_of(operation: Operation) -> str:
+    """Give a path that an operation answers."""
+    path = operation.path
+    for part, sample in _SAMPLES.items():
+        path = path.replace(part, sample)
+    return path
+
+
 def settled(asked: Asked, count: int) -> None:
     """Wait until so many placements are ready."""
     eventually(lambda: len(asked.get("/v1/placements?observed=ready")["placements"]) == count)
@@ -177,3 +194,39 @@ def operator(asked: Asked, role: str = OPERATOR) -> User:
         asked.daemon.folder,
         lambda: {"MELTEMI_DAEMON": asked.daemon.url, "MELTEMI_DAEMON_TOKEN": role},
     )
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A daemon, the Glance that it copies from, one that it copies to, and what is before another.
+
+    The two are its `R1` and `R2`.
+    """
+
+    asked: Asked
+    source: Service
+    first: Service
+    second: Proxy
+
+    def look(self) -> None:
+        """Have the daemon look at what is there now."""
+        assert self.asked.call("POST", "/v1/runs").status == 202
+
+
+@contextmanager
+def cloud_of(glances: Mapping[str, Service], folder: Path) -> Iterator[Cloud]:
+    """Start such a daemon, on Glances that are emptied."""
+    for place in glances.values():
+        place.server.resume()
+        place.server.start()
+        place.wipe()
+    with Proxy(glances["two"].url) as proxy:
+        places = {"src": glances["source"].url, "R1": glances["one"].url, "R2": proxy.url}
+        settings = {
+            "version": 1,
+            "daemon": {"tokens": TOKENS},
+            "libraries": {name: {"url": url} for name, url in places.items()},
+            "routes": {"all": {"from": "src", "to": ["R1", "R2"], "within": "15m"}},
+        }
+        with Daemon(folder, settings) as daemon:
+            yield Cloud(Asked(daemon), glances["source"], glances["one"], proxy)

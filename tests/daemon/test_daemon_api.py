@@ -9,12 +9,11 @@ import yaml
 from lab.state import ROOT
 from meltemi.daemon.api.app import HEALTH, OPERATIONS, Operation
 from meltemi.daemon.events import webhook
-from tests.daemon.asking import ADMIN, OPERATOR, READER, ROLES, Asked, Shelves, settled
+from tests.daemon.asking import ADMIN, OPERATOR, READER, ROLES, Asked, Shelves, path_of, settled
 from tests.support.daemon import Daemon
 from tests.support.waiting import eventually
 
 DESCRIPTION = ROOT / "docs" / "daemon-openapi.yaml"
-SAMPLES = {"{kind}": "route", "{name}": "all"}
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +31,6 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
 @pytest.fixture(scope="module")
 def description() -> Any:
     return yaml.safe_load(DESCRIPTION.read_text())
-
-
-def path_of(operation: Operation) -> str:
-    path = operation.path
-    for part, sample in SAMPLES.items():
-        path = path.replace(part, sample)
-    return path
 
 
 def test_the_description_has_every_operation_and_no_other(description: Any) -> None:

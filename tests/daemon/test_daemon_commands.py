@@ -4,37 +4,35 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon.asking import OPERATOR, READER, Asked, Shelves, operator, settled
-from tests.support.archives import put_images, raw
-from tests.support.cli import PROGRAM, User, environment, meltemi, running
+from meltemi.cli import main as cli
+from tests.daemon.asking import OPERATOR, READER, Asked, Cloud, Shelves, cloud_of, operator, settled
+from tests.support.cli import LISTENING, PATIENCE, PROGRAM, User, environment, running
 from tests.support.daemon import Daemon
-from tests.support.waiting import eventually
-
-SPOILT = 9
-"""The number of an image whose data is not what its hash says."""
+from tests.support.glance import Service
+from tests.support.proxy import FILE, Fault
 
 
 @pytest.fixture(scope="module")
-def shelves(tmp_path_factory: pytest.TempPathFactory) -> Shelves:
-    made = Shelves(tmp_path_factory.mktemp("daemon"))
-    made.put(0, "once", b"data")
-    made.put(1, "twice", b"data")
-    made.put(2, "twice", b"data")
-    return made
+def cloud(
+    glances: Mapping[str, Service], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cloud]:
+    with cloud_of(glances, tmp_path_factory.mktemp("daemon")) as made:
+        for name in ("once", "twice", "twice"):
+            made.source.put(name, b"data")
+        made.look()
+        settled(made.asked, 6)
+        yield made
 
 
-@pytest.fixture(scope="module")
-def asked(shelves: Shelves) -> Iterator[Asked]:
-    with Daemon(shelves.folder, shelves.configuration()) as daemon:
-        asked = Asked(daemon)
-        settled(asked, 6)
-        yield asked
+@pytest.fixture
+def asked(cloud: Cloud) -> Asked:
+    return cloud.asked
 
 
 @pytest.fixture
@@ -42,14 +40,29 @@ def user(asked: Asked) -> User:
     return operator(asked)
 
 
-def look(asked: Asked) -> None:
-    """Have the daemon look at what is there now."""
-    assert asked.call("POST", "/v1/runs").status == 202
+@pytest.fixture
+def at_shell(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[list[str]], tuple[object, str]]:
+    """Give what runs a command in this process, for its exit code and its complaint."""
+
+    def run(words: list[str]) -> tuple[object, str]:
+        monkeypatch.setenv("MELTEMI_DAEMON", asked.daemon.url)
+        if "--token-file" not in words:
+            monkeypatch.setenv("MELTEMI_DAEMON_TOKEN", OPERATOR)
+        with pytest.raises(SystemExit) as caught:
+            cli.main(words)
+        told = capsys.readouterr()
+        [line] = told.err.splitlines()
+        assert (told.out, line.partition(" ")[0]) == ("", "meltemi:")
+        return caught.value.code, line
+
+    return run
 
 
 def test_status(user: User) -> None:
     rows = user.rows("status")
-    assert [row["Name"] for row in rows] == [*["once"] * 2, *["twice"] * 4]
+    assert sorted(row["Name"] for row in rows) == [*["once"] * 2, *["twice"] * 4]
     [row] = user.rows("status", "once", "--region", "R1", "--route", "all")
     assert (row["Status"], row["Behind"], row["Late"], row["Bytes"]) == ("ready", None, False, 4)
     done = user.meltemi("status")
@@ -63,7 +76,7 @@ def test_status(user: User) -> None:
     ("words", "code", "message"),
     [
         (["status", "never"], 3, "no image 'never' is known to the daemon"),
-        (["status", "twice"], 3, "several images are named 'twice': 00000001-"),
+        (["status", "twice"], 3, "several images are named 'twice': "),
         (["status", "--region", "R11"], 2, "there is no library 'R11'; did you mean R1?"),
         (["status", "--route", "al"], 2, "there is no route 'al'; did you mean all?"),
         (["status", "-c", "colour"], 2, "no column 'colour'"),
@@ -80,25 +93,27 @@ def test_status(user: User) -> None:
         (["resume", "--route", "all"], 3, "route all is not paused"),
         (["wait", "once", "--in", "R1,R11"], 2, "there is no library 'R11'; did you mean R1?"),
         (["wait", "once", "--in", "R1,"], 2, "--in takes names of libraries"),
-        (["wait", "twice"], 3, "several images are named 'twice': 00000001-"),
+        (["wait", "twice"], 3, "several images are named 'twice': "),
         (["statos"], 2, "did you mean status?"),
     ],
 )
 def test_what_cannot_be_meant_is_told_in_one_line(
-    asked: Asked, words: list[str], code: int, message: str
+    at_shell: Callable[[list[str]], tuple[object, str]], words: list[str], code: int, message: str
 ) -> None:
-    token = {"MELTEMI_DAEMON_TOKEN": OPERATOR} if "--token-file" not in words else {}
-    url = {"MELTEMI_DAEMON": asked.daemon.url}
-    done = meltemi(*words, code=code, env={**url, **token}, cwd=asked.daemon.folder)
-    assert message in done.complaint
+    ended, line = at_shell(words)
+    assert ended == code
+    assert message in line
 
 
 def test_who_may_not_is_told_so(asked: Asked) -> None:
     reader = operator(asked, READER)
     done = reader.meltemi("pause", "--route", "all", code=3)
     assert done.complaint == "meltemi: that takes the role operator: reader is reader"
+    file = reader.write("token", f"{READER}\n")
+    env = {"MELTEMI_DAEMON_TOKEN": "", "MELTEMI_DAEMON_TOKEN_FILE": str(file)}
+    assert reader.meltemi("status", env=env).err == "6 ready\n"
     stranger = operator(asked, "s3cret")
-    done = stranger.meltemi("status", "--debug", code=5)
+    done = stranger.meltemi("status", "--verbose", code=5)
     assert "the token does not count there" in done.err
     assert "s3cret" not in done.err
     nobody = operator(asked, "")
@@ -116,83 +131,78 @@ def test_pausing_and_resuming(user: User) -> None:
 
 def test_runs_and_history(user: User) -> None:
     runs = user.rows("runs", "--last", "1000")
-    assert (runs[-1]["Cause"], runs[-1]["Planned"], runs[-1]["Libraries"]) == ("start", 6, "R1, R2")
+    assert (runs[-1]["Cause"], runs[-1]["Libraries"], runs[-1]["Images"]) == (
+        *("start", "R1, R2", "all"),
+    )
+    assert sum(run["Done"] for run in runs) >= 6
     assert len(user.rows("runs", "--last", "1")) == 1
     changes = user.rows("history", "once", "--region", "R2")
     assert [change["Observed"] for change in changes][:: len(changes) - 1] == ["queued", "ready"]
     assert user.rows("history", "once", "--last", "1")[0]["Observed"] == "ready"
 
 
-def test_waiting_for_an_image_that_is_not_known_yet(
-    asked: Asked, user: User, shelves: Shelves
-) -> None:
-    env = {"MELTEMI_DAEMON": asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
-    with running("wait", "later", "--in", "R1,R2", env=env) as waiting, asked.watching() as stream:
-        stream.next()
-        shelves.put(3, "later", b"later")
-        look(asked)
+def test_waiting_for_an_image_that_is_not_known_yet(cloud: Cloud, user: User) -> None:
+    env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
+    with running("wait", "later", "--in", "R1,R2", env=env) as waiting:
+        lines = waiting.lines()
+        assert next(lines) == "later: the daemon does not know it"
+        cloud.source.put("later", b"later")
+        cloud.look()
+        assert list(lines)[-1] == "later: R1 ready, R2 ready"
         done = waiting.wait()
-    assert (done.code, done.out, done.err) == (0, "", "later: R1 ready, R2 ready\n")
+    assert (done.code, done.out) == (0, "")
     assert user.meltemi("wait", "later").err == "later: R1 ready, R2 ready\n"
 
 
 def test_waiting_in_vain(user: User) -> None:
     done = user.meltemi("wait", "never", "--in", "R1", "--timeout", "1s", code=1)
-    assert done.complaint == "meltemi: never: not ready after 1s: the daemon does not know it"
+    told = "never: the daemon does not know it", "never: not ready after 1s: the daemon does not"
+    assert [line.startswith(text) for line, text in zip(done.lines, told, strict=True)]
 
 
-def test_waiting_for_what_fails_and_is_tried_again(
-    asked: Asked, user: User, shelves: Shelves
-) -> None:
-    image = shelves.put(SPOILT, "spoilt", b"what it should be")
-    [data] = [
-        f
-        for f in (shelves.folder / "src").rglob("*")
-        if f.is_file() and image in f.name and f.read_bytes() == b"what it should be"
-    ]
-    data.write_bytes(b"what it should not")
-    look(asked)
-    done = user.meltemi("wait", "spoilt", "--in", "R2", code=3)
-    assert done.complaint.startswith("meltemi: spoilt: R2: failed: ")
-    [row] = user.rows("status", "spoilt", "--region", "R2")
+def test_waiting_for_what_fails_and_is_tried_again(cloud: Cloud, user: User) -> None:
+    cloud.second.fault(Fault("PUT", FILE, answer=413))
+    cloud.source.put("large", b"large")
+    cloud.look()
+    done = user.meltemi("wait", "large", "--in", "R2", code=3)
+    assert done.lines[-1].startswith("meltemi: large: R2: failed: ")
+    [row] = user.rows("status", "large", "--region", "R2")
     assert (row["Observed"], row["Behind"] > 0, row["Late"]) == ("failed", True, False)
-    before = row["Attempts"]
-    data.write_bytes(b"what it should be")
-    told = user.meltemi("retry", "spoilt").err
-    assert "tries again" in told
-    assert before >= 1
-    assert user.meltemi("wait", "spoilt").err == "spoilt: R1 ready, R2 ready\n"
+    cloud.second.fault()
+    assert "tries again" in user.meltemi("retry", "large").err
+    assert user.meltemi("wait", "large").lines[-1] == "large: R1 ready, R2 ready"
+    observed = [row["Observed"] for row in user.rows("history", "large", "--region", "R2")]
+    assert observed[0] == "queued"
+    assert "failed" in observed
+    assert observed[-1] == "ready"
 
 
-def test_waiting_where_something_is_in_the_way(asked: Asked, user: User, shelves: Shelves) -> None:
-    image = shelves.put(5, "taken", b"one")
-    put_images(shelves.folder / "R1", [(raw(image, "taken"), b"another")])
-    look(asked)
+def test_waiting_where_something_is_in_the_way(cloud: Cloud, user: User) -> None:
+    image = cloud.first.put("taken", b"another")
+    cloud.source.put("taken", b"one", id=image)
+    cloud.look()
     done = user.meltemi("wait", "taken", code=3)
-    assert done.complaint.startswith("meltemi: taken: R1: conflict: ")
+    assert done.lines[-1].startswith("meltemi: taken: R1: conflict: ")
 
 
-def test_watching_on_a_pipe(asked: Asked, shelves: Shelves) -> None:
-    words = [*PROGRAM, "status", "--watch", "-f", "json"]
-    env = {"MELTEMI_DAEMON": asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
+def test_watching_on_a_pipe(cloud: Cloud) -> None:
+    words = [*LISTENING, *PROGRAM, "status", "--watch", "-f", "json"]
+    env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
     with subprocess.Popen(
         words, env=environment(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        first = json.loads(process.stdout.readline())
-        assert (first["Name"], first["Status"]) == ("once", "ready")
-        image = shelves.put(6, "watched", b"watched")
-        look(asked)
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["Status"] == "ready"
+        image = cloud.source.put("watched", b"watched")
+        cloud.look()
         ready = set[str]()
-        for line in process.stdout:
-            row = json.loads(line)
+        while ready != {"R1", "R2"}:
+            row = json.loads(process.stdout.readline())
             if row["ID"] == image and row["Status"] == "ready":
                 ready.add(row["Library"])
-            if ready == {"R1", "R2"}:
-                break
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
-        assert process.stderr is not None
+        assert process.wait(PATIENCE) == 130
         assert process.stderr.read() == ""
 
 
@@ -226,16 +236,18 @@ def test_on_its_own_machine_a_daemon_needs_no_settings(tmp_path: Path) -> None:
 
 def test_a_daemon_that_comes_back(tmp_path: Path) -> None:
     shelves = Shelves(tmp_path)
+    shelves.put(0, "early", b"data")
     daemon = Daemon(tmp_path, shelves.configuration())
     with daemon:
         address = daemon.url.removeprefix("http://")
+        settled(Asked(daemon), 2)
         env = {"MELTEMI_DAEMON": daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
         with running("wait", "late", "--in", "R1", env=env) as waiting:
-            asked = Asked(daemon)
-            eventually(lambda: asked.get("/v1/routes") is not None)
+            lines = waiting.lines()
+            assert next(lines) == "late: the daemon does not know it"
             daemon.kill()
-            told = next(waiting.lines())
-            assert "trying again" in told
-            shelves.put(0, "late", b"data")
+            assert "trying again" in next(lines)
+            shelves.put(1, "late", b"data")
             daemon.start("--listen", address)
+            assert list(lines)[-1] == "late: R1 ready"
             assert waiting.wait().code == 0

@@ -118,6 +118,21 @@ def test_owners_choose_at_once_and_what_they_are_told_is_no_news(
         assert [change.observed for change in daemon.changes()].count(Observed.QUEUED) == 1
 
 
+def test_what_changes_while_its_data_is_on_its_way_is_seen_when_it_has_arrived(
+    bus: RabbitMQ, ends: list[Service], tmp_path: Path
+) -> None:
+    source, target = ends
+    settings = configuration(bus, source.url, target.url, bwlimit="2M")
+    with Daemon(tmp_path, settings) as daemon:
+        heard(daemon)
+        image = source.put("large", some_data(1, 6 * 2**20), visibility="public")
+        eventually(lambda: "large" in daemon.statuses("t"))
+        source.change(image, os_version="13")
+        eventually(lambda: target.has(image) and target.show(image).get("os_version") == "13")
+        eventually(lambda: daemon.statuses("t") == {"large": "ready"})
+    assert target.data(image) == some_data(1, 6 * 2**20)
+
+
 def test_what_was_lost_while_the_bus_was_away_is_made_good(
     bus: RabbitMQ, ends: list[Service], tmp_path: Path
 ) -> None:

@@ -115,9 +115,14 @@ class Daemon:
         self.stop()
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """Read the configuration."""
+        return dict(yaml.safe_load(self.file.read_text()))
+
+    @property
     def database(self) -> str:
         """Give the address of its state."""
-        settings = yaml.safe_load(self.file.read_text()).get("daemon", {})
+        settings = self.settings.get("daemon", {})
         return str(settings.get("database", f"sqlite:///{self.folder / 'meltemi-daemon.sqlite'}"))
 
     def placements(self) -> list[Placement]:

@@ -25,6 +25,7 @@ daemon_options = together(
     option("--file", type=FilePath(), help=f"The daemon's configuration.  [default: {_FILE}]"),
     option(
         "--token-file",
+        "daemon_token_file",
         type=FilePath(),
         help=f"A file with a token; {_TOKEN} may hold one instead. Else OS_CLOUD logs in at "
         "Keystone, and on the daemon's machine its own file will do.",
@@ -57,7 +58,7 @@ async def _open(options: Mapping[str, Any]) -> Client:
         url = url or named
     url = _parsed(url)
     tls = tls_of(url, cacert=options["cacert"], insecure=options["insecure"])
-    return Client(url, await _auth(options["token_file"], own), tls)
+    return Client(url, await _auth(options["daemon_token_file"], own), tls)
 
 
 def _parsed(url: str) -> str:

@@ -23,8 +23,10 @@ _LOOK_SECONDS: Final = 30.0
 
 @click.command("wait")
 @click.argument("image")
-@option("--in", "libraries", metavar="LIBRARY,…", help="Where; else wherever it is wanted.")
-@option("--timeout", "patience", type=DURATION, default="1h", show_default=True, help="How long.")
+@option("--in", "wait_in", metavar="LIBRARY,…", help="Where; else wherever it is wanted.")
+@option(
+    "--timeout", "wait_timeout", type=DURATION, default="1h", show_default=True, help="How long."
+)
 @daemon_options
 def command(image: str, **options: Any) -> int:
     """Wait until IMAGE (an id, or a name) is ready in other libraries.
@@ -36,17 +38,16 @@ def command(image: str, **options: Any) -> int:
 
 
 async def _wait(client: Client, *, image: str, options: Mapping[str, Any]) -> int:
-    libraries = _parted(options["libraries"])
+    libraries = _parted(options["wait_in"])
     await _must_be_targets(client, libraries)
     waiting = _Waiting(client, image, libraries)
-    patience: timedelta = options["patience"]
+    patience: timedelta = options["wait_timeout"]
     try:
         async with asyncio.timeout(patience.total_seconds()):
             await waiting.until_ready()
     except TimeoutError:
         say(f"meltemi: {image}: not ready after {format_duration(patience)}: {waiting.told}")
         return TOO_LATE
-    say(f"{image}: {waiting.told}")
     return 0
 
 
@@ -70,7 +71,7 @@ async def _must_be_targets(client: Client, names: Sequence[str]) -> None:
 
 
 class _Waiting:
-    """Waits for one image; `told` says how far it is."""
+    """Waits for one image; `told` says how far it is, as is said on stderr when it changes."""
 
     def __init__(self, client: Client, image: str, libraries: Sequence[str]) -> None:
         self._client = client
@@ -78,6 +79,7 @@ class _Waiting:
         self._libraries = libraries
         self._old: dict[str, str] | None = None
         self.told = "the daemon has not answered"
+        self._said = ""
 
     async def until_ready(self) -> None:
         """Return once it is ready; raise ImageError where it could not be copied."""
@@ -85,6 +87,7 @@ class _Waiting:
         following = asyncio.create_task(self._follow(changed))
         try:
             while not await self._look():
+                self._say()
                 waiting = asyncio.create_task(changed.wait())
                 await asyncio.wait(
                     {waiting, following},
@@ -95,16 +98,22 @@ class _Waiting:
                 if following.done():
                     following.result()
                 changed.clear()
+            self._say()
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+
+    def _say(self) -> None:
+        if self.told != self._said:
+            say(f"{self._image}: {self.told}")
+            self._said = self.told
 
     async def _follow(self, changed: asyncio.Event) -> None:
         async with aclosing(self._client.events({"image": self._image})) as events:
             async for event in events:
                 if event.kind == "away":
                     say(f"meltemi: {event.data['reason']}; trying again")
-                else:
+                elif event.kind != "progress":
                     changed.set()
 
     async def _look(self) -> bool:

@@ -16,7 +16,6 @@ from meltemi.errors import (
     AuthenticationError,
     ConflictError,
     ForbiddenError,
-    InterruptedTransfer,
     MeltemiError,
     NotALibraryError,
     SilentError,
@@ -86,6 +85,7 @@ class Client:
         self._url = url.rstrip("/")
         self._auth = auth
         self._tls = tls
+        self._has_answered = False
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(
@@ -124,17 +124,16 @@ class Client:
         """Give events as they come, for ever.
 
         Where the stream breaks off, it goes on behind the last one as soon as the daemon answers;
-        that is an event `away`, and the next one is `begin`. Raise what keeps it from beginning.
+        that is an event `away`, and the next one is `begin`. Raise UnreachableError where it has
+        never answered.
         """
         last: list[str] = []
-        begun = False
         while True:
             try:
                 async for event in self._stream(_with("/v1/events", query), last):
-                    begun = True
                     yield event
-            except (UnreachableError, InterruptedTransfer) as error:
-                if not begun:
+            except UnreachableError as error:
+                if not self._has_answered:
                     raise
                 yield Event("away", {"reason": str(error)})
             await asyncio.sleep(_AGAIN_SECONDS)
@@ -176,6 +175,7 @@ class Client:
                         continue
                     if response.status >= HTTPStatus.BAD_REQUEST:
                         raise await self._error(response)
+                    self._has_answered = True
                     yield response
                     return
         except aiohttp.ClientConnectorCertificateError as error:

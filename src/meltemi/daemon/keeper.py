@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
-from functools import reduce
+from functools import partial, reduce
 from typing import Final
 
 from meltemi.config.load import Configuration
@@ -24,6 +24,7 @@ from meltemi.daemon.state.records import Cause, Held, Request, Run
 from meltemi.daemon.state.state import State
 from meltemi.daemon.timing import Timer
 from meltemi.errors import LeaseError, MeltemiError, StateError
+from meltemi.model.placement import Place
 from meltemi.model.route import Route
 from meltemi.model.schedule import Schedule
 
@@ -183,6 +184,11 @@ class Keeper:
                 waiting = self._lanes.get((name, library))
                 if waiting is not None and waiting.is_open:
                     waiting.leave(Errand(Cause.RETRY, frozenset(images)))
+        for lane in self._lanes.values():
+            lane.hold(partial(self._is_in_hand, lane))
+
+    def _is_in_hand(self, lane: Lane, image: str) -> bool:
+        return Place(lane.route.source, image, lane.library) in self._board.in_hand
 
     def _lanes_of(self, route: str) -> Iterable[Lane]:
         return (lane for (name, _), lane in self._lanes.items() if name == route)

@@ -14,6 +14,7 @@ from meltemi.daemon.api.senders import Sender
 from meltemi.daemon.events import webhook
 from meltemi.errors import (
     ForbiddenError,
+    IdentityError,
     MeltemiError,
     UnauthorizedError,
     UnavailableError,
@@ -137,8 +138,9 @@ def _refusal(request: web.Request, error: MeltemiError) -> web.Response:
     if status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _error(status, str(error))
     _log.error("%s %s: %s", request.method, request.path, error)
+    again = error.retry_after if isinstance(error, IdentityError) else 1
     text = error.told if isinstance(error, UnavailableError) else "not to be had now; try again"
-    return _error(status, text, {"Retry-After": "1"})
+    return _error(status, text, {"Retry-After": str(again)})
 
 
 def _error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:

@@ -6,9 +6,10 @@ from typing import Any, Final, TypeGuard
 
 _ID: Final = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
-_OF_IMAGES: Final = frozenset(
-    {"image.create", "image.update", "image.upload", "image.activate", "image.delete"}
-)
+_OF_IMAGES: Final = frozenset({"image.update", "image.activate", "image.delete"})
+"""A new image has no data yet that could be copied, and what comes with its data is followed by one
+of these (`image.update` once it is kept)."""
+
 _OF_MEMBERS: Final = frozenset(
     {"image.member.create", "image.member.update", "image.member.delete"}
 )
