@@ -9,6 +9,7 @@ import pytest
 
 from lab import Glance, Postgres, RabbitMQ
 from meltemi.daemon.state.records import Cause
+from meltemi.model.placement import Observed
 from tests.support.buses import notification, send, telling
 from tests.support.daemon import Daemon
 from tests.support.glance import Service, some_data
@@ -92,6 +93,29 @@ def test_what_happens_at_either_end_is_followed(
         narrow = [run for run in daemon.runs() if run.images is not None]
         assert {run.cause for run in narrow} == {Cause.EVENT}
     assert "guest:guest" not in daemon.said
+
+
+def test_owners_choose_at_once_and_what_they_are_told_is_no_news(
+    bus: RabbitMQ, ends: list[Service], tmp_path: Path
+) -> None:
+    source, target = ends
+    settings = configuration(bus, source.url, target.url, choose={"projects": {"*": {}}})
+    for place in ends:  # a Glance's own exchange is there once it has told something
+        place.put("nobody's", some_data(2))
+    with Daemon(tmp_path, settings) as daemon:
+        heard(daemon)
+        image = source.put("mine", some_data(1), visibility="shared", meltemi_regions="t, mars")
+        told = "t: ready; mars: unknown region"
+        eventually(lambda: bool(source.show(image).get("meltemi_status") == told))
+        eventually(lambda: "tells only what was written here" in daemon.said)
+        source.change(image, remove=("meltemi_regions",))
+        eventually(lambda: not target.has(image))
+        eventually(lambda: "meltemi_status" not in source.show(image))
+        eventually(lambda: all(run.ended for run in daemon.runs()))
+        assert {run.cause for run in daemon.runs()} == {Cause.START, Cause.EVENT}
+        # A copy and a removal; neither was followed by another one.
+        assert sum(run.done for run in daemon.runs()) == 1
+        assert [change.observed for change in daemon.changes()].count(Observed.QUEUED) == 1
 
 
 def test_what_changes_while_its_data_is_on_its_way_is_seen_when_it_has_arrived(

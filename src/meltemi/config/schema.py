@@ -79,12 +79,16 @@ class LibraryEntry(Entry):
     path: File | None = None
     cacert: File | None = None
     insecure: bool = False
+    zone: Text | None = None
+    account: Literal["owner"] | None = None
     notifications: NotificationSettings | None = None
     transfers: Transfers | None = None
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:
         self.address(Path())
+        if self.account is not None and self.cloud is None:
+            raise ValueError("account goes with a cloud only")
         return self
 
     @model_validator(mode="after")
@@ -184,12 +188,35 @@ class RouteSettings(Entry):
     within: Duration | None = None
 
 
+class AllowanceEntry(Entry):
+    """One of a route's `choose.projects`: without `regions`, every target."""
+
+    regions: Texts | None = None
+    quotas: dict[Text, Size] = Field(default_factory=dict)
+
+
+class ResidencyEntry(Entry):
+    """One of a route's `choose.residency`."""
+
+    zones: Texts
+    match: RuleList = ()
+
+
+class ChooseEntry(Entry):
+    """What `choose` of a route holds."""
+
+    projects: Annotated[dict[Text, AllowanceEntry], Field(min_length=1)]
+    names: dict[Name, Text] = Field(default_factory=dict)
+    residency: Annotated[tuple[ResidencyEntry, ...], Listed] = ()
+
+
 class RouteEntry(RouteSettings):
     """One of `routes`."""
 
     source: Text = Field(alias="from")
     to: Texts
     relay: Text | None = None
+    choose: ChooseEntry | None = None
 
 
 class TokenEntry(Entry):
@@ -225,6 +252,7 @@ class DaemonEntry(Entry):
     database: Text | None = None
     reconcile: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     history: Duration = timedelta(days=90)
+    keys: File | None = None
     listen: Listening = ListeningAddress("127.0.0.1", 9393)
     tls: TlsSettings | None = None
     metrics: MetricsSettings | None = None

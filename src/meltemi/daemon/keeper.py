@@ -11,13 +11,16 @@ from functools import partial, reduce
 from typing import Final
 
 from meltemi.config.load import Configuration
+from meltemi.daemon.accounts import Accounts
 from meltemi.daemon.board import Board
 from meltemi.daemon.census import Census, Way
 from meltemi.daemon.counters import Counters
 from meltemi.daemon.dispatch import Dispatcher
 from meltemi.daemon.lanes import Errand, Lane, Room
 from meltemi.daemon.look import Look
+from meltemi.daemon.owners import Owners
 from meltemi.daemon.runs import Tally
+from meltemi.daemon.scribe import Scribe
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Cause, Held, Request, Run
 from meltemi.daemon.state.state import State
@@ -50,12 +53,17 @@ class Keeper:
         *,
         board: Board,
         counters: Counters,
+        owners: Owners,
+        accounts: Accounts,
         holder: str,
     ) -> None:
         self._state = state
         self._shelf = shelf
         self._board = board
         self._counters = counters
+        self._owners = owners
+        self._accounts = accounts
+        self._scribe = Scribe(shelf, owners)
         self._holder = holder
         self._awake = asyncio.Event()
         self._lanes: dict[tuple[str, str], Lane] = {}
@@ -100,6 +108,7 @@ class Keeper:
                 self._awake.clear()
         finally:
             await self._break_off(self._lanes.values())
+            await self._scribe.stop()
 
     def wake(self) -> None:
         """Hear requests at once, rather than within `TICK_SECONDS`."""
@@ -155,6 +164,8 @@ class Keeper:
         # What did not change goes on, or who saves the file often enough is never served.
         self._timers = {one: self._timers.get(one) or Timer(one[2]) for one in wanted}
         self._board.drop({(r, lane.route.source, name) for (r, name), lane in lanes.items()})
+        self._owners.take(configuration.routes)
+        self._scribe.take(configuration.routes)
 
     async def _tick(self) -> None:
         try:
@@ -163,6 +174,7 @@ class Keeper:
             await self._start_looks()
             self._dispatcher.start()
             await self._keep()
+            self._scribe.start()
         except LeaseError:
             raise
         except StateError as error:
@@ -176,7 +188,10 @@ class Keeper:
             names = (Held.ROUTE, lane.route.name), (Held.LIBRARY, lane.library)
             lane.is_paused = not paused.isdisjoint(names)
         for request in await self._state.take_requests(self._holder):
-            self._answer(request)
+            if request.cause is Cause.EVENT:
+                self._scribe.judge(request, self._answer)
+            else:
+                self._answer(request)
 
     def _answer(self, request: Request) -> None:
         self._counters.heard(request.cause)
@@ -253,6 +268,8 @@ class Keeper:
             run=tally.run,
             shelf=self._shelf,
             board=self._board,
+            owners=self._owners,
+            accounts=self._accounts,
             lanes=by_name,
         )
         problems: dict[str, str] = {}
@@ -268,7 +285,8 @@ class Keeper:
                     by_name[name].fail(str(error))
                     by_name[name].is_looked_at = False
                     problems[name] = str(error)
-                self._dispatcher.submit(tally, found.plan, by_name)
+                self._dispatcher.withdraw(found.withdrawn, by_name)
+                self._dispatcher.submit(tally, found.plan, by_name, found.account)
         except MeltemiError as error:
             problems[route.source] = str(error)
         except Exception as error:  # noqa: BLE001 - logged; the daemon goes on
@@ -287,6 +305,8 @@ class Keeper:
     async def _keep(self) -> None:
         """Let the state have what it does not have yet."""
         dirt, over = self._board.take_dirt(), self._dispatcher.settled()
+        self._owners.touch(dirt.changed | dirt.removed)
+        kept, forgotten = self._owners.take_changes()
         runs = [tally.run for tally in (*over, *self._dispatcher.changed())]
         try:
             changed = [p for place in dirt.changed if (p := self._board.get(place)) is not None]
@@ -294,6 +314,8 @@ class Keeper:
                 await self._state.save(
                     self._holder, changed, list(dirt.removed), dirt.history, runs
                 )
+            if kept or forgotten:
+                await self._state.answers.save(self._holder, kept, forgotten)
             self._dispatcher.told(runs)
             if self._metering.is_due() or self._is_unmetered:
                 self._is_unmetered = await self._state.usage.meter(self._holder)
@@ -301,6 +323,7 @@ class Keeper:
                 await self._state.forget(self._holder, time.time() - self._history.total_seconds())
         except StateError:
             self._board.put_back(dirt)
+            self._owners.put_back(kept, forgotten)
             for tally in over:
                 self._dispatcher.expect(tally)
             raise

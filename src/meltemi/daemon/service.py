@@ -11,6 +11,7 @@ from typing import Final
 from prometheus_client import generate_latest
 
 from meltemi.config.load import Configuration, load
+from meltemi.daemon.accounts import Accounts
 from meltemi.daemon.api.serving import serving
 from meltemi.daemon.board import Board
 from meltemi.daemon.counters import Counters
@@ -18,14 +19,17 @@ from meltemi.daemon.events.hearing import Hearing
 from meltemi.daemon.events.intake import Intake
 from meltemi.daemon.gauges import Gauges
 from meltemi.daemon.keeper import Keeper
+from meltemi.daemon.owners import Owners
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.state import State, open_state
+from meltemi.daemon.vault import Vault
 from meltemi.errors import ConfigurationError, LeaseError, StateError
 from meltemi.exposing import exposed
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.listening import listen
 from meltemi.model.address import LibraryAddress
+from meltemi.model.credential import Credential
 from meltemi.model.listening import ListeningAddress
 from meltemi.replication.claim import holder_lives, this_holder
 
@@ -150,15 +154,20 @@ class Service:
     async def _lead(self, state: State) -> None:
         """Lead until the lease is lost, or this is cancelled: then give it back."""
         _log.info("%s leads", self.holder)
-        shelf = Shelf(self._configuration.libraries, _open)
+        accounts = Accounts(state.credentials, _vault(self._configuration.daemon.keys))
+        shelf = Shelf(self._configuration.libraries, _open, accounts.credential)
         try:
+            await accounts.renew()
             board = Board(await state.placements(), time.time)
+            owners = Owners(board, await state.answers.read(), accounts.has, time.time)
             self._keeper = Keeper(
                 self._configuration,
                 state,
                 shelf,
                 board=board,
                 counters=self._counters,
+                owners=owners,
+                accounts=accounts,
                 holder=self.holder,
             )
             self._counters.leader.set(1)
@@ -205,10 +214,26 @@ def _is_gone(holder: str) -> bool:
     return holder_lives(holder) is False
 
 
-async def _open(name: str, address: LibraryAddress) -> Library:
+async def _open(
+    name: str, address: LibraryAddress, credential: Credential | None = None
+) -> Library:
     return await open_library(
-        address, name=name, silence=SILENCE_SECONDS, writable=True, may_be_absent=True
+        address,
+        name=name,
+        silence=SILENCE_SECONDS,
+        writable=True,
+        may_be_absent=True,
+        credential=credential,
     )
+
+
+def _vault(keys: Path | None) -> Vault | None:
+    """Give what opens credentials; without, those that need it fail, and nothing else."""
+    try:
+        return None if keys is None else Vault(keys)
+    except ConfigurationError as error:
+        _log.error("%s; credentials of owners cannot be used", error)
+        return None
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

@@ -60,6 +60,11 @@ class Narrowing:
         self._take(await find(source, Sought(properties=naming)))
         return True
 
+    @property
+    def found(self) -> Sequence[Image]:
+        """Give those of the images, and of what they boot with, that the source has."""
+        return tuple(self._found.values())
+
     def _take(self, images: Sequence[Image]) -> None:
         self._found |= {image.id: image for image in images}
 

@@ -13,6 +13,7 @@ from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageErr
 from meltemi.libraries.base import Library, Verifiable
 from meltemi.model.plan import Plan
 from meltemi.model.route import Limits, Route
+from meltemi.replication.choices import Reserved, nothing_reserved
 from meltemi.replication.engine import Engine
 from meltemi.replication.exchange.bases import Seen
 from meltemi.replication.exchange.pricing import priced
@@ -62,13 +63,18 @@ async def opened(names: Sequence[str], opener: Opener) -> AsyncIterator[Librarie
 
 
 async def plan_route(
-    route: Route, libraries: Libraries, *, sending: bool = True, tell: Teller = untold
+    route: Route,
+    libraries: Libraries,
+    *,
+    sending: bool = True,
+    tell: Teller = untold,
+    reserved: Reserved = nothing_reserved,
 ) -> Plan:
     """Plan a route; targets that cannot be read stand in the plan's errors.
 
-    `tell` hears of each image, see `survey`. Unless nothing is ever to be sent, the plan says how
-    many bytes will cross the wire. Raise the source's error, or a target's where no target can be
-    read.
+    `tell` hears of each image, and `reserved` knows of copies under way, see `survey`. Unless
+    nothing is ever to be sent, the plan says how many bytes will cross the wire. Raise the
+    source's error, or a target's where no target can be read.
     """
     source = libraries.require(route.source)
     targets = [libraries.open[name] for name in route.targets if name in libraries.open]
@@ -79,7 +85,8 @@ async def plan_route(
     if not targets:
         raise errors[route.targets[0]]
     seen = {target.name: Seen() for target in targets} if sending else {}
-    plan = await survey(route, source, targets, datetime.now(UTC), tell, seen=seen)
+    now = datetime.now(UTC)
+    plan = await survey(route, source, targets, now, tell, seen=seen, reserved=reserved)
     if sending:
         plan = await with_ways(route, plan, source, targets, seen)
     return replace(plan, errors={**errors, **plan.errors})

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from meltemi.daemon.api import actions, events, placements, routes, usage
+from meltemi.daemon.api import actions, events, owners, placements, routes, usage
 from meltemi.daemon.api.call import Call, Parts, told
 from meltemi.daemon.api.senders import Sender
 from meltemi.daemon.events import webhook
@@ -47,6 +47,7 @@ class Operation:
     shared: bool = False
 
 
+_CREDENTIAL: Final = "/v1/credentials/{library}"
 _HELD: Final = "/v1/pauses/{kind}/{name}"
 
 OPERATIONS: Final = (
@@ -62,6 +63,10 @@ OPERATIONS: Final = (
     Operation("GET", "/v1/pauses", Role.READER, actions.pauses, shared=True),
     Operation("PUT", _HELD, Role.OPERATOR, actions.pause),
     Operation("DELETE", _HELD, Role.OPERATOR, actions.resume),
+    Operation("GET", "/v1/answers", Role.READER, owners.answers),
+    Operation("GET", "/v1/credentials", Role.READER, owners.credentials),
+    Operation("PUT", _CREDENTIAL, Role.READER, owners.leave_credential),
+    Operation("DELETE", _CREDENTIAL, Role.READER, owners.take_credential),
     Operation("GET", "/v1/audit", Role.ADMIN, actions.audit),
 )
 

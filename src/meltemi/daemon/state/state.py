@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, text, update
 
+from meltemi.daemon.state.answers import Answers
+from meltemi.daemon.state.credentials import Credentials
 from meltemi.daemon.state.inbox import Inbox
 from meltemi.daemon.state.records import LEADER, Act, Change, Held, Pause, Request, Run
 from meltemi.daemon.state.rows import (
@@ -51,6 +53,8 @@ class State:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.answers = Answers(database)
+        self.credentials = Credentials(database)
         self.views = Views(database)
         self.inbox = Inbox(database)
         self.usage = Usage(database)
