@@ -19,18 +19,16 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 @click.command("usage")
 @option(
     "--from",
-    "first",
+    "usage_from",
     type=_DAY,
     metavar="DAY",
-    envvar="MELTEMI_USAGE_FROM",
     help="From this day on, as 2026-11-01.",
 )
 @option(
     "--to",
-    "last",
+    "usage_to",
     type=_DAY,
     metavar="DAY",
-    envvar="MELTEMI_USAGE_TO",
     help="Up to this day, which is included.",
 )
 @option("--project", metavar="ID", help="Of this project only.")
@@ -48,8 +46,8 @@ def command(**options: Any) -> int:
 
 async def _show(client: Client, *, options: Mapping[str, Any]) -> int:
     query = {
-        "from": _told(options["first"]),
-        "to": _told(options["last"]),
+        "from": _told(options["usage_from"]),
+        "to": _told(options["usage_to"]),
         "project": options["project"],
         "library": options["library"],
         "limit": "10000",
