@@ -50,10 +50,9 @@ class Replica:
     def prospect(self) -> Prospect:
         """Say what can be expected."""
         if self.placement is not None:
-            observed = self.placement["observed"]
-            if observed == "conflict":
-                return Prospect.REFUSED
-            return Prospect.READY if observed == "ready" else Prospect.COMING
+            observed = self.placement["observed"] if self.placement["wanted"] else None
+            known = {"ready": Prospect.READY, "conflict": Prospect.REFUSED}
+            return known.get(observed, Prospect.COMING)
         if self.status == "ready":
             return Prospect.READY
         return Prospect.COMING if self.status.startswith(_UNDER_WAY) else Prospect.REFUSED
