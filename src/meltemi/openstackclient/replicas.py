@@ -50,7 +50,7 @@ class Replica:
     def prospect(self) -> Prospect:
         """Say what can be expected."""
         if self.placement is not None:
-            observed = self.placement["observed"] if self.placement["wanted"] else None
+            observed = self.placement["observed"] if self.placement["wanted"] else ""
             known = {"ready": Prospect.READY, "conflict": Prospect.REFUSED}
             return known.get(observed, Prospect.COMING)
         if self.status == "ready":
