@@ -2,10 +2,12 @@
 
 import asyncio
 import re
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -34,7 +36,15 @@ class Daemon:
         self._file.write_text(yaml.safe_dump(document))
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "meltemi", "daemon", str(self._file)]
+        command = [
+            sys.executable,
+            "-m",
+            "meltemi",
+            "daemon",
+            str(self._file),
+            "--listen",
+            "127.0.0.1:0",
+        ]
         with (self._folder / "daemon.log").open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log, cwd=self._folder)
         return self
@@ -55,6 +65,30 @@ class Daemon:
         """Have it look at everything."""
         request = Request(Cause.REQUEST, time.time())
         self._with_state(lambda state: state.ask(request))
+
+    def wait_for_log(self, text: str) -> None:
+        """Wait until it has said something."""
+        while text not in (self._folder / "daemon.log").read_text():
+            assert self._process.poll() is None
+            time.sleep(0.1)
+
+    def ready_at(self, image: str) -> float:
+        """Wait until an image is ready; give when it became so, in seconds since 1970."""
+        query = "SELECT at FROM changes WHERE image = ? AND observed = 'ready'"
+        return float(self._until(query, image))
+
+    def wait_for_ready(self, count: int) -> None:
+        """Wait until so many images are ready."""
+        ready = "SELECT count(*) FROM placements WHERE observed = 'ready'"
+        self._until(f"SELECT 1 WHERE ({ready}) = ?", count)
+
+    def _until(self, query: str, value: object) -> Any:
+        """Wait until a query finds something; give the first of it."""
+        with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as state:
+            while not (found := state.execute(query, [value]).fetchone()):
+                assert self._process.poll() is None
+                time.sleep(0.02)
+        return found[0]
 
     def wait_for_runs(self, count: int) -> list[Run]:
         """Give the runs, the latest first, once so many have ended."""

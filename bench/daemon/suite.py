@@ -5,23 +5,34 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
+from bench.daemon.events import events, telling
 from bench.daemon.reconciliation import TARGETS, reconciliation
 from bench.daemon.scale import QUICK, Scale
-from bench.figures import Case, Suite
+from bench.figures import Case, Result, Suite
 from bench.replicator.services import services
-
-_CASES: Final = (reconciliation,)
 
 
 @contextmanager
 def _open(quick: bool) -> Iterator[Mapping[str, Case]]:
+    scale = QUICK if quick else Scale()
+    yield {
+        "reconciliation": partial(_reconciliation, scale),
+        "events": partial(_events, scale),
+    }
+
+
+def _reconciliation(scale: Scale) -> Iterator[Result]:
     with services("source", *TARGETS) as started:
-        scale = QUICK if quick else Scale()
-        yield {case.__name__: partial(case, started, scale) for case in _CASES}
+        yield from reconciliation(started, scale)
+
+
+def _events(scale: Scale) -> Iterator[Result]:
+    with telling("source", "target") as (started, bus):
+        yield from events(started, bus, scale)
 
 
 def _facts() -> Mapping[str, str]:
     return {"glance": "33.0.0, uWSGI with 2 processes of 4 threads, PostgreSQL, file store"}
 
 
-DAEMON: Final = Suite("daemon", [case.__name__ for case in _CASES], _open, _facts)
+DAEMON: Final = Suite("daemon", ("reconciliation", "events"), _open, _facts)

@@ -12,6 +12,7 @@ import aiohttp
 
 from bench.curl import uploaded
 from lab import Glance, Postgres
+from lab.wsgi import Settings
 
 PARALLEL = 8
 
@@ -54,14 +55,17 @@ class Services:
 
 
 @contextmanager
-def services(*names: str) -> Iterator[Services]:
-    """Start services; nothing of them is left behind."""
+def services(*names: str, config: Settings | None = None) -> Iterator[Services]:
+    """Start services, with settings of their own; nothing of them is left behind."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="meltemi-bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         postgres = Postgres().start()
         stack.callback(postgres.remove)
-        glances = {name: Glance(folder / name, name=name, postgres=postgres) for name in names}
+        glances = {
+            name: Glance(folder / name, name=name, postgres=postgres, config=config)
+            for name in names
+        }
         for glance in glances.values():
             stack.callback(glance.start(wait=False).stop)
         for glance in glances.values():

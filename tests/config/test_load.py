@@ -11,10 +11,13 @@ from meltemi.config.load import Configuration, load
 from meltemi.errors import ConfigurationError
 from meltemi.model.address import LibraryAddress
 from meltemi.model.route import (
+    Allowance,
+    Choosing,
     Limits,
     OnConflict,
     OnSourceDeletion,
     Policy,
+    Residency,
     Route,
     Rules,
     Selection,
@@ -139,6 +142,99 @@ def test_a_route_with_every_key(tmp_path: Path) -> None:
     assert configured(tmp_path, LIBRARIES + FULL).routes == (route,)
 
 
+CHOOSE: Final = """\
+version: 1
+libraries:
+  athens: {cloud: prod}
+  crete: {cloud: prod, region: Crete, zone: eu}
+  sparta: {cloud: prod, region: Sparta, zone: eu}
+  oslo: {cloud: prod, region: Oslo}
+routes:
+  chosen:
+    from: athens
+    to: [crete, sparta, oslo]
+    choose:
+      projects:
+        p: {regions: [crete, oslo], quotas: {crete: 10GiB}}
+        "*": {}
+      names: {Greece: sparta}
+      residency: {zones: eu, match: {property: {data: personal}}}
+"""
+
+
+def test_a_route_on_which_owners_choose(tmp_path: Path) -> None:
+    (route,) = configured(tmp_path, CHOOSE).routes
+    every = {"crete", "sparta", "oslo"}
+    assert route.policy.on_source_deletion is OnSourceDeletion.DELETE
+    assert route.choosing == Choosing(
+        names={**{name: name for name in every}, "greece": "sparta"},
+        projects={
+            "p": Allowance(frozenset({"crete", "oslo"}), {"crete": 10 * 2**30}),
+            "*": Allowance(frozenset(every)),
+        },
+        residency=(
+            Residency(
+                (Rules(properties={"data": ("personal",)}),),
+                frozenset({"crete", "sparta"}),
+                "not allowed outside eu",
+            ),
+        ),
+    )
+
+
+OWNED: Final = CHOOSE.replace("region: Oslo", "region: Oslo, account: owner")
+KEYS: Final = "daemon: {keys: keys}\n"
+
+
+def test_a_library_on_which_owners_have_accounts(tmp_path: Path) -> None:
+    known = configured(tmp_path, OWNED + KEYS)
+    assert known.daemon.keys == tmp_path / "keys"
+    assert known.routes[0].choosing is not None
+    assert known.routes[0].choosing.owned == {"oslo"}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (OWNED, "daemon.keys: missing; oslo takes credentials"),
+        (
+            OWNED.replace("from: athens", "from: oslo").replace("oslo]", "athens]") + KEYS,
+            "routes.chosen.from: oslo has account: owner, and can be but a target",
+        ),
+        (
+            OWNED + "  all: {from: athens, to: oslo}\n" + KEYS,
+            "routes.all.to: oslo has account: owner, and wants choose",
+        ),
+        (
+            OWNED.replace("{cloud: prod, region: Oslo", "{path: vault") + KEYS,
+            "libraries.oslo: account goes with a cloud only",
+        ),
+    ],
+)
+def test_what_cannot_be_with_accounts_of_owners(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(problem)):
+        configured(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("Greece: sparta", "Greece: mars", "names.Greece: mars is none of the targets"),
+        ("crete: 10GiB", "athens: 1GiB", "projects.p: athens is none of the targets"),
+        ("Greece: sparta", "CRETE: sparta", "names.CRETE: it means another target already"),
+        ("zones: eu", "zones: mars", "residency: no library is in the zone 'mars'"),
+        ("    choose:", "    relay: crete\n    choose:", "cannot get along with relay"),
+        ("    choose:", "    on_source_deletion: keep\n    choose:", "keep would leave"),
+        ("routes:", "defaults: {on_source_deletion: keep}\nroutes:", "keep would leave"),
+    ],
+)
+def test_what_owners_cannot_choose_is_refused(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"routes.chosen.choose: .*" + re.escape(problem)):
+        configured(tmp_path, CHOOSE.replace(old, new))
+
+
 def test_a_route_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path) -> None:
     first, second = configured(
         tmp_path,
@@ -197,7 +293,7 @@ def examples(page: str) -> list[str]:
     return re.findall(r"^```yaml\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
 
 
-EXAMPLES: Final = [*examples("configuration.md"), *examples("selection.md")]
+EXAMPLES: Final = [*examples("configuration.md"), *examples("selection.md"), *examples("owners.md")]
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -209,7 +305,7 @@ def test_the_examples_of_the_documentation(tmp_path: Path, example: str) -> None
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 9
 
 
 def test_the_documentation_names_every_key() -> None:
@@ -221,12 +317,34 @@ def test_the_documentation_names_every_key() -> None:
         schema.LinkEntry,
         schema.DaemonEntry,
         schema.TokenEntry,
+        schema.WebhookEntry,
         schema.LibraryEntry,
         schema.RouteEntry,
     )
-    for entry in (*entries, schema.RuleEntry):
+    choosing = schema.ChooseEntry, schema.AllowanceEntry, schema.ResidencyEntry
+    for entry in (*entries, *choosing, schema.RuleEntry):
         for name, field in entry.model_fields.items():
             assert re.search(rf"^\| [^|]*`{field.alias or name}`", pages, re.MULTILINE), name
+
+
+def test_the_address_of_a_bus_is_never_shown(tmp_path: Path) -> None:
+    text = "version: 1\nlibraries:\n  a:\n    url: http://host\n    notifications: {{{}}}\n"
+    there = "rabbit://me:hunter2@host:5672/"
+    configuration = configured(tmp_path, text.format(f'transport_url: "{there}"'))
+    assert configuration.buses == {"a": there}
+    assert "hunter2" not in repr(configuration)
+    for wrong in ('transport_url: "kafka://me:hunter2@host"', f'transport_url: ["{there}"]'):
+        with pytest.raises(ConfigurationError) as caught:
+            configured(tmp_path, text.format(wrong))
+        assert "transport_url" in str(caught.value)
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("keys", ["", "secret_file: a, secret_env: B"])
+def test_a_webhook_has_one_secret(tmp_path: Path, keys: str) -> None:
+    text = f"version: 1\ndaemon:\n  webhook: {{{keys}}}\nlibraries:\n  a: {{url: http://host}}\n"
+    with pytest.raises(ConfigurationError, match="secret_file or secret_env"):
+        configured(tmp_path, text)
 
 
 def test_the_error_of_a_missing_file(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ READER, OPERATOR, ADMIN = ROLES = ("reader", "operator", "admin")
 TOKENS = {role: {"role": role, "sha256": sha256(role.encode()).hexdigest()} for role in ROLES}
 """Tokens that are their roles' names, for `daemon.tokens`."""
 
-_SAMPLES = {"{kind}": "route", "{name}": "all"}
+_SAMPLES = {"{kind}": "route", "{name}": "all", "{library}": "R1"}
 
 SILENCE = 300
 """Seconds."""

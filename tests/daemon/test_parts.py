@@ -77,6 +77,21 @@ def test_a_lane_has_room_where_all_its_rooms_have() -> None:
     assert other.has_room
 
 
+def test_what_is_under_way_is_looked_at_when_it_has_arrived() -> None:
+    one, in_hand = lane(), {"a"}
+    one.leave(Errand(Cause.EVENT, frozenset("ab")))
+    one.hold(in_hand.__contains__)
+    assert one.errand == Errand(Cause.EVENT, frozenset("b"))
+    one.errand = Errand(Cause.EVENT, frozenset("a"))
+    one.hold(in_hand.__contains__)
+    assert one.errand is None
+    one.leave(Errand(Cause.SCHEDULE))
+    in_hand.clear()
+    one.hold(in_hand.__contains__)
+    assert one.errand == Errand(Cause.SCHEDULE)
+    assert not one.held
+
+
 def test_a_lane_that_failed_is_left_alone_and_then_looked_at() -> None:
     now = [0.0]
     the = lane()

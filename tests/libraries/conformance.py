@@ -8,9 +8,12 @@ import pytest
 
 from meltemi.errors import ConflictError, ForbiddenError, VanishedError
 from meltemi.libraries.base import Changes, Library
+from meltemi.libraries.finding import Sought, find
 from tests.libraries.conformance_data import DataConformance
 from tests.libraries.conformance_metadata import MetadataConformance
 from tests.libraries.handling import DATA, content, listed
+
+ODD_NAMES = ["in:a,b", 'a "quoted, name', "2024-01-01T00:00:00Z", "Μελτέμι & co"]
 
 
 class LibraryConformance(DataConformance, MetadataConformance):
@@ -33,6 +36,30 @@ class LibraryConformance(DataConformance, MetadataConformance):
     async def test_a_listed_image_is_the_one_that_is_shown(self, library: Library) -> None:
         image = await self.active(library, b"data", properties={"k": "v"}, tags=frozenset({"t"}))
         assert image in await listed(library)
+
+    # Finding
+
+    @pytest.mark.parametrize("name", ODD_NAMES)
+    async def test_what_is_found_is_what_a_list_has_of_it(
+        self, library: Library, name: str
+    ) -> None:
+        named = await library.create(self.new_image(name=name))
+        hidden = await library.create(self.new_image(name=name, os_hidden=True))
+        address = {"meltemi_source": f"http://host:9292/{named.id}"}
+        marked = await library.create(self.new_image(os_hidden=True, properties=address))
+        other = await library.create(self.new_image(properties={"meltemi_source": "other"}))
+        for sought, expected in (
+            (Sought(ids=frozenset({hidden.id, other.id, 'no", id', ""})), {hidden.id, other.id}),
+            (Sought(names=frozenset({(name, named.owner)})), {named.id}),
+            (Sought(names=frozenset({(name, "another project")})), set()),
+            (Sought(properties=frozenset(address.items())), {marked.id}),
+            (Sought(frozenset({other.id}), properties=frozenset(address.items())), None),
+            (Sought(), set()),
+        ):
+            found = await find(library, sought)
+            assert found == [image for image in await listed(library) if sought.fits(image)]
+            mine = {image.id for image in found} & {named.id, hidden.id, marked.id, other.id}
+            assert mine == (expected if expected is not None else {other.id, marked.id})
 
     # Deleting
 

@@ -16,6 +16,7 @@ from tests.support.accounts import Accounts
 from tests.support.cli import PATIENCE, Done, environment
 from tests.support.daemon import Daemon
 from tests.support.glance import Service, some_data
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.services
 
@@ -29,6 +30,7 @@ class Place:
     accounts: Accounts
     athens: Service
     helens: Service
+    crete: Service
     daemon: Daemon
 
     def openstack(
@@ -69,7 +71,7 @@ def place(
     cloud: Cloud, accounts: Accounts, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("replicas")
-    accounts.add("helen")
+    helen = accounts.add("helen")
     keystone = cloud.keystone
     auth = {
         "auth_url": keystone.url,
@@ -94,13 +96,22 @@ def place(
                 "match": {"name": "carried*"},
                 "owners": {"*": "*"},
                 "schedule": "1s",
-            }
+            },
+            "chosen": {
+                "from": "Athens",
+                "to": "Crete",
+                "match": {"name": "galley"},
+                "owners": {"*": "*"},
+                "schedule": "1s",
+                "choose": {"projects": {helen: {}}},
+            },
         },
     }
     athens = Service(cloud.regions["RegionOne"], cloud.postgres, token=accounts.token("admin"))
+    crete = Service(cloud.regions["RegionTwo"], cloud.postgres, token=accounts.token("admin"))
     helens = athens.seen_by(accounts.token("helen"))
     with Daemon(folder, configuration) as daemon:
-        yield Place(accounts, athens, helens, daemon)
+        yield Place(accounts, athens, helens, crete, daemon)
 
 
 def told(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -207,4 +218,20 @@ def test_a_daemon_that_is_away_or_none(place: Place) -> None:
     assert "http://127.0.0.1:9: no daemon answers" in away.err
     other = {"OS_IMAGE_REPLICATION_ENDPOINT": f"{place.athens.url}/v2/images/{image}?"}
     assert "no daemon of Meltemi" in place.openstack("list", image, code=1, env=other).err
+    place.helens.delete(image)
+
+
+def test_what_owners_choose_is_done(place: Place) -> None:
+    image = place.helens.put("galley", some_data(8))
+    place.openstack("set", image, "--region", "crete", "--region", "mars")
+    place.openstack("wait", image, "--region", "crete", env=place.known)
+    place.openstack("wait", image, "--region", "crete")
+    refused = place.openstack("wait", image, "--region", "mars", code=3)
+    assert "mars unknown region" in refused.err
+    assert told(place.rows("list", image, env=place.known)) == [
+        ("Crete", "ready"),
+        ("mars", "unknown region"),
+    ]
+    place.openstack("unset", image, "--all")
+    eventually(lambda: not place.crete.has(image))
     place.helens.delete(image)

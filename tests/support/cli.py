@@ -81,12 +81,13 @@ def meltemi(
     code: int | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    given: str = "",
 ) -> Done:
-    """Run the command to its end, with `code` where one is given.
+    """Run the command to its end, with `code` where one is expected, and what is `given` on stdin.
 
     A traceback is a failure whatever is tested.
     """
-    done = _run([*PROGRAM, *map(str, words)], environment(env), cwd)
+    done = _run([*PROGRAM, *map(str, words)], environment(env), cwd, given=given)
     shown = f"{' '.join(map(str, words))}: exit code {done.code}\n{done.err}{done.out}"
     assert code in (None, done.code), shown
     return done
@@ -215,13 +216,17 @@ class User:
 
 
 def _run(
-    command: list[str], env: dict[str, str], cwd: Path | None = None, seconds: float = PATIENCE
+    command: list[str],
+    env: dict[str, str],
+    cwd: Path | None = None,
+    seconds: float = PATIENCE,
+    given: str = "",
 ) -> Done:
     done = subprocess.run(
         command,
         env=env,
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         text=True,
         timeout=seconds,

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 import yaml
 
 from lab.process import clean_environment
-from meltemi.daemon.state.records import Held, Pause, Run
+from meltemi.daemon.state.records import Change, Held, Pause, Run
 from meltemi.daemon.state.state import State, open_state
 from meltemi.model.placement import Placement
 from tests.support.cli import PROGRAM
@@ -127,11 +127,15 @@ class Daemon:
 
     def placements(self) -> list[Placement]:
         """Give every placement that it has kept."""
-        return self._ask(lambda state: state.placements())
+        return self.ask(lambda state: state.placements())
 
     def runs(self) -> list[Run]:
         """Give the runs that it has kept, the latest first."""
-        return self._ask(lambda state: state.runs(most=1000))
+        return self.ask(lambda state: state.runs(most=1000))
+
+    def changes(self) -> list[Change]:
+        """Give the changes that it has kept, as they came."""
+        return self.ask(lambda state: state.changes(most=1000))
 
     def statuses(self, library: str) -> dict[str | None, str]:
         """Give what is observed of each image in a library, by name."""
@@ -139,13 +143,15 @@ class Daemon:
 
     def pause(self, kind: Held, name: str) -> None:
         """Have a route or a library left alone."""
-        self._ask(lambda state: state.pause(Pause(kind, name, 0.0, "a test")))
+        self.ask(lambda state: state.pause(Pause(kind, name, 0.0, "a test")))
 
     def resume(self, kind: Held, name: str) -> None:
         """End a pause."""
-        assert self._ask(lambda state: state.resume(kind, name))
+        assert self.ask(lambda state: state.resume(kind, name))
 
-    def _ask(self, question: Callable[[State], Awaitable[_T]]) -> _T:
+    def ask(self, question: Callable[[State], Awaitable[_T]]) -> _T:
+        """Ask its state something, or leave something there."""
+
         async def ask() -> _T:
             state = await open_state(self.database)
             try:

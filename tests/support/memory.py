@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from meltemi.errors import ConflictError, ForbiddenError, InterruptedTransfer, VanishedError
 from meltemi.libraries.base import Changes
+from meltemi.libraries.finding import Sought
 from meltemi.model.image import Hashes, Image, Member
 
 NOW = "2026-01-02T03:04:05Z"
@@ -204,6 +205,15 @@ class MemoryLibrary:
         for start in range(0, len(images), self.page):
             await self._meet("list", "", start)
             yield images[start : start + self.page]
+
+    async def find(self, sought: Sought) -> list[Image]:
+        """Give what fits of the images that are visible."""
+        await self._begin("find", "")
+        return [
+            entry.image
+            for entry in self._entries.values()
+            if self._sees(entry) and sought.fits(entry.image)
+        ]
 
     async def show(self, image_id: str) -> Image:
         """Give one image."""

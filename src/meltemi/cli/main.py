@@ -33,6 +33,7 @@ _COMMANDS: Final = {
     "retry": "Have the daemon try again what failed.",
     "pause": "Have the daemon leave a route or a library alone.",
     "resume": "Have the daemon go on with what was paused.",
+    "credential": "Let the daemon use your account in a region.",
     "serve": "Serve images as a region's own Image service.",
     "db": "Prepare the database of a region.",
     "adopt": "Let a region take over from a Glance, step by step.",

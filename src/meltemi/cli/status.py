@@ -53,6 +53,10 @@ async def _show(client: Client, *, image: str | None, options: Mapping[str, Any]
     rows = [_row(one, told=options["format"] == "table") for one in found]
     print_rows(rows, _SHOWN if brief else _COLUMNS, options)
     _summarize(found)
+    if image is not None:
+        for one in await client.pages("/v1/answers", "answers", {"image": image}):
+            kept = f" (here alone: {one['problem']})" if one["problem"] else ""
+            say(f"meltemi: its owner is told: {one['text']}{kept}")
     for line in await _pauses(client):
         say(f"meltemi: paused: {line}")
     return 0

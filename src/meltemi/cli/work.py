@@ -98,6 +98,12 @@ def configured(
     routes = [known[name] for name in options["route"] or known]
     if not routes:
         raise UsageError(f"{file} has no routes")
+    for route in routes:
+        if owned := sorted(route.choosing.owned if route.choosing else ()):
+            raise UsageError(
+                f"route {route.name}: {owned[0]} is reached with the accounts of images' owners, "
+                "which only the daemon has; name other routes with --route"
+            )
     connections = Connections(
         with_tls(configuration.libraries, options),
         options["timeout"].total_seconds(),

@@ -9,12 +9,21 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from meltemi.config.schema import DaemonEntry, FileEntry, RouteEntry, RouteSettings, TokenEntry
+from meltemi.config.choosing import check_accounts, check_choosing, choosing_of
+from meltemi.config.schema import (
+    DaemonEntry,
+    FileEntry,
+    LibraryEntry,
+    RouteEntry,
+    RouteSettings,
+    TokenEntry,
+    WebhookEntry,
+)
 from meltemi.documents.document import Problem, fail, read_versioned
 from meltemi.documents.problems import explain
 from meltemi.model.address import LibraryAddress
 from meltemi.model.listening import ListeningAddress
-from meltemi.model.route import Limits, Link, Policy, Route, Selection
+from meltemi.model.route import Limits, Link, OnSourceDeletion, Policy, Route, Selection
 from meltemi.region.settings import KeystoneAccount, TlsSettings, within
 
 VERSION: Final = 1
@@ -43,7 +52,8 @@ class Api:
 class Daemon:
     """How `meltemi daemon` works: where it keeps its state, as a URL, and for how long.
 
-    Every route is looked at at least as often as `reconcile` says.
+    Every route is looked at at least as often as `reconcile` says. `keys` is the file of the keys
+    that credentials of owners are encrypted with.
     """
 
     api: Api
@@ -51,6 +61,8 @@ class Daemon:
     database: str
     reconcile: timedelta = timedelta(hours=1)
     history: timedelta = timedelta(days=90)
+    keys: Path | None = None
+    webhook: WebhookEntry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,8 @@ class Configuration:
     """What meltemi.yaml says: libraries by their name, the routes between them, and the daemon.
 
     `transfers` is how many images may be under way at once from and to a library, where that is
-    said.
+    said; `buses` are the addresses, by library, of the message buses on which they tell what they
+    do.
     """
 
     libraries: Mapping[str, LibraryAddress]
@@ -66,6 +79,7 @@ class Configuration:
     links: tuple[Link, ...]
     transfers: Mapping[str, int]
     daemon: Daemon
+    buses: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def load(file: Path) -> Configuration:
@@ -84,22 +98,38 @@ def load(file: Path) -> Configuration:
     problems = [
         Problem(document.line(("routes", name, key)), f"routes.{name}.{key}: {text}")
         for name, route in entry.routes.items()
-        for key, text in _check_ends(route, libraries)
+        for key, text in (*_check_ends(route, libraries), *check_accounts(route, entry.libraries))
+    ]
+    problems += [
+        Problem(document.line(("routes", name, "choose")), f"routes.{name}.choose: {text}")
+        for name, route in entry.routes.items()
+        for text in check_choosing(route, entry.defaults, entry.libraries)
     ]
     problems += [
         Problem(document.line(("links", name, "libraries")), f"links.{name}.libraries: {text}")
         for name, link in entry.links.items()
         for text in _unknown(link.libraries, libraries)
     ]
+    owned = [name for name, library in entry.libraries.items() if library.account]
+    if owned and entry.daemon.keys is None:
+        text = f"daemon.keys: missing; {owned[0]} takes credentials of owners, to be kept encrypted"
+        problems.append(Problem(document.line(("libraries", owned[0])), text))
     if problems:
         raise fail(file, problems)
-    routes = (_route(name, route, entry.defaults) for name, route in entry.routes.items())
+    routes = (
+        _route(name, route, entry.defaults, entry.libraries) for name, route in entry.routes.items()
+    )
     links = (
         Link(name, frozenset(link.libraries), link.bwlimit) for name, link in entry.links.items()
     )
     transfers = {n: one.transfers for n, one in entry.libraries.items() if one.transfers}
     daemon = _daemon(within(folder, entry.daemon), folder)
-    return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon)
+    buses = {
+        name: library.notifications.transport_url
+        for name, library in entry.libraries.items()
+        if library.notifications is not None
+    }
+    return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon, buses)
 
 
 def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
@@ -109,6 +139,8 @@ def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:
         entry.database or f"sqlite:///{folder / 'meltemi-daemon.sqlite'}",
         entry.reconcile,
         entry.history,
+        entry.keys,
+        entry.webhook,
     )
 
 
@@ -141,12 +173,19 @@ def _check_ends(
         yield "relay", f"{route.relay} is none of the targets"
 
 
-def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
+def _route(
+    name: str,
+    route: RouteEntry,
+    defaults: RouteSettings,
+    libraries: Mapping[str, LibraryEntry],
+) -> Route:
     settings: dict[str, Any] = {
         key: getattr(entry, key) for entry in (defaults, route) for key in entry.model_fields_set
     }
     if "bwlimit" in settings:
         settings["bandwidth"] = settings["bwlimit"]
+    if route.choose is not None:
+        settings.setdefault("on_source_deletion", OnSourceDeletion.DELETE)
     return Route(
         name=name,
         source=route.source,
@@ -162,6 +201,7 @@ def _route(name: str, route: RouteEntry, defaults: RouteSettings) -> Route:
         priority=settings.get("priority", 0),
         schedule=settings.get("schedule"),
         within=settings.get("within"),
+        choosing=choosing_of(route, libraries),
     )
 
 

@@ -25,7 +25,7 @@ from meltemi.model.role import Role
 from meltemi.model.route import OnConflict, OnSourceDeletion, Rules
 from meltemi.model.schedule import Schedule, parse_schedule
 from meltemi.model.units import parse_bandwidth
-from meltemi.region.settings import KeystoneAccount, TlsSettings
+from meltemi.region.settings import KeystoneAccount, NotificationSettings, TlsSettings
 from meltemi.replication.where import Where
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -74,11 +74,23 @@ class LibraryEntry(Entry):
     path: File | None = None
     cacert: File | None = None
     insecure: bool = False
+    zone: Text | None = None
+    account: Literal["owner"] | None = None
+    notifications: NotificationSettings | None = None
     transfers: Transfers | None = None
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:
         self.address(Path())
+        if self.account is not None and self.cloud is None:
+            raise ValueError("account goes with a cloud only")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_over_rabbitmq(self) -> Self:
+        told = self.notifications
+        if told is not None and not told.transport_url.startswith("rabbit://"):
+            raise ValueError("notifications: transport_url has to begin with rabbit://")
         return self
 
     def address(self, folder: Path) -> LibraryAddress:
@@ -170,12 +182,35 @@ class RouteSettings(Entry):
     within: Duration | None = None
 
 
+class AllowanceEntry(Entry):
+    """One of a route's `choose.projects`: without `regions`, every target."""
+
+    regions: Texts | None = None
+    quotas: dict[Text, Size] = Field(default_factory=dict)
+
+
+class ResidencyEntry(Entry):
+    """One of a route's `choose.residency`."""
+
+    zones: Texts
+    match: RuleList = ()
+
+
+class ChooseEntry(Entry):
+    """What `choose` of a route holds."""
+
+    projects: Annotated[dict[Text, AllowanceEntry], Field(min_length=1)]
+    names: dict[Name, Text] = Field(default_factory=dict)
+    residency: Annotated[tuple[ResidencyEntry, ...], Listed] = ()
+
+
 class RouteEntry(RouteSettings):
     """One of `routes`."""
 
     source: Text = Field(alias="from")
     to: Texts
     relay: Text | None = None
+    choose: ChooseEntry | None = None
 
 
 class TokenEntry(Entry):
@@ -183,6 +218,19 @@ class TokenEntry(Entry):
 
     role: Annotated[Role, Field(strict=False)]
     sha256: Annotated[str, AfterValidator(_check_digest), Field(repr=False)]
+
+
+class WebhookEntry(Entry):
+    """What `webhook` holds: where the secret is by which its senders sign."""
+
+    secret_file: File | None = None
+    secret_env: Text | None = None
+
+    @model_validator(mode="after")
+    def _names_one_secret(self) -> Self:
+        if (self.secret_file is None) is (self.secret_env is None):
+            raise ValueError("give secret_file or secret_env")
+        return self
 
 
 class LinkEntry(Entry):
@@ -198,10 +246,12 @@ class DaemonEntry(Entry):
     database: Text | None = None
     reconcile: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     history: Duration = timedelta(days=90)
+    keys: File | None = None
     listen: Listening = ListeningAddress("127.0.0.1", 9393)
     tls: TlsSettings | None = None
     tokens: dict[Name, TokenEntry] = Field(default_factory=dict)
     keystone: KeystoneAccount | None = None
+    webhook: WebhookEntry | None = None
 
     @model_validator(mode="after")
     def _knows_who_comes_from_afar(self) -> Self:

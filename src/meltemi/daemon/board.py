@@ -174,6 +174,28 @@ class Board:
         if placement is not None and placement.observed is not Observed.READY:
             self._put(replace(placement, observed=Observed.QUEUED, detail=why))
 
+    def give_up(self, place: Place) -> None:
+        """Take an image out of hand that is not to be copied after all, since nobody wants it."""
+        self.in_hand.discard(place)
+        if (placement := self._all.get(place)) is not None:
+            self._put(_unwanted(placement))
+
+    def hold(self, library: str, owner: str, why: str) -> set[Place]:
+        """Leave a project's images alone in a library for a while, and give them."""
+        held = set()
+        for place, placement in list(self._all.items()):
+            if place.library != library or placement.owner != owner:
+                continue
+            held.add(place)
+            if place in self.in_hand or self.waits(place) or not placement.wanted:
+                continue
+            if placement.observed not in (Observed.READY, Observed.STALE):
+                attempts = placement.attempts + 1
+                due = self._clock() + OF_IMAGES.after(attempts)
+                new = replace(placement, observed=Observed.QUEUED, detail=why)
+                self._put(replace(new, attempts=attempts, due=due))
+        return held
+
     def take_dirt(self) -> Dirt:
         """Give what is to be kept, which is clean from now on."""
         dirt, self._dirt = self._dirt, Dirt()

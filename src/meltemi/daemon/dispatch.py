@@ -13,8 +13,9 @@ from meltemi.daemon.lanes import Errand, Lane
 from meltemi.daemon.runs import Tally
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Cause, Run
-from meltemi.errors import MeltemiError
+from meltemi.errors import AuthenticationError, MeltemiError
 from meltemi.libraries.base import Library
+from meltemi.model.placement import Place
 from meltemi.model.plan import Action, Plan
 from meltemi.model.route import Limits, Route
 from meltemi.replication.engine import Engine
@@ -42,13 +43,19 @@ class Dispatcher:
         self._bandwidths: dict[str, tuple[Limits, Bandwidth]] = {}
         self.links = Links()
         self._under_way: dict[asyncio.Task[None], Job] = {}
+        self._unwanted: dict[Place, Lane] = {}
 
     def expect(self, tally: Tally) -> None:
         """Hear of a run whose jobs are to come."""
         self._tallies[tally.run.id] = tally
 
-    def submit(self, tally: Tally, plan: Plan, lanes: Mapping[str, Lane]) -> None:
-        """Queue what a plan says, but for what is in hand, or has failed and must wait."""
+    def submit(
+        self, tally: Tally, plan: Plan, lanes: Mapping[str, Lane], account: str | None = None
+    ) -> None:
+        """Queue what a plan says, but for what is in hand, or has failed and must wait.
+
+        It is carried out with the `account` of a project where one is given.
+        """
         run, route = tally.run.id, next(iter(lanes.values())).route
         fresh = [action for action in plan.actions if self._is_free(action)]
         removals = removals_of(fresh)
@@ -56,12 +63,35 @@ class Dispatcher:
             self._board.in_hand.add(place_of(action))
         for actions in parted(fresh):
             tally.planned([action.subject.target for action in actions])
-            self._waiting.append(Job(route, run, actions, lanes))
+            self._waiting.append(Job(route, run, actions, lanes, account))
         for removed in removals.values():
-            self._removals.append(Job(route, run, tuple(removed), lanes))
+            self._removals.append(Job(route, run, tuple(removed), lanes, account))
         tally.bad |= set(plan.errors)
         self._waiting.sort(key=lambda job: (-job.route.priority, job.traffic, job.run))
         self.start()
+
+    def withdraw(self, places: Collection[Place], lanes: Mapping[str, Lane]) -> None:
+        """Drop copies that nobody wants any more; those under way are looked at once they end."""
+        waiting, self._waiting = self._waiting, []
+        for job in waiting:
+            kept = tuple(action for action in job.actions if not self._loses(job, action, places))
+            if kept:
+                self._waiting.append(replace(job, actions=kept))
+        for place in places:
+            if place in self._board.in_hand:
+                self._unwanted[place] = lanes[place.library]
+
+    def _loses(self, job: Job, action: Action, gone: Collection[Place]) -> bool:
+        """Drop an action where nobody wants it, or what boots with an image that is dropped."""
+        subject = action.subject
+        if (place := place_of(action)) in gone:
+            self._board.give_up(place)
+            self._tallies[job.run].dropped(subject.target)
+            return True
+        if any(Place(subject.source, one, subject.target) in gone for one in action.needs):
+            self._drop(job, action)
+            return True
+        return False
 
     def start(self) -> None:
         """Start what can be started; give up what waits for a library that is left alone."""
@@ -89,7 +119,8 @@ class Dispatcher:
 
     def settled(self) -> list[Tally]:
         """Give the runs of which nothing is left, and forget them; see `Run`."""
-        busy = {job.run for job in (*self._waiting, *self._removals)}
+        going = (*self._waiting, *self._removals, *self._under_way.values())
+        busy = {job.run for job in going}
         over = [
             tally
             for number, tally in self._tallies.items()
@@ -164,6 +195,9 @@ class Dispatcher:
                 if not removing:
                     job.lane(action).take(-1)
                     self._tallies[job.run].dropped(action.subject.target)
+            for place in map(place_of, job.actions):
+                if (lane := self._unwanted.pop(place, None)) is not None:
+                    lane.leave(Errand(Cause.RETURN, frozenset({place.image})))
 
     def _went_wrong(self, job: Job) -> bool:
         return job.actions[0].subject.target in self._tallies[job.run].bad
@@ -172,7 +206,12 @@ class Dispatcher:
         names = {
             name for a in job.actions for name in (a.subject.source, a.sender, a.subject.target)
         }
-        return {name: await self._shelf.get(name) for name in sorted(names)}
+        choosing = job.route.choosing
+        owned = choosing.owned if choosing is not None else ()
+        return {
+            name: await self._shelf.get(name, job.account if name in owned else None)
+            for name in sorted(names)
+        }
 
     def _engine_of(self, job: Job, hearing: Reporter, libraries: Mapping[str, Library]) -> Engine:
         route = job.route
@@ -201,7 +240,9 @@ class Dispatcher:
         if not removing:
             lane.take(-1)
             self._tallies[job.run].finished(outcome)
-        if error is not None and error.library is not None:
+        if job.account is not None and isinstance(error, AuthenticationError):
+            pass  # one owner's trouble is not that of the others
+        elif error is not None and error.library is not None:
             failed = job.lanes.get(error.library)
             for one in job.lanes.values() if failed is None else (failed,):
                 one.fail(str(error))

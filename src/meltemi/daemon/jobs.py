@@ -15,13 +15,15 @@ from meltemi.replication.engine import is_removal
 class Job:
     """What one run of a route wants done about some images that need each other.
 
-    `lanes`, by library, are the ways that the run was made for.
+    `lanes`, by library, are the ways that the run was made for. `account` is the project whose
+    credential is used in the target, None where it is the daemon's own.
     """
 
     route: Route
     run: int
     actions: tuple[Action, ...]
     lanes: Mapping[str, Lane] = field(compare=False)
+    account: str | None = None
 
     def lane(self, action: Action) -> Lane:
         """Give the way that an action takes."""

@@ -7,20 +7,24 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
-from functools import reduce
+from functools import partial, reduce
 from typing import Final
 
 from meltemi.config.load import Configuration
+from meltemi.daemon.accounts import Accounts
 from meltemi.daemon.board import Board
 from meltemi.daemon.dispatch import Dispatcher
 from meltemi.daemon.lanes import Errand, Lane, Room
 from meltemi.daemon.look import Look
+from meltemi.daemon.owners import Owners
 from meltemi.daemon.runs import Tally
+from meltemi.daemon.scribe import Scribe
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Cause, Held, Request, Run
 from meltemi.daemon.state.state import State
 from meltemi.daemon.timing import Timer
 from meltemi.errors import LeaseError, MeltemiError, StateError
+from meltemi.model.placement import Place
 from meltemi.model.route import Route
 from meltemi.model.schedule import Schedule
 
@@ -39,11 +43,22 @@ class Keeper:
     """
 
     def __init__(
-        self, configuration: Configuration, state: State, shelf: Shelf, board: Board, holder: str
+        self,
+        configuration: Configuration,
+        state: State,
+        shelf: Shelf,
+        *,
+        board: Board,
+        owners: Owners,
+        accounts: Accounts,
+        holder: str,
     ) -> None:
         self._state = state
         self._shelf = shelf
         self._board = board
+        self._owners = owners
+        self._accounts = accounts
+        self._scribe = Scribe(shelf, owners)
         self._holder = holder
         self._awake = asyncio.Event()
         self._lanes: dict[tuple[str, str], Lane] = {}
@@ -67,6 +82,11 @@ class Keeper:
                 self._awake.clear()
         finally:
             await self._break_off(self._lanes.values())
+            await self._scribe.stop()
+
+    def wake(self) -> None:
+        """Hear requests at once, rather than within `TICK_SECONDS`."""
+        self._awake.set()
 
     async def reload(self, configuration: Configuration) -> None:
         """Go on with another configuration; transfers of routes that are the same go on."""
@@ -116,6 +136,8 @@ class Keeper:
         # What did not change goes on, or who saves the file often enough is never served.
         self._timers = {one: self._timers.get(one) or Timer(one[2]) for one in wanted}
         self._board.drop({(r, lane.route.source, name) for (r, name), lane in lanes.items()})
+        self._owners.take(configuration.routes)
+        self._scribe.take(configuration.routes)
 
     async def _tick(self) -> None:
         try:
@@ -124,6 +146,7 @@ class Keeper:
             await self._start_looks()
             self._dispatcher.start()
             await self._keep()
+            self._scribe.start()
         except LeaseError:
             raise
         except StateError as error:
@@ -136,7 +159,10 @@ class Keeper:
             names = (Held.ROUTE, lane.route.name), (Held.LIBRARY, lane.library)
             lane.is_paused = not paused.isdisjoint(names)
         for request in await self._state.take_requests(self._holder):
-            self._answer(request)
+            if request.cause is Cause.EVENT:
+                self._scribe.judge(request, self._answer)
+            else:
+                self._answer(request)
 
     def _answer(self, request: Request) -> None:
         for (route, library), lane in self._lanes.items():
@@ -158,6 +184,11 @@ class Keeper:
                 waiting = self._lanes.get((name, library))
                 if waiting is not None and waiting.is_open:
                     waiting.leave(Errand(Cause.RETRY, frozenset(images)))
+        for lane in self._lanes.values():
+            lane.hold(partial(self._is_in_hand, lane))
+
+    def _is_in_hand(self, lane: Lane, image: str) -> bool:
+        return Place(lane.route.source, image, lane.library) in self._board.in_hand
 
     def _lanes_of(self, route: str) -> Iterable[Lane]:
         return (lane for (name, _), lane in self._lanes.items() if name == route)
@@ -200,14 +231,17 @@ class Keeper:
         return ready
 
     async def _look(self, route: Route, lanes: list[Lane], errand: Errand, tally: Tally) -> None:
+        by_name = {lane.library: lane for lane in lanes}
         look = Look(
             route,
             errand.images,
             run=tally.run,
             shelf=self._shelf,
             board=self._board,
+            owners=self._owners,
+            accounts=self._accounts,
+            lanes=by_name,
         )
-        by_name = {lane.library: lane for lane in lanes}
         problems: dict[str, str] = {}
         try:
             async for found in look.found():
@@ -220,7 +254,8 @@ class Keeper:
                     by_name[name].fail(str(error))
                     by_name[name].is_looked_at = False
                     problems[name] = str(error)
-                self._dispatcher.submit(tally, found.plan, by_name)
+                self._dispatcher.withdraw(found.withdrawn, by_name)
+                self._dispatcher.submit(tally, found.plan, by_name, found.account)
         except MeltemiError as error:
             problems[route.source] = str(error)
         except Exception as error:  # noqa: BLE001 - logged; the daemon goes on
@@ -238,6 +273,8 @@ class Keeper:
     async def _keep(self) -> None:
         """Let the state have what it does not have yet."""
         dirt, over = self._board.take_dirt(), self._dispatcher.settled()
+        self._owners.touch(dirt.changed | dirt.removed)
+        kept, forgotten = self._owners.take_changes()
         runs = [tally.run for tally in (*over, *self._dispatcher.changed())]
         try:
             changed = [p for place in dirt.changed if (p := self._board.get(place)) is not None]
@@ -245,11 +282,14 @@ class Keeper:
                 await self._state.save(
                     self._holder, changed, list(dirt.removed), dirt.history, runs
                 )
+            if kept or forgotten:
+                await self._state.answers.save(self._holder, kept, forgotten)
             self._dispatcher.told(runs)
             if self._forgetting.is_due():
                 await self._state.forget(self._holder, time.time() - self._history.total_seconds())
         except StateError:
             self._board.put_back(dirt)
+            self._owners.put_back(kept, forgotten)
             for tally in over:
                 self._dispatcher.expect(tally)
             raise

@@ -45,7 +45,9 @@ class Lane:
 
     Whoever wants it looked at leaves an errand; errands that wait are one. After a failure of the
     library, or of the source, nothing is done until the wait is over. `rooms` are those of its
-    libraries that bear only so much, and its own.
+    libraries that bear only so much, and its own. `origins` are the identities by which replicas
+    there were seen to know the source; None until everything has been looked at. `held` are images
+    under way that are to be looked at again once they have arrived.
     """
 
     route: Route
@@ -56,11 +58,28 @@ class Lane:
     is_paused: bool = False
     failures: int = 0
     error: str = ""
+    origins: frozenset[str] | None = None
+    held: frozenset[str] = frozenset()
     _until: float = 0.0
     _clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         self.rooms = (*self.rooms, Room(self.route.limits.transfers))
+
+    def hold(self, in_hand: Callable[[str], bool]) -> None:
+        """Put off the part of the errand that is about images under way; take up what no longer is.
+
+        What has changed since their way began is seen once they have arrived.
+        """
+        free = frozenset(image for image in self.held if not in_hand(image))
+        if free:
+            self.held -= free
+            self.leave(Errand(Cause.EVENT, free))
+        if self.errand is not None and self.errand.images is not None:
+            held = frozenset(filter(in_hand, self.errand.images))
+            self.held |= held
+            left = self.errand.images - held
+            self.errand = Errand(self.errand.cause, left) if left else None
 
     def leave(self, errand: Errand) -> None:
         """Leave an errand."""

@@ -55,3 +55,19 @@ class SharedListing(Wrapped):
             self._ended = True
             async with self._more:
                 self._more.notify_all()
+
+
+class OwnersListing(Wrapped):
+    """A source of which one project's images are listed; `others` are the ids of all others."""
+
+    def __init__(self, inner: Library, owner: str) -> None:
+        super().__init__(inner)
+        self._owner = owner
+        self.others: set[str] = set()
+
+    async def list_images(self) -> AsyncIterator[list[Image]]:
+        """Give the project's images."""
+        async for page in self._inner.list_images():
+            self.others |= {image.id for image in page if image.owner != self._owner}
+            if mine := [image for image in page if image.owner == self._owner]:
+                yield mine

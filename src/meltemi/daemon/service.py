@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Final
 
 from meltemi.config.load import Configuration, load
+from meltemi.daemon.accounts import Accounts
 from meltemi.daemon.api.serving import serving
 from meltemi.daemon.board import Board
+from meltemi.daemon.events.hearing import Hearing
+from meltemi.daemon.events.intake import Intake
 from meltemi.daemon.keeper import Keeper
+from meltemi.daemon.owners import Owners
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.state import State, open_state
+from meltemi.daemon.vault import Vault
 from meltemi.errors import ConfigurationError, LeaseError, StateError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.model.address import LibraryAddress
+from meltemi.model.credential import Credential
 from meltemi.model.listening import ListeningAddress
 from meltemi.replication.claim import holder_lives, this_holder
 
@@ -53,22 +59,34 @@ class Service:
         self._address = address or self._configuration.daemon.api.listen
         self._seen = _stamp(file)
         self._keeper: Keeper | None = None
+        self._hearing: Hearing | None = None
         self.holder = this_holder()
 
     async def run(self) -> None:
         """Go on until cancelled; raise StateError where the state cannot be opened."""
         state = await open_state(self._configuration.daemon.database)
+        intake = Intake(state.inbox, lambda: self._configuration, self._wake)
+        hearing = None
         try:
-            async with self._serving(state) as url:
+            hearing = self._hearing = Hearing(await state.inbox.queue(), intake)
+            async with self._serving(state, intake) as url:
                 self._ready(f"{state.label}; {url}")
+                await hearing.follow(self._configuration.buses)
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._follow())
                     tasks.create_task(self._lead_in_turn(state))
         finally:
+            if hearing is not None:
+                await hearing.stop()
             await state.close()
 
-    def _serving(self, state: State) -> AbstractAsyncContextManager[str]:
-        return serving(lambda: self._configuration, self._address, state, self.holder)
+    def _serving(self, state: State, intake: Intake) -> AbstractAsyncContextManager[str]:
+        return serving(lambda: self._configuration, self._address, state, self.holder, intake)
+
+    def _wake(self) -> None:
+        """Have what was asked for looked at now, where this process leads."""
+        if self._keeper is not None:
+            self._keeper.wake()
 
     async def reload(self) -> None:
         """Read the configuration again; one that is wrong is refused, and the old one holds."""
@@ -88,6 +106,8 @@ class Service:
         _log.info("%s: a new configuration is in force", self._file)
         if self._keeper is not None:
             await self._keeper.reload(new)
+        if self._hearing is not None:
+            await self._hearing.follow(new.buses)
 
     async def _follow(self) -> None:
         """Notice when the file changes."""
@@ -108,10 +128,21 @@ class Service:
     async def _lead(self, state: State) -> None:
         """Lead until the lease is lost, or this is cancelled: then give it back."""
         _log.info("%s leads", self.holder)
-        shelf = Shelf(self._configuration.libraries, _open)
+        accounts = Accounts(state.credentials, _vault(self._configuration.daemon.keys))
+        shelf = Shelf(self._configuration.libraries, _open, accounts.credential)
         try:
+            await accounts.renew()
             board = Board(await state.placements(), time.time)
-            self._keeper = Keeper(self._configuration, state, shelf, board, self.holder)
+            owners = Owners(board, await state.answers.read(), accounts.has, time.time)
+            self._keeper = Keeper(
+                self._configuration,
+                state,
+                shelf,
+                board=board,
+                owners=owners,
+                accounts=accounts,
+                holder=self.holder,
+            )
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._keeper.run())
@@ -154,10 +185,26 @@ def _is_gone(holder: str) -> bool:
     return holder_lives(holder) is False
 
 
-async def _open(name: str, address: LibraryAddress) -> Library:
+async def _open(
+    name: str, address: LibraryAddress, credential: Credential | None = None
+) -> Library:
     return await open_library(
-        address, name=name, silence=SILENCE_SECONDS, writable=True, may_be_absent=True
+        address,
+        name=name,
+        silence=SILENCE_SECONDS,
+        writable=True,
+        may_be_absent=True,
+        credential=credential,
     )
+
+
+def _vault(keys: Path | None) -> Vault | None:
+    """Give what opens credentials; without, those that need it fail, and nothing else."""
+    try:
+        return None if keys is None else Vault(keys)
+    except ConfigurationError as error:
+        _log.error("%s; credentials of owners cannot be used", error)
+        return None
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

@@ -5,6 +5,7 @@ import asyncio
 from meltemi.errors import UsageError
 from meltemi.libraries.base import Library
 from meltemi.model.address import LibraryAddress
+from meltemi.model.credential import Credential
 
 
 async def open_library(
@@ -17,6 +18,7 @@ async def open_library(
     may_be_absent: bool = False,
     dedup: bool = False,
     index: str | None = None,
+    credential: Credential | None = None,
 ) -> Library:
     """Open a library; `silence` is how many seconds a service may be silent.
 
@@ -24,7 +26,8 @@ async def open_library(
     `may_be_absent` counts as empty then, as a dry run wants it. With `dedup`, the archive that is
     made stores every distinct piece of data once; `index` is the database of one in a bucket.
 
-    A token goes with a URL only: a cloud has its own credentials, an archive needs none.
+    A token goes with a URL only: a cloud has its own credentials, an archive needs none. With a
+    `credential`, that is used in place of the cloud's own.
     """
     name = name or str(address)
     place = address.path or address.bucket
@@ -49,7 +52,7 @@ async def open_library(
     elif token:
         raise UsageError(f"{name}: a token goes with a URL; a cloud has its own credentials")
     else:
-        endpoint = await endpoint_of_cloud(address, name, silence)
+        endpoint = await endpoint_of_cloud(address, name, silence, credential)
     library = await GlanceLibrary.open(endpoint, name, silence)
     try:
         if not endpoint.auth.knows_project:

@@ -11,6 +11,9 @@ from meltemi.errors import printable
 Value = str | int | bool | frozenset[str] | None
 """What an attribute of an image can be; a set only for `tags`."""
 
+STATUS: Final = "meltemi_status"
+"""The property in which an owner reads what became of the regions that he has chosen."""
+
 PUBLISHED_LAST: Final = frozenset({"visibility", "protected", "os_hidden"})
 """Attributes set only once an image's data has been verified."""
 
@@ -113,11 +116,16 @@ def digest(value: object) -> str:
 
 
 def state_digest(image: Image | None, members: tuple[Member, ...] | None = None) -> str:
-    """Hash everything about an image that a plan may rely on, its time stamps aside."""
+    """Hash everything about an image that a plan may rely on.
+
+    Left aside are its time stamps, and what its owner is told of it: that changes by itself.
+    """
     if image is None:
         return "absent"
+    attributes = image.attributes()
+    attributes.pop(STATUS, None)
     state: dict[str, object] = {
-        "attributes": image.attributes(),
+        "attributes": attributes,
         "id": image.id,
         "owner": image.owner,
         "size": image.size,

@@ -80,7 +80,8 @@ class Action:
 
     Where only what the target lacks is sent, `wire` is how many bytes that takes at most, and
     `bases` are the images there that the rest is taken from. With a `relay`, the data is read
-    there, once it has arrived there.
+    there, once it has arrived there. `withdrawn` says that the replica goes, or is to go, though
+    its source is there: that is not wanted at the target any more.
     """
 
     kind: Kind
@@ -102,6 +103,7 @@ class Action:
     wire: int | None = None
     bases: tuple[str, ...] = ()
     relay: Relay | None = None
+    withdrawn: bool = False
 
     @property
     def sends(self) -> bool:

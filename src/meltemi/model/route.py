@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 from meltemi.model.schedule import Schedule
 
@@ -102,6 +103,52 @@ class Limits:
             raise ValueError("transfers, block and rates are at least 1")
 
 
+ANY: Final = "*"
+"""Stands for every project that has no entry of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a project may use: targets, and how many bytes in some of them."""
+
+    targets: frozenset[str]
+    quotas: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Residency:
+    """Images that pass one of the rules, or all where there are none, stay in some targets."""
+
+    match: tuple[Rules, ...]
+    targets: frozenset[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """Which targets of a route the owners of images may choose, and by which names.
+
+    `names` gives the target for each name, in lower case. `projects` says by project, or for ANY,
+    what it may use; one that is missing there may use nothing. In targets that are `owned`, each
+    owner has an account of his own, and nobody else has.
+    """
+
+    names: Mapping[str, str]
+    projects: Mapping[str, Allowance]
+    residency: tuple[Residency, ...] = ()
+    owned: frozenset[str] = frozenset()
+
+    @property
+    def takes_all(self) -> bool:
+        """Say whether it takes all images to know what may become of one."""
+        return bool(self.owned) or any(one.quotas for one in self.projects.values())
+
+    def allowance(self, project: str | None) -> Allowance:
+        """Give what a project may use."""
+        nothing = Allowance(frozenset())
+        return self.projects.get(project or "", self.projects.get(ANY, nothing))
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """What parts some libraries from all others, with one bandwidth for both ways.
@@ -118,9 +165,10 @@ class Link:
 class Route:
     """Images of `source` that pass `selection` are wanted in every one of `targets`.
 
-    With a `relay`, which is one of them, the others get their data from there. A daemon looks at it
-    by its `schedule`, copies what has a higher `priority` first, and tells of images that were not
-    there `within` a time.
+    With a `relay`, which is one of them, the others get their data from there. With `choosing`, an
+    image goes to those targets alone that its owner has chosen. A daemon looks at the route by its
+    `schedule`, copies what has a higher `priority` first, and tells of images that were not there
+    `within` a time.
     """
 
     name: str
@@ -133,3 +181,4 @@ class Route:
     priority: int = 0
     schedule: Schedule | None = None
     within: timedelta | None = None
+    choosing: Choosing | None = None

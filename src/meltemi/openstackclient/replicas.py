@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
+from meltemi.model.choosing import REGIONS
+from meltemi.model.image import STATUS
 from meltemi.openstackclient.replication import Placement, Replication
-
-REGIONS: Final = "meltemi_regions"
-STATUS: Final = "meltemi_status"
 
 UNANSWERED: Final = "not answered yet"
 _UNDER_WAY: Final = ("queued", "copying", "updating", "failed", "to be removed", UNANSWERED)

@@ -2,13 +2,12 @@
 
 import logging
 import socket
-import warnings
 from collections.abc import Callable, Mapping
 from queue import Full, Queue
 from threading import Thread
 from typing import Any, Final, Protocol
 
-from meltemi.errors import ConfigurationError
+from meltemi.messaging import TOPIC, open_transport
 
 QUEUED: Final = 1000
 """Notifications that wait while the bus is slow or away; what is beyond them is lost."""
@@ -88,19 +87,19 @@ class Queued:
 
 def check_bus(transport_url: str) -> None:
     """Raise ConfigurationError where an address is none, or oslo.messaging is not installed."""
-    _transport(transport_url)
+    open_transport(transport_url)
 
 
 def open_notifier(transport_url: str) -> Notifier:
     """Make what tells the message bus at an address; it is first reached when there is news."""
-    transport = _transport(transport_url)
+    transport = open_transport(transport_url)
     from oslo_messaging import Notifier as Messenger  # noqa: PLC0415 - slow to import
 
     messenger = Messenger(
         transport,
         publisher_id=f"image.{socket.gethostname()}",
         driver="messagingv2",
-        topics=["notifications"],
+        topics=[TOPIC],
         retry=_FOR_EVER,
     )
 
@@ -108,26 +107,3 @@ def open_notifier(transport_url: str) -> Notifier:
         getattr(messenger, priority)({}, event, payload)
 
     return Queued(send)
-
-
-def _transport(url: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what oslo.messaging still imports, and nobody uses
-        return _make_transport(url)
-
-
-def _make_transport(url: str) -> Any:
-    try:
-        import oslo_messaging  # noqa: PLC0415 - slow to import, and not always installed
-        from oslo_config import cfg  # noqa: PLC0415
-    except ImportError as error:
-        raise ConfigurationError(
-            "notifications need oslo.messaging: pip install 'meltemi[notifications]'"
-        ) from error
-    config = cfg.ConfigOpts()
-    config([], default_config_files=[], default_config_dirs=[])
-    oslo_messaging.set_transport_defaults("glance")
-    try:
-        return oslo_messaging.get_notification_transport(config, url)
-    except (oslo_messaging.DriverLoadFailure, oslo_messaging.InvalidTransportURL) as error:
-        raise ConfigurationError(f"notifications.transport_url: {error}") from error

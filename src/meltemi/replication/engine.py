@@ -363,7 +363,7 @@ class Engine:
     async def _check(self, action: Action) -> None:
         """Hold both images against the plan, where that is asked for or an image is to go."""
         subject = action.subject
-        if self._checked or action.source_state == _ABSENT:
+        if self._checked or action.source_state == _ABSENT or action.withdrawn:
             await self._expect(subject.source, subject.source_id, action.source_state)
         if self._checked or action.kind in (Kind.HIDE, Kind.DELETE):
             await self._expect(subject.target, action.target_id, action.target_state)
@@ -453,5 +453,6 @@ def _marks(action: Action) -> dict[str, str]:
 
 
 def is_removal(action: Action) -> bool:
-    """Say whether an action takes a replica away because its source is gone."""
-    return action.source_state == _ABSENT and action.kind in (Kind.HIDE, Kind.DELETE)
+    """Say whether an action takes a replica away: its source is gone, or not wanted there now."""
+    gone = action.source_state == _ABSENT or action.withdrawn
+    return gone and action.kind in (Kind.HIDE, Kind.DELETE)

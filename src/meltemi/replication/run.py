@@ -12,6 +12,7 @@ from meltemi.errors import ArchiveError, CorruptionError, MeltemiError, UsageErr
 from meltemi.libraries.base import Library, Verifiable
 from meltemi.model.plan import Plan
 from meltemi.model.route import Limits, Route
+from meltemi.replication.choices import Reserved, nothing_reserved
 from meltemi.replication.engine import Engine
 from meltemi.replication.exchange.pricing import priced
 from meltemi.replication.limits import Links
@@ -59,13 +60,18 @@ async def opened(names: Sequence[str], opener: Opener) -> AsyncIterator[Librarie
 
 
 async def plan_route(
-    route: Route, libraries: Libraries, *, sending: bool = True, tell: Teller = untold
+    route: Route,
+    libraries: Libraries,
+    *,
+    sending: bool = True,
+    tell: Teller = untold,
+    reserved: Reserved = nothing_reserved,
 ) -> Plan:
     """Plan a route; targets that cannot be read stand in the plan's errors.
 
-    `tell` hears of each image, see `survey`. Unless nothing is ever to be sent, the plan says how
-    many bytes will cross the wire. Raise the source's error, or a target's where no target can be
-    read.
+    `tell` hears of each image, and `reserved` knows of copies under way, see `survey`. Unless
+    nothing is ever to be sent, the plan says how many bytes will cross the wire. Raise the
+    source's error, or a target's where no target can be read.
     """
     source = libraries.require(route.source)
     targets = [libraries.open[name] for name in route.targets if name in libraries.open]
@@ -75,7 +81,7 @@ async def plan_route(
     errors = {name: libraries.errors[name] for name in route.targets if name in libraries.errors}
     if not targets:
         raise errors[route.targets[0]]
-    plan = await survey(route, source, targets, datetime.now(UTC), tell)
+    plan = await survey(route, source, targets, datetime.now(UTC), tell, reserved=reserved)
     if sending:
         plan = await priced(plan, source, targets)
     return replace(plan, errors={**errors, **plan.errors})

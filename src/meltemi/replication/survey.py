@@ -13,6 +13,8 @@ from meltemi.model.plan import Action, Note, Plan, Standing
 from meltemi.model.provenance import read_provenance
 from meltemi.model.route import OnSourceDeletion, Route
 from meltemi.replication.case import Found, Settled
+from meltemi.replication.choices import Choices, Reserved, nothing_reserved
+from meltemi.replication.choosing import LEFT_OUT, NOT_CHOSEN, Chooser
 from meltemi.replication.companions import Companion, Companions, show_or_none
 from meltemi.replication.context import Context, replica_of
 from meltemi.replication.decide import settle, unfit
@@ -41,11 +43,14 @@ async def survey(
     targets: Sequence[Library],
     now: datetime,
     tell: Teller = untold,
+    *,
+    reserved: Reserved = nothing_reserved,
 ) -> Plan:
     """Compare a source with its targets and plan what would make them match.
 
     `tell` hears of every image that the route carries, possibly again where a listing has to be
-    read again.
+    read again; where owners choose, of those too that they may not have. `reserved` says which
+    copies are on their way already, and count against quotas.
 
     The listings are read side by side, so what is held does not grow with the images that are in
     sync. A target whose listing fails is left out and stands in the plan's errors; the source's
@@ -54,7 +59,8 @@ async def survey(
     readable, errors, sort_first = list(targets), dict[str, MeltemiError](), False
     while True:
         try:
-            plan = await _Survey(route, source, readable, now, tell).run(sort_first=sort_first)
+            reading = _Survey(route, source, readable, now, tell=tell, reserved=reserved)
+            plan = await reading.run(sort_first=sort_first)
         except UnorderedError:
             sort_first = True
         except ListingError as error:
@@ -74,7 +80,9 @@ class _Survey:
         source: Library,
         targets: Sequence[Library],
         now: datetime,
+        *,
         tell: Teller,
+        reserved: Reserved,
     ) -> None:
         self._route = route
         self._tell = tell
@@ -97,6 +105,8 @@ class _Survey:
             for library in targets
         ]
         self._selector = Selector(route.selection, now=now)
+        chooser = Chooser(route.choosing, now=now) if route.choosing else None
+        self._choices = Choices(chooser, reserved)
         self._later: list[tuple[Image, Learnt, Image | None]] = []
         self._companions = Companions(source, self._selector)
         self._actions: list[Action] = []
@@ -112,6 +122,7 @@ class _Survey:
         ]
         async for rows in join(listings):
             await self._settle_rows(rows)
+        self._share_quotas()
         async for companion in self._companions.find():
             for target in self._targets:
                 await self._settle_companion(companion, target)
@@ -122,6 +133,7 @@ class _Survey:
         await asyncio.gather(*map(self._tell_of_surplus, self._targets))
         if self._route.policy.on_source_deletion is not OnSourceDeletion.KEEP:
             await self._settle_orphans()
+        await self._settle_withdrawn()
         in_sync = {(self._route.name, t.library.name): t.in_sync for t in self._targets}
         plan = Plan(tuple(self._actions), tuple(self._notes), in_sync)
         if (name := self._route.relay) is None:
@@ -132,14 +144,16 @@ class _Survey:
     async def _settle_rows(self, rows: list[Row]) -> None:
         waiting = []
         for source, *images in rows:
-            wanted = source is not None and self._wants(source)
+            wanted = source is not None and self._choices.concern(source) and self._wants(source)
             for target, image in zip(self._targets, images, strict=True):
                 if image is not None:
                     target.learn(image, has_source=source is not None)
                 known = source is not None and target.knows_as_replica(source, image)
                 if source is not None and not known:
                     target.elsewhere.add(source.id)
-                if source is None or not wanted:
+                if source is None or not self._is_welcome(source, target, image):
+                    continue
+                if not wanted or not self._choices.has_room(source, target, image, known=known):
                     continue
                 if image is None or not image.has_data or boot_files(source):
                     self._later.append((source, target, image))
@@ -151,10 +165,34 @@ class _Survey:
                     self._later.append((source, target, image))
         await asyncio.gather(*waiting)
 
+    def _is_welcome(self, source: Image, target: Learnt, image: Image | None) -> bool:
+        """Say whether an image's owner has chosen a target, and may."""
+        if (why := self._choices.refuse(source, target)) is None:
+            return True
+        if why is not NOT_CHOSEN:
+            self._refuse(source, target, why)
+        self._choices.unwanted(source, target, image)
+        return False
+
+    def _refuse(self, source: Image, target: Learnt, why: str) -> None:
+        note = Note(target.context.subject(source.id, source.name), Standing.LEFT_OUT, why)
+        target.unavailable[source.id] = why
+        self._notes.append(note)
+        self._tell(source, target.library.name, (note,))
+
+    def _share_quotas(self) -> None:
+        for (source, target, image), why in self._choices.shared_out():
+            if why is None:
+                self._later.append((source, target, image))
+            else:
+                self._refuse(source, target, why)
+
     def _wants(self, source: Image) -> bool:
         if (refused := self._selector.rejects(source)) is not None:
             if refused.startswith(FAILED):
                 self._note(source, Standing.CONFLICT, refused)
+            elif self._choices.are_made:
+                self._note(source, Standing.LEFT_OUT, LEFT_OUT)
             return False
         if reason := unfit(source, self._route.policy):
             self._note(source, Standing.LEFT_OUT, reason)
@@ -164,6 +202,8 @@ class _Survey:
 
     def _note(self, source: Image, standing: Standing, reason: str) -> None:
         for target in self._targets:
+            if self._choices.refuse(source, target) is not None:
+                continue
             note = Note(target.context.subject(source.id, source.name), standing, reason)
             self._notes.append(note)
             self._tell(source, target.library.name, (note,))
@@ -235,13 +275,41 @@ class _Survey:
             return
         if mapped := target.mapped_to(image):
             target.boot_ids[image.id] = mapped.id
-        why = unfit(image, self._route.policy) or companion.refused
+        why = (
+            unfit(image, self._route.policy)
+            or companion.refused
+            or self._comes_alone(companion, target)
+        )
         alike = there is not None and image.hashes.agree(there.hashes)
         if why and not alike and not mapped:
             target.unavailable[image.id] = why
         elif not why and not companion.chosen:
             policy = companion_policy(self._route.policy, image)
             await self._settle(image, target, there, replace(target.context, policy=policy))
+
+    def _comes_alone(self, companion: Companion, target: Learnt) -> str | None:
+        """Say why an image comes along with no other, where only what its owner chose may come."""
+        if companion.image is None or not self._choices.are_made:
+            return None
+        unavailable = target.unavailable.get(companion.id)
+        return (
+            unavailable
+            or self._choices.refuse(companion.image, target)
+            or (None if companion.chosen else LEFT_OUT)
+        )
+
+    async def _settle_withdrawn(self) -> None:
+        """Take replicas away that the owners of their sources do not want, or may not have."""
+        for target in self._targets:
+            for source_id in self._choices.strays(target):
+                source = await show_or_none(self._source, source_id)
+                if source is None or self._choices.refuse(source, target) is None:
+                    continue
+                for image in target.mapped.get((source_id, target.owner_of(source)), ()):
+                    self._choices.unwanted(source, target, image)
+        items = list(self._choices.withdrawals())
+        self._actions += [item for item in items if isinstance(item, Action)]
+        self._notes += [item for item in items if isinstance(item, Note)]
 
     async def _settle_orphans(self) -> None:
         for target in self._targets:

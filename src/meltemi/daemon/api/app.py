@@ -8,9 +8,10 @@ from typing import Final
 
 from aiohttp import web
 
-from meltemi.daemon.api import actions, events, placements, routes
+from meltemi.daemon.api import actions, events, owners, placements, routes
 from meltemi.daemon.api.call import Call, Parts, told
 from meltemi.daemon.api.senders import Sender
+from meltemi.daemon.events import webhook
 from meltemi.errors import (
     ForbiddenError,
     IdentityError,
@@ -24,6 +25,9 @@ _log: Final = logging.getLogger(__name__)
 
 LARGEST_BODY: Final = 2**16
 HEALTH: Final = "/healthcheck"
+
+_OPEN: Final = (HEALTH, webhook.PATH)
+"""What takes no token: the webhook knows its senders by their signatures."""
 
 Answer = Callable[[Call], Awaitable[web.StreamResponse]]
 _SENDER: Final = web.RequestKey("sender", Sender)
@@ -43,6 +47,7 @@ class Operation:
     shared: bool = False
 
 
+_CREDENTIAL: Final = "/v1/credentials/{library}"
 _HELD: Final = "/v1/pauses/{kind}/{name}"
 
 OPERATIONS: Final = (
@@ -57,6 +62,10 @@ OPERATIONS: Final = (
     Operation("GET", "/v1/pauses", Role.READER, actions.pauses, shared=True),
     Operation("PUT", _HELD, Role.OPERATOR, actions.pause),
     Operation("DELETE", _HELD, Role.OPERATOR, actions.resume),
+    Operation("GET", "/v1/answers", Role.READER, owners.answers),
+    Operation("GET", "/v1/credentials", Role.READER, owners.credentials),
+    Operation("PUT", _CREDENTIAL, Role.READER, owners.leave_credential),
+    Operation("DELETE", _CREDENTIAL, Role.READER, owners.take_credential),
     Operation("GET", "/v1/audit", Role.ADMIN, actions.audit),
 )
 
@@ -69,7 +78,7 @@ def application(parts: Parts) -> web.Application:
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         try:
-            if request.path != HEALTH:
+            if request.path not in _OPEN:
                 request[_SENDER] = await parts.senders().authenticate(request.headers)
             return await handler(request)
         except MeltemiError as error:
@@ -92,6 +101,7 @@ def application(parts: Parts) -> web.Application:
             _handling(parts, operation),
         )
     app.router.add_get(HEALTH, _healthy)
+    app.router.add_post(webhook.PATH, parts.webhook)
     return app
 
 

@@ -13,6 +13,7 @@ from meltemi.config.load import Configuration
 from meltemi.daemon.api import documents
 from meltemi.daemon.api.feed import Feed
 from meltemi.daemon.api.senders import Sender, Senders
+from meltemi.daemon.events.webhook import Webhook
 from meltemi.daemon.state.records import Act
 from meltemi.daemon.state.state import State
 from meltemi.daemon.state.views import Shape
@@ -36,6 +37,7 @@ class Parts:
     feed: Feed
     senders: Callable[[], Senders]
     holder: str
+    webhook: Webhook
 
 
 @dataclass(frozen=True, slots=True)

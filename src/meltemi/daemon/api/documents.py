@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from meltemi.daemon.state.records import Act, Change, Pause, Run
+from meltemi.daemon.state.records import Act, Change, Locked, Pause, Run
 from meltemi.daemon.state.views import Progress
 from meltemi.model.placement import status_of
 
@@ -97,6 +97,16 @@ def act(one: Act) -> dict[str, Any]:
 def pause(one: Pause) -> dict[str, Any]:
     """Tell a pause."""
     return {**asdict(one), "at": moment(one.at)}
+
+
+def answer(row: Any) -> dict[str, Any]:
+    """Tell what an owner is told of an image."""
+    return {**row._asdict(), "at": moment(row.at)}
+
+
+def credential(one: Locked) -> dict[str, Any]:
+    """Tell that there is a credential, and nothing of what it is."""
+    return {"project": one.owner, "library": one.library, "at": moment(one.at), "by": one.by}
 
 
 def page(kind: str, documents: Sequence[Any], following: str | None) -> bytes:

@@ -23,13 +23,15 @@ class Sender:
     """The sender of one request.
 
     `who` is the name of a token, or the id of a user at Keystone. `project` is the one whose images
-    are all that the sender may see; None where that is everything.
+    are all that the sender may see; None where that is everything. `is_member` says that what is
+    the project's is theirs to change.
     """
 
     who: str
     role: Role | None
     project: str | None
     request_id: str
+    is_member: bool = False
 
     def may(self, role: Role) -> bool:
         """Say whether the sender may do what takes a role."""
@@ -126,4 +128,5 @@ def _sender(context: Context) -> Sender:
         role, project = Role.OPERATOR, None
     elif "reader" in context.roles and (context.project or context.system_scope):
         role = Role.READER
-    return Sender(context.user or "", role, project, context.request_id)
+    is_member = "member" in context.roles and project is not None
+    return Sender(context.user or "", role, project, context.request_id, is_member)

@@ -13,6 +13,8 @@ from meltemi.daemon.api.app import application
 from meltemi.daemon.api.call import Parts
 from meltemi.daemon.api.feed import Feed
 from meltemi.daemon.api.senders import Senders
+from meltemi.daemon.events.intake import Intake
+from meltemi.daemon.events.webhook import Webhook
 from meltemi.daemon.state.state import State
 from meltemi.errors import ConfigurationError
 from meltemi.listening import listen, tls_context
@@ -59,6 +61,7 @@ async def serving(
     address: ListeningAddress,
     state: State,
     holder: str,
+    intake: Intake,
 ) -> AsyncIterator[str]:
     """Serve the API; give its URL.
 
@@ -69,7 +72,7 @@ async def serving(
     tls = tls_context(settings.tls.certificate, settings.tls.key) if settings.tls else None
     door = _Doorkeeper(lambda: configuration().daemon.api)
     feed = Feed(state)
-    parts = Parts(configuration, state, feed, door, holder)
+    parts = Parts(configuration, state, feed, door, holder, Webhook(configuration, intake))
     runner = web.AppRunner(
         application(parts),
         access_log=None,

@@ -98,6 +98,33 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What the owner of an image is told of the regions that he has chosen, since when.
+
+    It stands on the image itself as well, but for the `problem` that there is with that.
+    """
+
+    source: str
+    image: str
+    name: str | None
+    owner: str | None
+    text: str
+    at: float
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """An owner's credential for a library, encrypted; who has set it, and when."""
+
+    owner: str
+    library: str
+    secret: str
+    at: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Act:
     """What somebody did over the API, or tried to: `result` is `done` or `refused`.
 

@@ -130,6 +130,48 @@ leases = Table(
     Column("until", Double, nullable=False),
 )
 
+answers = Table(
+    "answers",
+    metadata,
+    Column("source", TEXT, primary_key=True),
+    Column("image", TEXT, primary_key=True),
+    Column("name", TEXT),
+    Column("owner", TEXT),
+    Column("text", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("problem", Text, nullable=False),
+    Index("answers_by_owner", "owner"),
+)
+"""What owners are told of the regions that they have chosen for an image."""
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("owner", TEXT, primary_key=True),
+    Column("library", TEXT, primary_key=True),
+    Column("secret", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("by", TEXT, nullable=False),
+)
+"""What owners let the daemon use in libraries that it has no account on, encrypted."""
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("signature", TEXT, primary_key=True),
+    Column("at", Double, nullable=False),
+    Index("deliveries_by_time", "at"),
+)
+"""What the webhook has taken in, as long as it could be sent once more."""
+
+names = Table(
+    "names",
+    metadata,
+    Column("name", TEXT, primary_key=True),
+    Column("value", TEXT, nullable=False),
+)
+"""What this state's daemons call themselves elsewhere."""
+
 acts = Table(
     "acts",
     metadata,

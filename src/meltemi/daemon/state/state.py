@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, text, update
 
+from meltemi.daemon.state.answers import Answers
+from meltemi.daemon.state.credentials import Credentials
+from meltemi.daemon.state.inbox import Inbox
 from meltemi.daemon.state.records import LEADER, Act, Change, Held, Pause, Request, Run
 from meltemi.daemon.state.rows import (
     act_row,
@@ -20,8 +23,8 @@ from meltemi.daemon.state.rows import (
 )
 from meltemi.daemon.state.schema import acts, changes, leases, pauses, placements, requests, runs
 from meltemi.daemon.state.views import Views
-from meltemi.daemon.state.writing import REVISIONS, upsert
-from meltemi.errors import LeaseError, StateError
+from meltemi.daemon.state.writing import REVISIONS, demand_lease, upsert
+from meltemi.errors import StateError
 from meltemi.model.placement import Place, Placement
 from meltemi.transactions import Database, insert_if_new
 
@@ -52,7 +55,10 @@ class State:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.answers = Answers(database)
+        self.credentials = Credentials(database)
         self.views = Views(database)
+        self.inbox = Inbox(database)
 
     @property
     def label(self) -> str:
@@ -113,7 +119,7 @@ class State:
         """Keep what the leader has observed, all of it or nothing."""
 
         def write(connection: Connection) -> None:
-            _demand_lease(connection, holder)
+            demand_lease(connection, holder)
             for some in _batches([placement_row(one) for one in changed]):
                 upsert(self._database, connection, placements, some)
             for place in removed:
@@ -129,7 +135,7 @@ class State:
         """Keep a run that begins; give its number."""
 
         def write(connection: Connection) -> int:
-            _demand_lease(connection, run.holder)
+            demand_lease(connection, run.holder)
             row = connection.execute(insert(runs).values(run_row(run)).returning(runs.c.id))
             return int(row.scalar_one())
 
@@ -139,7 +145,7 @@ class State:
         """Give what has been asked for since, oldest first, and forget it."""
 
         def take(connection: Connection) -> list[Request]:
-            _demand_lease(connection, holder)
+            demand_lease(connection, holder)
             rows = connection.execute(select(requests).order_by(requests.c.id)).mappings().all()
             if rows:
                 connection.execute(delete(requests).where(requests.c.id <= rows[-1]["id"]))
@@ -153,7 +159,7 @@ class State:
         """Forget changes, runs and acts that are older than a moment."""
 
         def clear(connection: Connection) -> None:
-            _demand_lease(connection, holder)
+            demand_lease(connection, holder)
             connection.execute(delete(changes).where(changes.c.at < before))
             connection.execute(delete(runs).where(runs.c.began < before))
             connection.execute(delete(acts).where(acts.c.at < before))
@@ -249,14 +255,6 @@ def _now(connection: Connection) -> float:
         else "extract(epoch from clock_timestamp())"
     )
     return float(connection.scalar(text(f"SELECT {clock}")) or 0)
-
-
-def _demand_lease(connection: Connection, holder: str) -> None:
-    """Raise LeaseError unless a daemon leads; it goes on to lead until the transaction ends."""
-    query = select(leases.c.holder).where(leases.c.name == LEADER).with_for_update()
-    found = connection.scalar(query)
-    if found != holder:
-        raise LeaseError(f"another daemon leads by now ({found or 'nobody known'}); this one waits")
 
 
 def _batches(rows: Sequence[dict[str, Any]]) -> Iterable[Sequence[dict[str, Any]]]:

@@ -22,6 +22,7 @@ from meltemi.errors import (
     UnreachableError,
 )
 from meltemi.model.address import LibraryAddress
+from meltemi.model.credential import Credential
 from meltemi.model.token import is_token
 
 T = TypeVar("T")
@@ -182,17 +183,25 @@ async def _aside(work: Callable[[], T]) -> T:
 
 
 async def endpoint_of_cloud(
-    address: LibraryAddress, name: str | None = None, silence: float = 120.0
+    address: LibraryAddress,
+    name: str | None = None,
+    silence: float = 120.0,
+    credential: Credential | None = None,
 ) -> Endpoint:
     """Look a cloud up in clouds.yaml or `OS_*`, and its Image service in the catalogue.
 
-    `silence` is how many seconds the identity service may be silent.
+    `silence` is how many seconds the identity service may be silent. With a `credential`, that is
+    used in place of whatever account the cloud's entry has.
 
     Raise ConfigurationError for an unknown cloud or region, AuthenticationError and
     UnreachableError as the identity service answers.
     """
     label = name or str(address)
-    return await _aside(lambda: _telling(lambda: _find_endpoint(address, label, silence), label))
+
+    def find() -> Endpoint:
+        return _find_endpoint(address, label, silence, credential)
+
+    return await _aside(lambda: _telling(find, label))
 
 
 def _telling(look_up: Callable[[], T], name: str) -> T:
@@ -228,7 +237,7 @@ def _log_in(cloud: Any, name: str, silence: float) -> tuple[Any, KeystoneToken]:
     return session, auth
 
 
-def _find_cloud(address: LibraryAddress, name: str) -> Any:
+def _find_cloud(address: LibraryAddress, name: str, credential: Credential | None = None) -> Any:
     import openstack.config  # noqa: PLC0415 - slow to import
 
     config = openstack.config.OpenStackConfig()
@@ -248,16 +257,20 @@ def _find_cloud(address: LibraryAddress, name: str) -> Any:
         entry["region_name"] = address.region
     if address.cacert:
         options["cacert"] = str(address.cacert)
+    if credential is not None:
+        _use(credential, entry)
     cloud = config.get_one(address.cloud, **options)
     if address.insecure:
         cloud.config["verify"] = False
     return cloud
 
 
-def _find_endpoint(address: LibraryAddress, name: str, silence: float) -> Endpoint:
+def _find_endpoint(
+    address: LibraryAddress, name: str, silence: float, credential: Credential | None
+) -> Endpoint:
     from keystoneauth1 import exceptions as ksa  # noqa: PLC0415 - slow to import
 
-    cloud = _find_cloud(address, name)
+    cloud = _find_cloud(address, name, credential)
     session, auth = _log_in(cloud, name, silence)
     try:
         with _reaching(session, name):
@@ -276,6 +289,18 @@ def _find_endpoint(address: LibraryAddress, name: str, silence: float) -> Endpoi
     if certificate and isinstance(context, ssl.SSLContext):
         context.load_cert_chain(*([certificate] if isinstance(certificate, str) else certificate))
     return Endpoint(without_version(url), auth, context)
+
+
+def _use(credential: Credential, entry: dict[str, Any]) -> None:
+    """Put a credential in place of all that a cloud's entry says of an account."""
+    known = entry.get("auth")
+    url = known.get("auth_url") if isinstance(known, dict) else None
+    entry["auth_type"] = "v3applicationcredential"
+    entry["auth"] = {
+        "auth_url": url,
+        "application_credential_id": credential.id,
+        "application_credential_secret": credential.secret,
+    }
 
 
 def _files() -> list[Path]:

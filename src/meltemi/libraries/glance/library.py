@@ -18,11 +18,12 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.libraries.base import Changes
+from meltemi.libraries.finding import Sought
 from meltemi.libraries.glance.answers import start_of
 from meltemi.libraries.glance.auth import Endpoint
 from meltemi.libraries.glance.exchange import GlanceExchange
 from meltemi.libraries.glance.http import GlanceHttp, image_path
-from meltemi.libraries.glance.listing import list_images
+from meltemi.libraries.glance.listing import find_images, list_images
 from meltemi.libraries.glance.outgoing import Outgoing, watched
 from meltemi.model.image import Image, Member, Value
 from meltemi.model.wire import image_from_wire, members_from_wire
@@ -72,6 +73,10 @@ class GlanceLibrary:
     def list_images(self) -> AsyncIterator[list[Image]]:
         """Give every visible image once, in pages ascending by id."""
         return list_images(self._http)
+
+    async def find(self, sought: Sought) -> list[Image]:
+        """Give at least those visible images that fit."""
+        return await find_images(self._http, sought)
 
     async def show(self, image_id: str) -> Image:
         """Give one image."""

@@ -1,7 +1,8 @@
-"""Reading a Glance listing: every image once, ascending by id, the next page fetched ahead."""
+"""Reading a Glance listing, ascending by id, the next page fetched ahead; and some images of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -13,12 +14,52 @@ from meltemi.errors import (
     NotALibraryError,
     UnreachableError,
 )
+from meltemi.libraries.finding import Sought
 from meltemi.libraries.glance.http import GlanceHttp
 from meltemi.model.image import Image
 from meltemi.model.wire import image_from_wire
 
 PAGE: Final = 250
 """Images asked for at once; a service may give fewer."""
+
+
+_ID: Final = re.compile(r"[0-9A-Za-z_.-]{1,36}")
+"""What an image's id can be: whatever somebody wrote into another one's `kernel_id` may be none."""
+
+_IDS: Final = 50
+"""Ids that one request asks for; an address must not become too long."""
+
+_AT_ONCE: Final = 8
+"""Requests of a search that are under way at once."""
+
+
+async def find_images(http: GlanceHttp, sought: Sought) -> list[Image]:
+    """Ask for a few images; what a service gives beyond them comes along."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def ask(filters: Mapping[str, str], *, hidden: bool) -> list[Image]:
+        async with gate:
+            pages = _pages(http, hidden=hidden, filters=filters)
+            return [image async for page in pages for image in page]
+
+    plain, all_of_them = _filters(sought)
+    answers = await asyncio.gather(
+        *(ask(filters, hidden=False) for filters in (*plain, *all_of_them)),
+        *(ask(filters, hidden=True) for filters in all_of_them),
+    )
+    return [image for answer in answers for image in answer]
+
+
+def _filters(sought: Sought) -> tuple[list[dict[str, str]], list[dict[str, str]]]:
+    """Write what is sought as filters: of images that are not hidden, and of all."""
+    plain = []
+    for name, owner in sorted(sought.names, key=str):
+        # Without its operator, a colon in the name would be taken for one.
+        plain.append({"name": f"eq:{name}", **({} if owner is None else {"owner": owner})})
+    ids = sorted(filter(_ID.fullmatch, sought.ids))
+    every = [{"id": f"in:{','.join(ids[n : n + _IDS])}"} for n in range(0, len(ids), _IDS)]
+    every += [{name: value} for name, value in sorted(sought.properties)]
+    return plain, every
 
 
 async def list_images(http: GlanceHttp) -> AsyncIterator[list[Image]]:
@@ -45,8 +86,11 @@ def _once(page: list[Image]) -> list[Image]:
     return sorted({image.id: image for image in page}.values(), key=lambda image: image.id)
 
 
-async def _pages(http: GlanceHttp, *, hidden: bool) -> AsyncGenerator[list[Image], None]:
+async def _pages(
+    http: GlanceHttp, *, hidden: bool, filters: Mapping[str, str] | None = None
+) -> AsyncGenerator[list[Image], None]:
     query = {"limit": PAGE, "sort_key": "id", "sort_dir": "asc", "visibility": "all"}
+    query |= filters or {}
     if hidden:
         query["os_hidden"] = "true"
     seen = set[str]()
