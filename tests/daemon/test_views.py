@@ -138,4 +138,13 @@ async def test_acts_are_forgotten_with_the_rest(filled: State) -> None:
     assert len(await filled.views.acts(None, 9, list)) == 3
     await filled.forget("one", 5.5)
     assert await filled.views.acts(None, 9, list) == []
-    assert await filled.views.first_change() is None
+
+
+async def test_changes_are_forgotten_once_they_are_metered(filled: State) -> None:
+    first, last = await filled.views.first_change(), await filled.last_change()
+    assert first is not None
+    await filled.forget("one", 5.5)
+    assert await filled.views.first_change() == first
+    await filled.usage.meter("one")
+    await filled.forget("one", 5.5)
+    assert first < last == await filled.views.first_change()

@@ -113,7 +113,7 @@ def test_what_the_page_says(cloud: Cloud, accounts: Accounts, machine: Machine) 
     assert northern in plan
     journal = operator.follow("enable --now meltemi-daemon")
     assert "active" in journal
-    assert f"at work; postgresql://meltemi@127.0.0.1:{server.port}/meltemi" in journal
+    assert re.search(rf"at work; postgresql\S+@127.0.0.1:{server.port}/meltemi; https://", journal)
     operator.follow("meltemi wait debian-13")
     operator.run(
         f"export OS_CLIENT_CONFIG_FILE=/etc/meltemi/clouds.yaml OS_CLOUD=production\n"

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.support.accounts import Accounts
 from tests.support.cli import PATIENCE, Done, environment
 from tests.support.daemon import Daemon
 from tests.support.glance import Service, some_data
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.services
 
@@ -29,6 +31,7 @@ class Place:
     accounts: Accounts
     athens: Service
     helens: Service
+    crete: Service
     daemon: Daemon
 
     def openstack(
@@ -36,10 +39,11 @@ class Place:
         *words: str,
         code: int = 0,
         cloud: str = "helen",
+        region: str = "RegionOne",
         env: Mapping[str, str] | None = None,
     ) -> Done:
         """Run the client as somebody."""
-        where = ["--os-cloud", cloud, "--os-region-name", "RegionOne"]
+        where = ["--os-cloud", cloud, "--os-region-name", region]
         run = subprocess.run(
             [str(PROGRAM), *where, "image", "replica", *words],
             env=environment({**self.accounts.variables(), **(env or {})}),
@@ -69,7 +73,7 @@ def place(
     cloud: Cloud, accounts: Accounts, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("replicas")
-    accounts.add("helen")
+    helen = accounts.add("helen")
     keystone = cloud.keystone
     auth = {
         "auth_url": keystone.url,
@@ -94,13 +98,22 @@ def place(
                 "match": {"name": "carried*"},
                 "owners": {"*": "*"},
                 "schedule": "1s",
-            }
+            },
+            "chosen": {
+                "from": "Athens",
+                "to": "Crete",
+                "match": {"name": "galley"},
+                "owners": {"*": "*"},
+                "schedule": "1s",
+                "choose": {"projects": {helen: {}}},
+            },
         },
     }
     athens = Service(cloud.regions["RegionOne"], cloud.postgres, token=accounts.token("admin"))
+    crete = Service(cloud.regions["RegionTwo"], cloud.postgres, token=accounts.token("admin"))
     helens = athens.seen_by(accounts.token("helen"))
     with Daemon(folder, configuration) as daemon:
-        yield Place(accounts, athens, helens, daemon)
+        yield Place(accounts, athens, helens, crete, daemon)
 
 
 def told(rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -132,8 +145,11 @@ def test_nobody_chooses_for_others(place: Place) -> None:
 
 
 def test_without_a_daemon_the_image_says_what_became_of_it(place: Place) -> None:
+    # No daemon answers owners here.
+    ask = partial(place.openstack, region="RegionTwo")
+    rows = partial(place.rows, region="RegionTwo")
     answer = "crete: ready; Naxos: unknown region; Ios: failed, to be tried again; and 2 more"
-    image = place.athens.put(
+    image = place.crete.put(
         "raft",
         some_data(3),
         owner=place.accounts.add("helen"),
@@ -147,10 +163,10 @@ def test_without_a_daemon_the_image_says_what_became_of_it(place: Place) -> None
         ("Samos", "not answered yet"),
         ("crete", "ready"),
     ]
-    assert told(place.rows("list", "raft")) == expected
-    everything = place.rows("list", "--all")
+    assert told(rows("list", "raft")) == expected
+    everything = rows("list", "--all")
     assert told([row for row in everything if row["Image ID"] == image]) == expected
-    shown = json.loads(place.openstack("show", "raft", "Crete", "-f", "json").out)
+    shown = json.loads(ask("show", "raft", "Crete", "-f", "json").out)
     assert shown == {
         "image_id": image,
         "image_name": "raft",
@@ -158,18 +174,18 @@ def test_without_a_daemon_the_image_says_what_became_of_it(place: Place) -> None
         "chosen": True,
         "status": "ready",
     }
-    none = place.openstack("show", "raft", "Chios", code=1)
+    none = ask("show", "raft", "Chios", code=1)
     assert "is not in Chios, and nobody asks for it there" in none.err
-    place.openstack("wait", "raft", "--region", "Crete")
-    refused = place.openstack("wait", "raft", "--region", "crete", "--region", "naxos", code=3)
+    ask("wait", "raft", "--region", "Crete")
+    refused = ask("wait", "raft", "--region", "crete", "--region", "naxos", code=3)
     assert "Naxos unknown region" in refused.err
-    late = place.openstack("wait", "raft", "--region", "Ios", "--timeout", "0s", code=1)
+    late = ask("wait", "raft", "--region", "Ios", "--timeout", "0s", code=1)
     assert "not ready after 0s: Ios failed, to be tried again" in late.err
-    place.athens.delete(image)
+    place.crete.delete(image)
 
 
 def test_a_daemon_is_asked_as_the_user(place: Place) -> None:
-    image = place.helens.put("carried", some_data(4), meltemi_regions="crete")
+    image = place.helens.put("carried", some_data(4))
     other = place.athens.put("carried too", some_data(5), visibility="public")
     place.openstack("wait", image, "--region", "crete", env=place.known)
     place.openstack("wait", other, "--region", "Crete", cloud="admin", env=place.known)
@@ -179,7 +195,7 @@ def test_a_daemon_is_asked_as_the_user(place: Place) -> None:
     shown = json.loads(
         place.openstack("show", "carried", "crete", "-f", "json", env=place.known).out
     )
-    assert (shown["chosen"], shown["route"], shown["size"]) == (True, "all", len(some_data(4)))
+    assert (shown["chosen"], shown["route"], shown["size"]) == (False, "all", len(some_data(4)))
     # What others' images become is not hers to see, also where she may use them.
     assert place.rows("list", other, env=place.known) == []
     assert [row["Image ID"] for row in place.rows("list", "--all", env=place.known)] == [image]
@@ -207,4 +223,20 @@ def test_a_daemon_that_is_away_or_none(place: Place) -> None:
     assert "http://127.0.0.1:9: no daemon answers" in away.err
     other = {"OS_IMAGE_REPLICATION_ENDPOINT": f"{place.athens.url}/v2/images/{image}?"}
     assert "no daemon of Meltemi" in place.openstack("list", image, code=1, env=other).err
+    place.helens.delete(image)
+
+
+def test_what_owners_choose_is_done(place: Place) -> None:
+    image = place.helens.put("galley", some_data(8))
+    place.openstack("set", image, "--region", "crete", "--region", "mars")
+    place.openstack("wait", image, "--region", "crete", env=place.known)
+    place.openstack("wait", image, "--region", "crete")
+    refused = place.openstack("wait", image, "--region", "mars", code=3)
+    assert "mars unknown region" in refused.err
+    assert told(place.rows("list", image, env=place.known)) == [
+        ("Crete", "ready"),
+        ("mars", "unknown region"),
+    ]
+    place.openstack("unset", image, "--all")
+    eventually(lambda: not place.crete.has(image))
     place.helens.delete(image)

@@ -7,7 +7,8 @@ from typing import Any, Final
 from openstack.exceptions import raise_from_response
 from osc_lib.command.command import Command
 
-from meltemi.openstackclient.replicas import REGIONS, checked_region, named
+from meltemi.model.choosing import REGIONS
+from meltemi.openstackclient.replicas import checked_region, named
 
 _PATCH: Final = "application/openstack-images-v2.1-json-patch"
 

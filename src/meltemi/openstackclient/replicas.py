@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
+from meltemi.model.choosing import REGIONS
+from meltemi.model.image import STATUS
 from meltemi.openstackclient.replication import Placement, Replication
-
-REGIONS: Final = "meltemi_regions"
-STATUS: Final = "meltemi_status"
 
 UNANSWERED: Final = "not answered yet"
 _UNDER_WAY: Final = ("queued", "copying", "updating", "failed", "to be removed", UNANSWERED)
@@ -50,10 +49,9 @@ class Replica:
     def prospect(self) -> Prospect:
         """Say what can be expected."""
         if self.placement is not None:
-            observed = self.placement["observed"]
-            if observed == "conflict":
-                return Prospect.REFUSED
-            return Prospect.READY if observed == "ready" else Prospect.COMING
+            observed = self.placement["observed"] if self.placement["wanted"] else ""
+            known = {"ready": Prospect.READY, "conflict": Prospect.REFUSED}
+            return known.get(observed, Prospect.COMING)
         if self.status == "ready":
             return Prospect.READY
         return Prospect.COMING if self.status.startswith(_UNDER_WAY) else Prospect.REFUSED
