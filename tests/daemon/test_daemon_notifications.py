@@ -95,13 +95,27 @@ def test_what_happens_at_either_end_is_followed(
     assert "guest:guest" not in daemon.said
 
 
+def test_a_daemon_that_is_there_first_shuts_nobody_out(postgres: Postgres, tmp_path: Path) -> None:
+    """What makes the exchange decides what it is; a Glance that finds another one is refused."""
+    with RabbitMQ(tmp_path / "rabbitmq") as bus, ExitStack() as stack:
+        server = Glance(tmp_path / "first", name="first", postgres=postgres, config=telling(bus))
+        stack.callback(server.stop)
+        source = Service(server.start(), postgres)
+        settings = configuration(bus, source.url, str(tmp_path / "vault"))
+        settings["libraries"]["t"] = {"path": str(tmp_path / "vault")}
+        with Daemon(tmp_path, settings) as daemon:
+            eventually(lambda: "its message bus is heard" in daemon.said)
+            eventually(lambda: all(run.ended for run in daemon.runs()))
+            source.put("first", some_data(1))
+            eventually(lambda: daemon.statuses("t") == {"first": "ready"})
+            assert daemon.runs()[0].images == 1
+
+
 def test_owners_choose_at_once_and_what_they_are_told_is_no_news(
     bus: RabbitMQ, ends: list[Service], tmp_path: Path
 ) -> None:
     source, target = ends
     settings = configuration(bus, source.url, target.url, choose={"projects": {"*": {}}})
-    for place in ends:  # a Glance's own exchange is there once it has told something
-        place.put("nobody's", some_data(2))
     with Daemon(tmp_path, settings) as daemon:
         heard(daemon)
         image = source.put("mine", some_data(1), visibility="shared", meltemi_regions="t, mars")

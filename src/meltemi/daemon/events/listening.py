@@ -146,10 +146,9 @@ class Listener:
             from oslo_messaging import Target  # noqa: PLC0415 - slow to import
             from oslo_messaging.notify.listener import BatchNotificationServer  # noqa: PLC0415
 
-            # Where the exchange is not durable, oslo.messaging makes do without.
-            transport = open_transport(
-                self._url, amqp_durable_queues="true", rabbit_qos_prefetch_count=str(2 * _BATCH)
-            )
+            # Whether the exchange is durable has to be what Glance says, or it is refused: the
+            # default of both, unless the address says otherwise.
+            transport = open_transport(self._url, rabbit_qos_prefetch_count=str(2 * _BATCH))
             server = BatchNotificationServer(
                 transport,
                 [Target(topic=TOPIC)],
