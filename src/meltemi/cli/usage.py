@@ -19,22 +19,20 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 @click.command("usage")
 @option(
     "--from",
-    "first",
-    envvar="MELTEMI_USAGE_FROM",
+    "usage_from",
     type=_DAY,
     metavar="DAY",
     help="From this day on, as 2026-11-01.",
 )
 @option(
     "--to",
-    "last",
-    envvar="MELTEMI_USAGE_TO",
+    "usage_to",
     type=_DAY,
     metavar="DAY",
     help="Up to this day, which is included.",
 )
-@option("--project", envvar="MELTEMI_USAGE_PROJECT", metavar="ID", help="Of this project only.")
-@option("--library", envvar="MELTEMI_USAGE_LIBRARY", metavar="LIBRARY", help="In this target only.")
+@option("--project", "usage_project", metavar="ID", help="Of this project only.")
+@option("--library", "usage_library", metavar="LIBRARY", help="In this target only.")
 @output_options
 @daemon_options
 def command(**options: Any) -> int:
@@ -48,10 +46,10 @@ def command(**options: Any) -> int:
 
 async def _show(client: Client, *, options: Mapping[str, Any]) -> int:
     query = {
-        "from": _told(options["first"]),
-        "to": _told(options["last"]),
-        "project": options["project"],
-        "library": options["library"],
+        "from": _told(options["usage_from"]),
+        "to": _told(options["usage_to"]),
+        "project": options["usage_project"],
+        "library": options["usage_library"],
         "limit": "10000",
     }
     found = await client.pages("/v1/usage", "usage", query)
