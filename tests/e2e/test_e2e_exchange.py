@@ -94,7 +94,8 @@ def test_images_that_come_together_send_what_they_share_once(athens: Proxy, cret
     *others, first = sorted(wires.values())
     assert first > 2 * MIB
     assert all(wire < MIB for wire in others)
-    assert min(wires[made[0]], wires[made[3]]) < KIB
+    # Nothing but the roots of two manifests, and that all of it is there.
+    assert min(wires[made[0]], wires[made[3]]) < 16 * KIB
     assert [Place(crete.url).data(image) for image in made] == data
 
 
@@ -105,7 +106,7 @@ def test_an_image_that_is_there_already_takes_next_to_nothing(athens: Proxy, cre
     source.put("same 2", GOLDEN)
     moved(athens, crete)
     row = copied(athens, crete, *words)
-    assert row["Wire"] < KIB
+    assert row["Wire"] < 16 * KIB
     assert moved(athens, crete) < 64 * KIB
 
 
