@@ -53,6 +53,17 @@ class Keystone(Identity, WsgiServer):
             self._prepared = True
         return self
 
+    def login(self, user: str = "", project: str = "service") -> dict[str, str]:
+        """Say how an account logs in, as keystoneauth has it; by default, the one of Glance."""
+        return {
+            "auth_url": self.url,
+            "username": user or self.service_user,
+            "password": self.password,
+            "user_domain_id": "default",
+            "project_name": project,
+            "project_domain_id": "default",
+        }
+
     def _settings(self, token_seconds: int) -> Settings:
         tokens = {"key_repository": self.folder / "token-keys"}
         return {

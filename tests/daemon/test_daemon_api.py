@@ -1,7 +1,5 @@
 """The API of a daemon: what it answers, to whom, and that its description says so."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,8 @@ from tests.daemon.asking import (
     settled,
 )
 from tests.support.archives import put_images, raw
-from tests.support.cli import PATIENCE, environment
 from tests.support.daemon import Daemon
+from tests.support.described import see_described
 from tests.support.waiting import eventually
 
 CONFIGURATION = Path(__file__).parent / "described" / "schemathesis.toml"
@@ -226,19 +224,7 @@ def test_who_answers(asked: Asked) -> None:
 
 
 def test_what_the_description_says_is_so(asked: Asked, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION)),
-            *("run", str(DESCRIPTION), "--url", asked.daemon.url, "--no-color"),
-        ],
-        env=environment(),
-        cwd=tmp_path,  # where its caches go
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    see_described(DESCRIPTION, CONFIGURATION, asked.daemon.url, tmp_path)
     assert "a defect" not in asked.daemon.said
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -189,12 +190,17 @@ def test_waiting_where_something_is_in_the_way(cloud: Cloud, user: User) -> None
 def test_watching_on_a_pipe(cloud: Cloud) -> None:
     words = [*LISTENING, *PROGRAM, "status", "--watch", "-f", "json"]
     env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
-    with subprocess.Popen(
-        words, env=environment(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        subprocess.Popen(
+            words, env=environment(env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process,
+        ended(process),
+    ):
         assert process.stdout is not None
         assert process.stderr is not None
-        assert json.loads(process.stdout.readline())["Status"] == "ready"
+        # What there is comes first, in the order of ids, which no test knows.
+        while json.loads(process.stdout.readline())["Status"] != "ready":
+            pass
         image = cloud.source.put("watched", b"watched")
         cloud.look()
         ready = set[str]()
@@ -205,6 +211,15 @@ def test_watching_on_a_pipe(cloud: Cloud) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
         assert process.stderr.read() == ""
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Let a process not outlive what is done with it."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 def test_nobody_reads_what_is_watched(asked: Asked) -> None:

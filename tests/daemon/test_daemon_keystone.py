@@ -52,7 +52,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         shelves = Shelves(folder)
         shelves.put(0, "loom", b"data", keystone.project("ithaca"))
         shelves.put(1, "ship", b"data", keystone.project("scheria"))
-        settings = {"keystone": {"auth": account(keystone), "token_cache_time": "0s"}}
+        settings = {"keystone": {"auth": keystone.login(), "token_cache_time": "0s"}}
         with Daemon(folder, shelves.configuration(tokens={}, **settings)) as daemon:
             asked = Asked(daemon, tokens["admin"])
             settled(asked, 4)
@@ -71,17 +71,6 @@ def scoped(keystone: Keystone, user: str, role: str, where: str, scope: Any) -> 
         **scope,
     )
     return str(Session(auth).get_token())
-
-
-def account(keystone: Keystone, user: str = "", project: str = "service") -> dict[str, str]:
-    return {
-        "auth_url": keystone.url,
-        "username": user or keystone.service_user,
-        "password": keystone.password,
-        "project_name": project,
-        "user_domain_id": "default",
-        "project_domain_id": "default",
-    }
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
@@ -160,7 +149,7 @@ def test_who_did_what_is_logged_by_their_ids(house: House) -> None:
 
 def test_people_log_in_as_everywhere(house: House) -> None:
     folder, keystone = house.asked.daemon.folder, house.keystone
-    clouds = {name: {"auth": account(keystone, name, "ithaca")} for name in ("penelope", "eumaeus")}
+    clouds = {name: {"auth": keystone.login(name, "ithaca")} for name in ("penelope", "eumaeus")}
     file = folder / "clouds.yaml"
     file.write_text(yaml.safe_dump({"clouds": clouds}))
     where = {"MELTEMI_DAEMON": house.asked.daemon.url, "OS_CLIENT_CONFIG_FILE": str(file)}

@@ -55,13 +55,7 @@ def configured(
 ) -> dict[str, Any]:
     """Let owners choose from targets: regions where an administrator is known, unless said else."""
     keystone = cloud.keystone
-    auth = {
-        **DOMAINS,
-        "auth_url": keystone.url,
-        "username": keystone.admin,
-        "password": keystone.password,
-        "project_name": "admin",
-    }
+    auth = keystone.login(keystone.admin, "admin")
     clouds = {"lab": {"auth": auth}, "nobody": {"auth": {"auth_url": keystone.url}}}
     (folder / "clouds.yaml").write_text(yaml.safe_dump({"clouds": clouds}))
     libraries = {
@@ -174,8 +168,7 @@ def colony(
     keys.write_bytes(Fernet.generate_key())
     keys.chmod(0o600)
     keystone = cloud.keystone
-    auth = {**DOMAINS, "auth_url": keystone.url, "password": keystone.password}
-    auth |= {"username": keystone.service_user, "project_name": "service"}
+    auth = keystone.login()
     given["daemon"] = {"keys": "keys", "keystone": {"auth": auth, "token_cache_time": "0s"}}
     with Daemon(tmp_path, given) as daemon:
         yield Colony(cloud, accounts, daemon, projects)

@@ -62,21 +62,13 @@ class Islands:
 def islands_of(cloud: Cloud, accounts: Accounts, folder: Path) -> Iterator[Islands]:
     """Add them to a cloud."""
     keystone = cloud.keystone
-    auth = {
-        "auth_url": keystone.url,
-        "username": keystone.service_user,
-        "password": keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
-    settings = {"keystone": {"auth": auth}, "import_methods": ["glance-download"]}
+    settings = {"keystone": {"auth": keystone.login()}, "import_methods": ["glance-download"]}
     with ExitStack() as stack:
         servers = [Region(folder / name, name=name, settings=settings) for name in _NAMES]
         ways = [Proxy(stack.enter_context(server).url) for server in servers]
         for name, way in zip(_NAMES, ways, strict=True):
             keystone.endpoint("image", name, stack.enter_context(way).url)
-        account = {**auth, "username": keystone.admin, "project_name": "admin"}
+        account = keystone.login(keystone.admin, "admin")
         accounts.entry("islands", {"auth": account, "regions": list(_NAMES)})
         yield Islands((servers[0], servers[1]), (ways[0], ways[1]), accounts)
 

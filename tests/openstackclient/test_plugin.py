@@ -75,18 +75,11 @@ def place(
     folder = tmp_path_factory.mktemp("replicas")
     helen = accounts.add("helen")
     keystone = cloud.keystone
-    auth = {
-        "auth_url": keystone.url,
-        "username": keystone.admin,
-        "password": keystone.password,
-        "project_name": "admin",
-        "user_domain_id": "default",
-        "project_domain_id": "default",
-    }
+    auth = keystone.login(keystone.admin, "admin")
     (folder / "clouds.yaml").write_text(yaml.safe_dump({"clouds": {"lab": {"auth": auth}}}))
     configuration = {
         "version": 1,
-        "daemon": {"keystone": {"auth": {**auth, "project_name": "admin"}}},
+        "daemon": {"keystone": {"auth": auth}},
         "libraries": {
             "Athens": {"cloud": "lab", "region": "RegionOne"},
             "Crete": {"cloud": "lab", "region": "RegionTwo"},

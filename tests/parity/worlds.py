@@ -170,14 +170,7 @@ def _start(stack: ExitStack, services: Iterable[Server]) -> None:
 def _validating(keystone: Keystone, *, limited: bool) -> dict[str, Any]:
     if limited:
         return {"auth": unified.account(keystone), "limits_region": REGION}
-    account = {
-        "auth_url": keystone.url,
-        "username": keystone.service_user,
-        "password": keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
+    account = keystone.login()
     return {"auth": account}
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -33,21 +32,10 @@ def region(cloud: Cloud, glance: Service, tmp_path: Path) -> Iterator[Adopting]:
     """Give a region that is to adopt it; nothing is begun yet."""
     glance.wipe()
     cloud.keystone.user(OTHER, cloud.keystone.password, OTHER)
-    chosen = {"keystone": {"auth": account(cloud, cloud.keystone.service_user, "service")}}
+    chosen = {"keystone": {"auth": cloud.keystone.login()}}
     server = Adopting(tmp_path / "region", glance.server.url, settings=chosen)
     yield server
     server.stop()
-
-
-def account(cloud: Cloud, user: str, project: str) -> dict[str, Any]:
-    return {
-        "auth_url": cloud.keystone.url,
-        "username": user,
-        "password": cloud.keystone.password,
-        "user_domain_id": "default",
-        "project_name": project,
-        "project_domain_id": "default",
-    }
 
 
 def as_user(cloud: Cloud, place: Place, user: str, project: str) -> Place:

@@ -24,15 +24,7 @@ HOME, HERE = "BorrowingOne", "BorrowingTwo"
 
 def keystone(cloud: Cloud, user: str = "") -> dict[str, Any]:
     """Give the setting of a region with an account, by default that of an administrator."""
-    auth = {
-        "auth_url": cloud.keystone.url,
-        "username": user or cloud.keystone.service_user,
-        "password": cloud.keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
-    return {"keystone": {"auth": auth}}
+    return {"keystone": {"auth": cloud.keystone.login(user)}}
 
 
 @pytest.fixture(scope="module")

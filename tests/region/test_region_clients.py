@@ -143,14 +143,7 @@ def people(cloud: Cloud, accounts: Accounts) -> Accounts:
 def server(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     """Give a region with two workers, which the cloud's catalogue leads to."""
     keystone = cloud.keystone
-    auth = {
-        "auth_url": keystone.url,
-        "username": keystone.service_user,
-        "password": keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
+    auth = keystone.login()
     settings = {"workers": 2, "keystone": {"auth": auth}}
     with Region(tmp_path_factory.mktemp("region"), settings=settings) as server:
         keystone.endpoint("image", NAME, server.url)

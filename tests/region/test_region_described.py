@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from meltemi.region.api.metadefs import schemas as metadefs
 from meltemi.region.app import ROUTES
 from meltemi.region.observing import PROBES
 from meltemi.region.settings import Settings
-from tests.support.cli import environment
+from tests.support.described import see_described
 
 DESCRIPTION = ROOT / "docs" / "openapi.yaml"
 CONFIGURATION = Path(__file__).parent / "described" / "schemathesis.toml"
@@ -87,17 +85,6 @@ def test_what_it_says_is_so(tmp_path: Path) -> None:
         "policy_file": str(policy),
     }
     with Region(tmp_path / "region", settings=settings) as server:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION)),
-                *("run", str(DESCRIPTION), "--url", server.url, "--no-color"),
-            ],
-            env=environment({"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))}),
-            cwd=tmp_path,  # where its caches go
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        paths = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+        see_described(DESCRIPTION, CONFIGURATION, server.url, tmp_path, PYTHONPATH=paths)
         assert "a defect" not in server.log.read_text()

@@ -47,14 +47,7 @@ def by(tmp_path_factory: pytest.TempPathFactory) -> Iterator[People]:
     policy = folder / "policy.yaml"
     policy.write_text(POLICY)
     with Keystone(tmp_path_factory.mktemp("keystone")) as keystone:
-        auth = {
-            "auth_url": keystone.url,
-            "username": keystone.service_user,
-            "password": keystone.password,
-            "user_domain_id": "default",
-            "project_name": "service",
-            "project_domain_id": "default",
-        }
+        auth = keystone.login()
         settings = {"keystone": {"auth": auth}, "policy_file": str(policy)}
         with Region(folder, settings=settings) as server:
             yield People(keystone, server)

@@ -30,14 +30,7 @@ def source(cloud: Cloud, token: str) -> Service:
 
 def settings(cloud: Cloud, **more: Any) -> dict[str, Any]:
     """Give the settings of a region behind the cloud's Keystone."""
-    auth = {
-        "auth_url": cloud.keystone.url,
-        "username": cloud.keystone.service_user,
-        "password": cloud.keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
+    auth = cloud.keystone.login()
     return {"keystone": {"auth": auth}, "import_methods": ["glance-download"], **more}
 
 

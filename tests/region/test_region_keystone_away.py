@@ -25,14 +25,7 @@ def keystone(tmp_path: Path) -> Iterator[Keystone]:
 
 def region(folder: Path, keystone: Keystone, **more: str) -> Region:
     """Give a region with one worker: each remembers by itself whose a token is."""
-    auth = {
-        "auth_url": keystone.url,
-        "username": keystone.service_user,
-        "password": keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
+    auth = keystone.login()
     chosen: Mapping[str, Any] = {"keystone": {"auth": auth, **more}}
     return Region(folder / "region", settings=chosen)
 

@@ -91,14 +91,7 @@ def people(
 
 def behind(keystone: Keystone) -> Json:
     """Give the settings of a region behind a Keystone."""
-    auth = {
-        "auth_url": keystone.url,
-        "username": keystone.service_user,
-        "password": keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
+    auth = keystone.login()
     return {"keystone": {"auth": auth}}
 
 

@@ -18,6 +18,7 @@ import pytest
 from lab import Keystone, Region, free_port
 from tests.support.cli import PROGRAM, environment
 from tests.support.glance import Place, RefusedError, some_data
+from tests.support.waiting import eventually
 
 DATA = some_data(9, 2**20)
 
@@ -42,6 +43,9 @@ def test_every_request_is_one_object(tmp_path: Path) -> None:
         place = Place(server.url)
         image = place.put("logged", DATA)
         place.data(image)
+        # Whoever has the last byte has it before that is logged.
+        told = re.compile(rf"/v2/images/{image}/file.*200")
+        eventually(lambda: told.search(server.log.read_text()) is not None)
         with closing(place._connection()) as connection:
             path = "/v2/images/caf%C3%A9%0A?name=unsaid"
             connection.request("GET", path, headers={"X-OpenStack-Request-ID": "req-mine"})
@@ -63,14 +67,7 @@ def test_every_request_is_one_object(tmp_path: Path) -> None:
 @pytest.mark.services
 def test_users_are_told_and_their_tokens_are_not(tmp_path: Path) -> None:
     with Keystone(tmp_path / "keystone") as keystone:
-        auth = {
-            "auth_url": keystone.url,
-            "username": keystone.service_user,
-            "password": keystone.password,
-            "user_domain_id": "default",
-            "project_name": "service",
-            "project_domain_id": "default",
-        }
+        auth = keystone.login()
         user = keystone.user("logged", keystone.password, "logs")
         token = keystone.token("logged", keystone.password, "logs")
         with Region(tmp_path / "region", settings={"keystone": {"auth": auth}}) as server:

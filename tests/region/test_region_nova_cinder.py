@@ -112,14 +112,7 @@ def test_cinder(ask: Callable[[str, str], Any]) -> None:
 
 def _service(cloud: Cloud) -> dict[str, str]:
     keystone = cloud.keystone
-    return {
-        "auth_url": keystone.url,
-        "username": keystone.service_user,
-        "password": keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
+    return keystone.login()
 
 
 def _of_nova(cloud: Cloud, region: str, folder: Path) -> Settings:

@@ -42,14 +42,7 @@ def servers(
     cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Region, Region]]:
     keystone = cloud.keystone
-    auth = {
-        "auth_url": keystone.url,
-        "username": keystone.service_user,
-        "password": keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
+    auth = keystone.login()
     settings = {"keystone": {"auth": auth}, "import_methods": ["glance-download"]}
     folder = tmp_path_factory.mktemp("regions")
     with ExitStack() as stack:

@@ -79,14 +79,7 @@ def keystone(tmp_path: Path) -> Iterator[Keystone]:
 
 @pytest.mark.services
 def test_a_keystone_that_is_away(tmp_path: Path, keystone: Keystone) -> None:
-    auth: dict[str, Any] = {
-        "auth_url": keystone.url,
-        "username": keystone.service_user,
-        "password": keystone.password,
-        "user_domain_id": "default",
-        "project_name": "service",
-        "project_domain_id": "default",
-    }
+    auth: dict[str, Any] = keystone.login()
     parts = {"database": "ok", "store": "ok"}
     with Region(tmp_path / "region", settings={"keystone": {"auth": auth}}) as server:
         assert ready(server) == (200, {**parts, "keystone": "ok"}), "nobody has a token to ask"

@@ -5,7 +5,6 @@ here needs a revision there.
 """
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -19,11 +18,8 @@ from sqlalchemy import (
     func,
     literal_column,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
-# By bytes, as SQLite does: the order must not depend on where a database was made.
-ORDERED = Text().with_variant(Text(collation="C"), "postgresql")
-DOCUMENT = JSON().with_variant(JSONB(), "postgresql")
+from meltemi.columns import DOCUMENT, NUMBER, ORDERED
 
 metadata = MetaData()
 
@@ -124,12 +120,10 @@ for column in (images.c.properties, images.c.tags):
         postgresql_ops={column.name: "jsonb_path_ops"},
     ).ddl_if(dialect="postgresql")
 
-_NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts in no other type
-
 namespaces = Table(
     "namespaces",
     metadata,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("namespace", ORDERED, nullable=False, unique=True),
     Column("owner", ORDERED),
     Column("display_name", ORDERED),
@@ -144,7 +138,7 @@ namespaces = Table(
 definitions = Table(
     "definitions",
     metadata,
-    Column("id", _NUMBER, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column(
         "namespace", BigInteger, ForeignKey("namespaces.id", ondelete="CASCADE"), nullable=False
     ),

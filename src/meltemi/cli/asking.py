@@ -40,6 +40,22 @@ region_option = option("--region", metavar="LIBRARY", help="In this target only.
 route_option = option("--route", metavar="ROUTE", help="Of this route only.")
 
 
+def placement_row(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what rows about an image in a library begin with."""
+    return {
+        "ID": one["image"],
+        "Name": one["name"],
+        "From": one["source"],
+        "Library": one["library"],
+        "Route": one["route"],
+        "Owner": one["owner"],
+        "Wanted": one["wanted"],
+        "Observed": one["observed"],
+        "Status": one["status"] if one["wanted"] else f"{one['status']}, not wanted",
+        "Detail": one["detail"],
+    }
+
+
 def asking(work: Callable[[Client], Awaitable[int]], options: Mapping[str, Any]) -> int:
     """Speak to the daemon that a command line names; give the exit code."""
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from meltemi.cli.asking import asking, daemon_options, region_option, route_option
+from meltemi.cli.asking import asking, daemon_options, placement_row, region_option, route_option
 from meltemi.cli.options import option, whole
 from meltemi.cli.output import check_columns, output_options, print_rows
 from meltemi.daemon.client import Client
@@ -46,16 +46,7 @@ async def _show(client: Client, *, image: str | None, options: Mapping[str, Any]
 def _row(one: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Time": one["at"],
-        "ID": one["image"],
-        "Name": one["name"],
-        "From": one["source"],
-        "Library": one["library"],
-        "Route": one["route"],
-        "Owner": one["owner"],
-        "Wanted": one["wanted"],
-        "Observed": one["observed"],
-        "Status": one["status"] if one["wanted"] else f"{one['status']}, not wanted",
-        "Detail": one["detail"],
+        **placement_row(one),
         "Run": one["run"],
         "Bytes": one["size"],
         "Moved": one["moved"],

@@ -11,6 +11,7 @@ import click
 from meltemi import __version__
 from meltemi.cli.lazy import LazyGroup
 from meltemi.cli.streams import guarded
+from meltemi.cli.working import INTERRUPTED
 from meltemi.errors import ClosedOutputError, MeltemiError, OutputError, printable
 
 _COMMANDS: Final = {
@@ -42,7 +43,6 @@ _COMMANDS: Final = {
     "completion": "Print the completion script of a shell.",
 }
 DEFECT: Final = 70
-INTERRUPTED: Final = 130
 
 
 @click.command(

@@ -10,9 +10,18 @@ from typing import Any, Final
 
 import click
 
-from meltemi.cli.asking import asking, behind, daemon_options, region_option, route_option, say
+from meltemi.cli.asking import (
+    asking,
+    behind,
+    daemon_options,
+    placement_row,
+    region_option,
+    route_option,
+    say,
+)
 from meltemi.cli.options import option
 from meltemi.cli.output import check_columns, output_options, print_rows, printing_rows
+from meltemi.cli.working import INTERRUPTED
 from meltemi.daemon.client import Client
 from meltemi.model.units import format_duration
 
@@ -22,7 +31,6 @@ _COLUMNS: Final = (
     *("Since", "Behind", "Late", "Run", "Bytes", "Done", "Total", "Attempts", "Due", "Target ID"),
 )
 _WATCHED: Final = ("Time", "ID", "Name", "Library", "Status")
-_INTERRUPTED: Final = 130
 
 
 @click.command("status")
@@ -77,7 +85,7 @@ async def _watch(client: Client, *, image: str | None, options: Mapping[str, Any
                 else:
                     show(_watched(event.data, event.data.get("at")))
     except asyncio.CancelledError:
-        return _INTERRUPTED
+        return INTERRUPTED
     return 0
 
 
@@ -90,16 +98,7 @@ def _query(image: str | None, options: Mapping[str, Any]) -> dict[str, str | Non
 def _row(one: Mapping[str, Any], *, told: bool) -> dict[str, Any]:
     """Give a row; for a table, spans of time are told as people read them."""
     return {
-        "ID": one["image"],
-        "Name": one["name"],
-        "From": one["source"],
-        "Library": one["library"],
-        "Route": one["route"],
-        "Owner": one["owner"],
-        "Wanted": one["wanted"],
-        "Observed": one["observed"],
-        "Status": one["status"] if one["wanted"] else f"{one['status']}, not wanted",
-        "Detail": one["detail"],
+        **placement_row(one),
         "Since": one["since"],
         "Behind": behind(one) if told else one["behind"],
         "Late": one["late"],

@@ -8,7 +8,7 @@ from openstack.exceptions import raise_from_response
 from osc_lib.command.command import Command
 
 from meltemi.model.choosing import REGIONS
-from meltemi.openstackclient.replicas import checked_region, named
+from meltemi.openstackclient.replicas import add_regions, named
 
 _PATCH: Final = "application/openstack-images-v2.1-json-patch"
 
@@ -20,7 +20,7 @@ class SetReplicas(Command):
         """Declare the arguments."""
         parser = super().get_parser(prog_name)
         parser.add_argument("image", metavar="<image>", help="Image of yours (name or ID)")
-        _add_regions(parser, required=True)
+        add_regions(parser, required=True)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
@@ -36,7 +36,7 @@ class UnsetReplicas(Command):
         parser = super().get_parser(prog_name)
         parser.add_argument("image", metavar="<image>", help="Image of yours (name or ID)")
         which = parser.add_mutually_exclusive_group(required=True)
-        _add_regions(which, required=False)
+        add_regions(which, required=False)
         which.add_argument("--all", action="store_true", help="Have it in no other region")
         return parser
 
@@ -44,18 +44,6 @@ class UnsetReplicas(Command):
         """Take the regions out of those that the image lists."""
         remove = None if parsed_args.all else parsed_args.regions
         _choose(self.app.client_manager, parsed_args.image, remove=remove)
-
-
-def _add_regions(parser: Any, *, required: bool) -> None:
-    parser.add_argument(
-        "--region",
-        dest="regions",
-        metavar="<region>",
-        action="append",
-        type=checked_region,
-        required=required,
-        help="Region (repeat option for several)",
-    )
 
 
 def _choose(

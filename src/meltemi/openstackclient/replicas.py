@@ -133,3 +133,16 @@ def checked_region(text: str) -> str:
     if named(text) != [text]:
         raise ArgumentTypeError(f"{text!r} is no name of a region")
     return text
+
+
+def add_regions(parser: Any, *, required: bool) -> None:
+    """Declare `--region`, which may be given several times."""
+    parser.add_argument(
+        "--region",
+        dest="regions",
+        metavar="<region>",
+        action="append",
+        type=checked_region,
+        required=required,
+        help="Region (repeat option for several)",
+    )

@@ -15,7 +15,7 @@ from meltemi.openstackclient.replicas import (
     UNANSWERED,
     Prospect,
     Replica,
-    checked_region,
+    add_regions,
     find_replicas,
     in_region,
 )
@@ -36,15 +36,7 @@ class WaitForReplicas(Command):
         """Declare the arguments."""
         parser = super().get_parser(prog_name)
         parser.add_argument("image", metavar="<image>", help="Image (name or ID)")
-        parser.add_argument(
-            "--region",
-            dest="regions",
-            metavar="<region>",
-            action="append",
-            type=checked_region,
-            required=True,
-            help="Region (repeat option for several)",
-        )
+        add_regions(parser, required=True)
         parser.add_argument(
             "--timeout",
             metavar="<duration>",

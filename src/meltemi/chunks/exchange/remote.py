@@ -5,17 +5,10 @@ from typing import Final, NamedTuple, Protocol, Self
 
 from meltemi.chunks.blob import ROOT, BlobId, has_name, parse_id
 from meltemi.chunks.exchange.difference import Place
-from meltemi.chunks.manifest import (
-    MOST_ENTRIES,
-    Child,
-    FormatError,
-    Root,
-    Segment,
-    decode_segment,
-    encode_root,
-)
+from meltemi.chunks.exchange.skeleton import Skeleton
+from meltemi.chunks.manifest import MOST_ENTRIES, Root, Segment, encode_root
 from meltemi.chunks.numbers import take_number
-from meltemi.errors import CorruptionError, InterruptedTransfer, UsageError
+from meltemi.errors import InterruptedTransfer, UsageError
 
 LARGEST_SEGMENT: Final = 128 + MOST_ENTRIES * (2 * 10 + 33)
 """Bytes that a segment or a root has at most."""
@@ -76,9 +69,8 @@ class RemoteTree:
         self._spend = spend
         self._holder = holder
         self.name, self._root, self.binding = top
-        self._children: dict[Place, Child] = {}
+        self._skeleton = Skeleton(f"the manifest of image {holder.image_id}", top.root)
         self.read = len(encode_root(top.root))
-        self._learn(top.root.top, 0)
 
     @classmethod
     async def open(cls, manifests: Manifests, holder: Holder, spend: Spend | None = None) -> Self:
@@ -110,15 +102,13 @@ class RemoteTree:
 
     async def segments(self, places: Sequence[Place]) -> Sequence[Segment]:
         """Give segments, in the order in which they are asked for."""
-        children = [self._children[place] for place in places]
-        sought = [Sought(*pair) for pair in zip(places, (c.segment for c in children), strict=True)]
-        read = await self._read(sought)
+        sought = [Sought(place, self._skeleton.child(place).segment) for place in places]
+        found = await self._read(sought)
+        size = sum(map(len, found))
+        self.read += size
         if self._spend is not None:
-            await self._spend(sum(map(len, read)))
-        return [
-            self._segment(place, child, data)
-            for place, child, data in zip(places, children, read, strict=True)
-        ]
+            await self._spend(size)
+        return [self._skeleton.take(*pair) for pair in zip(places, found, strict=True)]
 
     async def _read(self, sought: Sequence[Sought]) -> Sequence[bytes]:
         """Ask for segments; where the answer does not get through, for half of them at a time."""
@@ -129,23 +119,6 @@ class RemoteTree:
                 raise
         half = len(sought) // 2
         return [*await self._read(sought[:half]), *await self._read(sought[half:])]
-
-    def _segment(self, place: Place, child: Child, data: bytes) -> Segment:
-        about = f"the manifest of image {self._holder.image_id}"
-        self.read += len(data)
-        try:
-            segment = decode_segment(data, length=child.length)
-        except FormatError as error:
-            raise CorruptionError(f"{about}: {error}") from error
-        if segment.level != place.level:
-            raise CorruptionError(f"{about}: a segment on the wrong level")
-        self._learn(segment, place.offset)
-        return segment
-
-    def _learn(self, segment: Segment, at: int) -> None:
-        for child in segment.children:
-            self._children[Place(segment.level - 1, at)] = child
-            at += child.length
 
 
 def root_name(data: bytes, tag: str) -> BlobId | None:

@@ -7,8 +7,9 @@ from typing import Any, Final
 import click
 
 from meltemi.cli import options as opt
-from meltemi.cli.bundle.work import archive_argument, bundle_options, place_of, working
+from meltemi.cli.bundle.work import archive_argument, bundle_options, place_of
 from meltemi.cli.output import check_columns, output_options, print_one
+from meltemi.cli.working import interruptible
 from meltemi.libraries.archive.bundles import applying
 from meltemi.libraries.archive.bundles.applying import Applied
 from meltemi.libraries.archive.bundles.reading import open_set
@@ -41,7 +42,7 @@ def command(bundles: Path, archive: str, **options: Any) -> int:
 
         key = signing.read_public_key(options["verify_key"])
     leaves = "nothing of the set counts; apply it again"
-    with working(options, leaves=leaves), closing(open_set(bundles, key)) as found:
+    with interruptible(options, leaves), closing(open_set(bundles, key)) as found:
         done = applying.apply(found, place, options["index"])
         if done is None:
             click.echo(f"set {found.manifest.id} has been applied already", err=True)

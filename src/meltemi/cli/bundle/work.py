@@ -1,7 +1,5 @@
 """What the commands of bundles have in common."""
 
-import logging
-import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,8 +13,6 @@ from meltemi.errors import UsageError
 from meltemi.libraries.archive.dedup.contents import Contents
 from meltemi.libraries.archive.dedup.opening import open_contents
 from meltemi.model.address import parse_address
-
-INTERRUPTED = 130
 
 archive_argument = click.argument("archive", metavar="ARCHIVE")
 bundle_options = opt.together(
@@ -33,24 +29,6 @@ def place_of(text: str) -> Path | str:
     if place is None:
         raise UsageError(f"{text}: name the folder or the bucket of an archive")
     return place
-
-
-@contextmanager
-def working(options: Mapping[str, Any], *, leaves: str) -> Iterator[None]:
-    """Log as the options say; Ctrl-C and SIGTERM end the work, and `leaves` says what is left."""
-    quiet = not (options["debug"] or options["verbose"])
-    logging.basicConfig(
-        level=logging.ERROR if quiet else logging.DEBUG if options["debug"] else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(f"meltemi: interrupted: {leaves}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """What the store's commands do alike: opening, ending, telling which image went wrong."""
 
-import logging
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -12,9 +10,9 @@ from meltemi.chunks.digests import KNOWN
 from meltemi.chunks.head import Head
 from meltemi.chunks.opening import open_store
 from meltemi.chunks.store import Store
+from meltemi.cli.working import interruptible
 from meltemi.errors import DamageError, MeltemiError, StoreError
 
-INTERRUPTED: Final = 130
 MENDING: Final = (
     "to heal what they need, put the same data again; meltemi store gc removes or mends the rest"
 )
@@ -35,9 +33,7 @@ def working(
     Ctrl-C and SIGTERM end the work; `leaves` says what they leave. Refuse a new index unless it is
     to be rebuilt: it would say that the store is empty.
     """
-    _log_as(options)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    with interruptible(options, leaves):
         store = open_store(address, options["index"], create=create)
         try:
             if not (create or rebuild or store.is_indexed):
@@ -49,11 +45,6 @@ def working(
             yield store
         finally:
             store.close()
-    except KeyboardInterrupt:
-        click.echo(f"meltemi: interrupted: {leaves}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -93,11 +84,3 @@ def verdict(problems: Sequence[str], advice: str) -> int:
     count = f"{len(problems)} problem{'s' * (len(problems) > 1)}"
     complain([f"{count}; {advice}"])
     return DamageError.exit_code
-
-
-def _log_as(options: Mapping[str, Any]) -> None:
-    level = logging.DEBUG if options["debug"] else logging.INFO
-    logging.basicConfig(
-        level=level if options["debug"] or options["verbose"] else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )

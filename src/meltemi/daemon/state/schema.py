@@ -3,10 +3,9 @@
 `versions/` makes these tables; a change here needs a revision there. Times are seconds since 1970.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -17,13 +16,9 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator
 
-# By bytes, as SQLite does: the order must not depend on where a database was made.
-TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
-DOCUMENT: Final = JSON().with_variant(JSONB(), "postgresql")
-NUMBER: Final = BigInteger().with_variant(Integer(), "sqlite")
+from meltemi.columns import DOCUMENT, NUMBER, ORDERED
 
 
 class Whole(TypeDecorator[int]):
@@ -46,15 +41,15 @@ metadata = MetaData()
 placements = Table(
     "placements",
     metadata,
-    Column("source", TEXT, primary_key=True),
-    Column("image", TEXT, primary_key=True),
-    Column("library", TEXT, primary_key=True),
-    Column("route", TEXT, nullable=False),
+    Column("source", ORDERED, primary_key=True),
+    Column("image", ORDERED, primary_key=True),
+    Column("library", ORDERED, primary_key=True),
+    Column("route", ORDERED, nullable=False),
     Column("wanted", Boolean, nullable=False),
-    Column("observed", TEXT, nullable=False),
+    Column("observed", ORDERED, nullable=False),
     Column("since", Double, nullable=False),
-    Column("name", TEXT),
-    Column("owner", TEXT),
+    Column("name", ORDERED),
+    Column("owner", ORDERED),
     Column("detail", Text, nullable=False),
     Column("behind", Double),
     Column("run", BigInteger),
@@ -63,7 +58,7 @@ placements = Table(
     Column("total", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due", Double),
-    Column("target_id", TEXT),
+    Column("target_id", ORDERED),
     Index("placements_by_image", "image"),
     Index("placements_by_name", "name"),
     Index("placements_by_owner", "owner"),
@@ -75,14 +70,14 @@ changes = Table(
     metadata,
     Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("at", Double, nullable=False),
-    Column("source", TEXT, nullable=False),
-    Column("image", TEXT, nullable=False),
-    Column("library", TEXT, nullable=False),
-    Column("route", TEXT, nullable=False),
-    Column("name", TEXT),
-    Column("owner", TEXT),
+    Column("source", ORDERED, nullable=False),
+    Column("image", ORDERED, nullable=False),
+    Column("library", ORDERED, nullable=False),
+    Column("route", ORDERED, nullable=False),
+    Column("name", ORDERED),
+    Column("owner", ORDERED),
     Column("wanted", Boolean, nullable=False),
-    Column("observed", TEXT, nullable=False),
+    Column("observed", ORDERED, nullable=False),
     Column("detail", Text, nullable=False),
     Column("run", BigInteger),
     Column("size", BigInteger, nullable=False),
@@ -99,20 +94,20 @@ runs = Table(
     "runs",
     metadata,
     Column("id", NUMBER, primary_key=True, autoincrement=True),
-    Column("route", TEXT, nullable=False),
-    Column("cause", TEXT, nullable=False),
+    Column("route", ORDERED, nullable=False),
+    Column("cause", ORDERED, nullable=False),
     Column("libraries", DOCUMENT, nullable=False),
     Column("images", BigInteger),
     Column("began", Double, nullable=False),
     Column("ended", Double),
-    Column("result", TEXT),
+    Column("result", ORDERED),
     Column("detail", Text, nullable=False),
     Column("in_sync", BigInteger, nullable=False),
     Column("planned", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
     Column("failed", BigInteger, nullable=False),
     Column("moved", BigInteger, nullable=False),
-    Column("holder", TEXT, nullable=False),
+    Column("holder", ORDERED, nullable=False),
     Index("runs_by_time", "began"),
 )
 
@@ -121,39 +116,39 @@ requests = Table(
     metadata,
     Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("at", Double, nullable=False),
-    Column("cause", TEXT, nullable=False),
-    Column("route", TEXT),
-    Column("source", TEXT),
-    Column("image", TEXT),
-    Column("library", TEXT),
+    Column("cause", ORDERED, nullable=False),
+    Column("route", ORDERED),
+    Column("source", ORDERED),
+    Column("image", ORDERED),
+    Column("library", ORDERED),
 )
 """What is to be looked at, told to whichever daemon answered, done by the one that leads."""
 
 pauses = Table(
     "pauses",
     metadata,
-    Column("kind", TEXT, primary_key=True),
-    Column("name", TEXT, primary_key=True),
+    Column("kind", ORDERED, primary_key=True),
+    Column("name", ORDERED, primary_key=True),
     Column("at", Double, nullable=False),
-    Column("by", TEXT, nullable=False),
+    Column("by", ORDERED, nullable=False),
 )
 """Routes and libraries that are to be left alone."""
 
 leases = Table(
     "leases",
     metadata,
-    Column("name", TEXT, primary_key=True),
-    Column("holder", TEXT, nullable=False),
+    Column("name", ORDERED, primary_key=True),
+    Column("holder", ORDERED, nullable=False),
     Column("until", Double, nullable=False),
 )
 
 answers = Table(
     "answers",
     metadata,
-    Column("source", TEXT, primary_key=True),
-    Column("image", TEXT, primary_key=True),
-    Column("name", TEXT),
-    Column("owner", TEXT),
+    Column("source", ORDERED, primary_key=True),
+    Column("image", ORDERED, primary_key=True),
+    Column("name", ORDERED),
+    Column("owner", ORDERED),
     Column("text", Text, nullable=False),
     Column("at", Double, nullable=False),
     Column("problem", Text, nullable=False),
@@ -164,18 +159,18 @@ answers = Table(
 credentials = Table(
     "credentials",
     metadata,
-    Column("owner", TEXT, primary_key=True),
-    Column("library", TEXT, primary_key=True),
+    Column("owner", ORDERED, primary_key=True),
+    Column("library", ORDERED, primary_key=True),
     Column("secret", Text, nullable=False),
     Column("at", Double, nullable=False),
-    Column("by", TEXT, nullable=False),
+    Column("by", ORDERED, nullable=False),
 )
 """What owners let the daemon use in libraries that it has no account on, encrypted."""
 
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("signature", TEXT, primary_key=True),
+    Column("signature", ORDERED, primary_key=True),
     Column("at", Double, nullable=False),
     Index("deliveries_by_time", "at"),
 )
@@ -184,8 +179,8 @@ deliveries = Table(
 names = Table(
     "names",
     metadata,
-    Column("name", TEXT, primary_key=True),
-    Column("value", TEXT, nullable=False),
+    Column("name", ORDERED, primary_key=True),
+    Column("value", ORDERED, nullable=False),
 )
 """What this state's daemons call themselves elsewhere."""
 
@@ -194,13 +189,13 @@ acts = Table(
     metadata,
     Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("at", Double, nullable=False),
-    Column("who", TEXT, nullable=False),
-    Column("role", TEXT),
-    Column("project", TEXT),
-    Column("action", TEXT, nullable=False),
-    Column("subject", TEXT, nullable=False),
-    Column("result", TEXT, nullable=False),
-    Column("request_id", TEXT, nullable=False),
+    Column("who", ORDERED, nullable=False),
+    Column("role", ORDERED),
+    Column("project", ORDERED),
+    Column("action", ORDERED, nullable=False),
+    Column("subject", ORDERED, nullable=False),
+    Column("result", ORDERED, nullable=False),
+    Column("request_id", ORDERED, nullable=False),
     Index("acts_by_time", "at"),
 )
 """The audit log: what somebody did over the API, or was not allowed to do."""
@@ -208,9 +203,9 @@ acts = Table(
 usage = Table(
     "usage",
     metadata,
-    Column("day", TEXT, primary_key=True),
-    Column("project", TEXT, primary_key=True),
-    Column("library", TEXT, primary_key=True),
+    Column("day", ORDERED, primary_key=True),
+    Column("project", ORDERED, primary_key=True),
+    Column("library", ORDERED, primary_key=True),
     Column("moved", BigInteger, nullable=False),
     Column("stored", Whole, nullable=False),
 )
@@ -219,8 +214,8 @@ usage = Table(
 usage_balances = Table(
     "usage_balances",
     metadata,
-    Column("project", TEXT, primary_key=True),
-    Column("library", TEXT, primary_key=True),
+    Column("project", ORDERED, primary_key=True),
+    Column("library", ORDERED, primary_key=True),
     Column("stored", BigInteger, nullable=False),
     Column("upto", BigInteger, nullable=False),
     Column("change", BigInteger, nullable=False),
@@ -230,11 +225,11 @@ usage_balances = Table(
 usage_holdings = Table(
     "usage_holdings",
     metadata,
-    Column("source", TEXT, primary_key=True),
-    Column("image", TEXT, primary_key=True),
-    Column("library", TEXT, primary_key=True),
-    Column("project", TEXT, nullable=False),
-    Column("observed", TEXT, nullable=False),
+    Column("source", ORDERED, primary_key=True),
+    Column("image", ORDERED, primary_key=True),
+    Column("library", ORDERED, primary_key=True),
+    Column("project", ORDERED, nullable=False),
+    Column("observed", ORDERED, nullable=False),
     Column("stored", BigInteger, nullable=False),
 )
 """What is stored, as of the last change that is metered."""

@@ -1,12 +1,19 @@
 """The metadata of an archive that is written: the same for every kind of archive."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import uuid4
 
-from meltemi.errors import CorruptionError, ForbiddenError, InterruptedTransfer, RefusedError
+from meltemi.errors import (
+    ConflictError,
+    CorruptionError,
+    ForbiddenError,
+    InterruptedTransfer,
+    RefusedError,
+)
 from meltemi.libraries.archive import metadata
 from meltemi.libraries.archive.changes import changed
 from meltemi.libraries.archive.contents import Edit
@@ -39,6 +46,18 @@ class MetadataWriter(MetadataReader):
     """Writes an archive's metadata; nobody else does at the same time."""
 
     _keeping: Keeping
+    _received: set[str]
+
+    @contextmanager
+    def _receiving(self, image_id: str) -> Iterator[None]:
+        """Let nobody else of this process write an image's data; ConflictError where one does."""
+        if image_id in self._received:
+            raise ConflictError(f"image {image_id} is being written to {self._where} already")
+        self._received.add(image_id)
+        try:
+            yield
+        finally:
+            self._received.discard(image_id)
 
     async def create(self, image: Image) -> Image:
         """Add a queued image, with the times that are given; those missing are now."""

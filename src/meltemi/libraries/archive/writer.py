@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from meltemi.errors import ConflictError
 from meltemi.libraries.archive import layout
 from meltemi.libraries.archive.contents import Contents
 from meltemi.libraries.archive.editing import MetadataWriter, filling
@@ -18,14 +17,11 @@ class Archive(MetadataWriter, ArchiveReader):
     def __init__(self, name: str, path: Path, contents: Contents, lock: int) -> None:
         super().__init__(name, path, contents, lock)
         self._keeping = contents
-        self._receiving: set[str] = set()
+        self._received: set[str] = set()
 
     async def upload(self, image_id: str, size: int, data: AsyncIterator[bytes]) -> None:
         """Store exactly `size` bytes, hash them on the way, and make the image active."""
-        if image_id in self._receiving:
-            raise ConflictError(f"image {image_id} is being written to {self._where} already")
-        self._receiving.add(image_id)
-        try:
+        with self._receiving(image_id):
             await in_thread(self._contents.expect_queued, image_id)
             incoming = Incoming(self._contents.images, layout.part_name(image_id))
 
@@ -41,5 +37,3 @@ class Archive(MetadataWriter, ArchiveReader):
                 await in_thread(self._contents.fill, image_id, fill, size, hashes.value or "")
             finally:
                 await in_thread(incoming.end)
-        finally:
-            self._receiving.discard(image_id)

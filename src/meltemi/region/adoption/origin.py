@@ -36,7 +36,6 @@ AWAY: Final = (
 )
 """What users are told."""
 
-_ADMIN: Final = "admin"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 _PATIENT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=600)
 """For requests of users: a Glance may be busy with data long after it has come."""
@@ -200,13 +199,7 @@ class Origin:
     async def _token(self, refused: str | None) -> str | None:
         if self._account is None:
             return None
-        access = await self._account.access(refused=refused)
-        if _ADMIN not in access.roles:
-            raise AuthenticationError(
-                "the account of this region (keystone.auth) has not the role admin, and so does "
-                f"not see all images of {self._url}"
-            )
-        return access.token
+        return await self._account.admin_token(f"see all images of {self._url}", refused=refused)
 
     def _must_be_good(self, path: str, answer: aiohttp.ClientResponse) -> None:
         told = f"{self._url}{path.partition('?')[0]}: the answer is {answer.status}"

@@ -37,7 +37,6 @@ HELD_FOR: Final = "meltemi_held_for"
 
 _VERSION: Final = 1
 _SCOPE: Final = "region"
-_ADMIN: Final = "admin"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
 _LARGEST_SEGMENT: Final = 128 + MOST_ENTRIES * (2 * 10 + 33)
 _LARGEST_JSON: Final = 2**20
@@ -199,13 +198,7 @@ class Peer:
     async def _token(self, refused: str | None) -> str | None:
         if self._account is None:
             return None
-        access = await self._account.access(refused=refused)
-        if _ADMIN not in access.roles:
-            raise AuthenticationError(
-                "the account of this region (keystone.auth) has not the role admin, and so may "
-                f"hold no images at {self.name}"
-            )
-        return access.token
+        return await self._account.admin_token(f"hold images at {self.name}", refused=refused)
 
     async def _bytes(self, answer: aiohttp.ClientResponse, most: int) -> bytes:
         data = bytearray()

@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from meltemi.chunks.blob import Buffer, has_name
 from meltemi.chunks.exchange.difference import Place
-from meltemi.chunks.manifest import Child, FormatError, Root, Segment, decode_root, decode_segment
+from meltemi.chunks.exchange.skeleton import Skeleton
+from meltemi.chunks.manifest import FormatError, Root, Segment, decode_root
 from meltemi.errors import CorruptionError
 
 Read = Callable[[Sequence[Place]], Awaitable[Sequence[Buffer]]]
@@ -18,14 +19,13 @@ class NamedTree:
     """
 
     def __init__(self, label: str, root: bytes, read: Read) -> None:
-        self._label = label
+        self._about = f"{label}: its manifest"
         self._read = read
-        self._children: dict[Place, Child] = {}
         try:
             self._root = decode_root(root)
         except FormatError as error:
-            raise CorruptionError(f"{label}: its manifest: {error}") from error
-        self._learn(self._root.top, 0)
+            raise CorruptionError(f"{self._about}: {error}") from error
+        self._skeleton = Skeleton(self._about, self._root)
 
     @property
     def root(self) -> Root:
@@ -38,19 +38,6 @@ class NamedTree:
         return [self._segment(*pair) for pair in zip(places, found, strict=True)]
 
     def _segment(self, place: Place, data: Buffer) -> Segment:
-        child = self._children[place]
-        if not has_name(data, child.segment):
-            raise CorruptionError(f"{self._label}: its manifest: a segment that is another")
-        try:
-            segment = decode_segment(bytes(data), length=child.length)
-        except FormatError as error:
-            raise CorruptionError(f"{self._label}: its manifest: {error}") from error
-        if segment.level != place.level:
-            raise CorruptionError(f"{self._label}: its manifest: a segment on the wrong level")
-        self._learn(segment, place.offset)
-        return segment
-
-    def _learn(self, segment: Segment, at: int) -> None:
-        for child in segment.children:
-            self._children[Place(segment.level - 1, at)] = child
-            at += child.length
+        if not has_name(data, self._skeleton.child(place).segment):
+            raise CorruptionError(f"{self._about}: a segment that is another")
+        return self._skeleton.take(place, bytes(data))

@@ -5,11 +5,13 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from meltemi.errors import IdentityError
+from meltemi.errors import AuthenticationError, IdentityError
 from meltemi.region.identity.flight import SingleFlight
 
 RENEWED_AHEAD: Final = 120.0
 """Seconds before its end at which the own token is replaced, or half of its life."""
+
+_ADMIN: Final = "admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,19 @@ class Account:
         if held and held.token != refused and time.monotonic() < held.fresh_until:
             return held
         return await self._logins.do(None, self._renew)
+
+    async def admin_token(self, cannot: str, *, refused: str | None = None) -> str:
+        """Give a token as `access` does, of an account that has the role admin.
+
+        Raise AuthenticationError where it has not, and so `cannot` do something.
+        """
+        access = await self.access(refused=refused)
+        if _ADMIN not in access.roles:
+            raise AuthenticationError(
+                "the account of this region (keystone.auth) has not the role admin, and so "
+                f"cannot {cannot}"
+            )
+        return access.token
 
     async def close(self) -> None:
         """Wait for no login any more."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from meltemi.chunks.blob import Buffer
 from meltemi.chunks.head import Head
 from meltemi.chunks.writer import Writer
-from meltemi.errors import ConflictError, CorruptionError, DamageError
+from meltemi.errors import CorruptionError, DamageError
 from meltemi.libraries.archive import data
 from meltemi.libraries.archive.dedup.contents import Contents, name_of
 from meltemi.libraries.archive.editing import MetadataWriter
@@ -63,14 +63,11 @@ class DedupArchive(MetadataWriter, DedupReader):
     ) -> None:
         super().__init__(name, place, contents, release)
         self._keeping = contents
-        self._receiving: set[str] = set()
+        self._received: set[str] = set()
 
     async def upload(self, image_id: str, size: int, data: AsyncIterator[bytes]) -> None:
         """Store exactly `size` bytes, as far as they are new, and make the image active."""
-        if image_id in self._receiving:
-            raise ConflictError(f"image {image_id} is being written to {self._where} already")
-        self._receiving.add(image_id)
-        try:
+        with self._receiving(image_id):
             await in_thread(self._contents.expect_queued, image_id)
             with ExitStack() as writing:
                 writer = await in_thread(self._begin, writing)
@@ -83,8 +80,6 @@ class DedupArchive(MetadataWriter, DedupReader):
                     await in_thread(self._finish, writer, image_id)
                 finally:
                     await in_thread(writing.close)
-        finally:
-            self._receiving.discard(image_id)
 
     def _begin(self, writing: ExitStack) -> Writer:
         return writing.enter_context(self._contents.store.writing())

@@ -1,0 +1,29 @@
+"""Work of commands that no event loop runs: how it is logged, and how it is interrupted."""
+
+import logging
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+
+INTERRUPTED: Final = 130
+
+
+@contextmanager
+def interruptible(options: Mapping[str, Any], leaves: str) -> Iterator[None]:
+    """Log as the options say; Ctrl-C and SIGTERM end the work, and `leaves` says what is left."""
+    level = logging.DEBUG if options["debug"] else logging.INFO
+    logging.basicConfig(
+        level=level if options["debug"] or options["verbose"] else logging.ERROR,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"meltemi: interrupted: {leaves}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
