@@ -12,6 +12,7 @@ from keystoneauth1.session import Session
 from lab.keystone import Keystone
 from meltemi.daemon.api.app import OPERATIONS, Operation
 from tests.daemon.asking import Asked, Shelves, path_of, settled
+from tests.support.archives import put_images, raw
 from tests.support.cli import User
 from tests.support.daemon import Daemon
 
@@ -52,10 +53,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         shelves = Shelves(folder)
         shelves.put(0, "loom", b"data", keystone.project("ithaca"))
         shelves.put(1, "ship", b"data", keystone.project("scheria"))
+        oar = shelves.put(2, "oar", b"data", keystone.project("ithaca"))
+        # Another project has it there already: a reason that is not everybody's to know.
+        put_images(folder / "R1", [(raw(oar, "oar", keystone.project("scheria")), b"another")])
         settings = {"keystone": {"auth": keystone.login(), "token_cache_time": "0s"}}
         with Daemon(folder, shelves.configuration(tokens={}, **settings)) as daemon:
             asked = Asked(daemon, tokens["admin"])
-            settled(asked, 4)
+            settled(asked, 5)
             yield House(keystone, asked, tokens, keystone.project("ithaca"))
 
 
@@ -95,12 +99,14 @@ def test_a_project_sees_its_own_images_alone(house: House) -> None:
     asked, mine = house.asked, house.tokens["penelope"]
     placements = asked.get("/v1/placements", token=mine)["placements"]
     assert {one["owner"] for one in placements} == {house.project}
-    assert [one["name"] for one in placements] == ["loom", "loom"]
+    assert [one["name"] for one in placements] == ["loom", "loom", "oar", "oar"]
     assert asked.call("GET", "/v1/placements?image=ship", token=mine).status == 404
     changes = asked.get("/v1/changes", token=mine)["changes"]
-    assert {one["name"] for one in changes} == {"loom"}
+    assert {one["name"] for one in changes} == {"loom", "oar"}
     [route] = asked.get("/v1/routes", token=mine)["routes"]
-    assert [one["counts"] for one in route["libraries"]] == [{"ready": 1}, {"ready": 1}]
+    assert [one["counts"] for one in route["libraries"]] == [
+        *({"conflict": 1, "ready": 1}, {"ready": 2}),
+    ]
     usage = asked.get("/v1/usage", token=mine)["usage"]
     assert {one["project"] for one in usage} == {house.project}
     assert {one["project"] for one in asked.get("/v1/usage")["usage"]} > {house.project}
@@ -110,6 +116,10 @@ def test_a_project_sees_its_own_images_alone(house: House) -> None:
     for token, told in ((mine, changes), (house.tokens["admin"], everything)):
         with asked.watching(token=token, last=0) as stream:
             assert [next(stream.changes()).data for _ in told] == told[::-1]
+    # Nor is a project told of another, or its images, by the reasons why its own are not there.
+    assert [one["status"] for one in placements] == ["ready", "ready", "conflict", "ready"]
+    assert other not in str([placements, changes])
+    assert other in asked.get("/v1/placements?observed=conflict")["placements"][0]["status"]
     for path in ("/v1/runs", "/v1/pauses"):
         answer = asked.call("GET", path, token=mine)
         assert (answer.status, "concerns all projects" in answer.message) == (403, True)
@@ -128,7 +138,7 @@ def test_roles_are_those_of_keystone(house: House) -> None:
         "admin": ("admin", None),
     }
     whole = house.tokens["of the system"]
-    assert len(house.asked.get("/v1/placements", token=whole)["placements"]) == 4
+    assert len(house.asked.get("/v1/placements", token=whole)["placements"]) == 6
     assert house.asked.get("/v1/runs", token=whole)["runs"]
 
 
@@ -154,7 +164,7 @@ def test_people_log_in_as_everywhere(house: House) -> None:
     file.write_text(yaml.safe_dump({"clouds": clouds}))
     where = {"MELTEMI_DAEMON": house.asked.daemon.url, "OS_CLIENT_CONFIG_FILE": str(file)}
     user = User(folder, lambda: {**where, "OS_CLOUD": "penelope"})
-    assert {row["Name"] for row in user.rows("status")} == {"loom"}
+    assert {row["Name"] for row in user.rows("status")} == {"loom", "oar"}
     assert "that takes the role operator" in user.meltemi("retry", code=3).complaint
     user.meltemi("retry", env={"OS_CLOUD": "eumaeus"})
     assert "unknown cloud" in user.meltemi("status", code=2, env={"OS_CLOUD": "x"}).complaint

@@ -70,6 +70,24 @@ async def test_placements_by_what_is_wanted(filled: State) -> None:
     assert await placed(filled, Place("r", "z", "z"), 1) == "at"
 
 
+async def test_reasons_are_not_told_to_a_project(filled: State) -> None:
+    """They may name what is another's, or the operator's."""
+    why = "t: image 0 is there with owner 'another project'"
+    failing = replace(PLACEMENTS[2], detail=why)
+    change = Change(9.0, failing.place, "r", True, Observed.FAILED, "b", "me", why)
+    await filled.save("one", [failing], history=[change])
+
+    def changed(rows: Sequence[Any]) -> list[tuple[str, str]]:
+        return [(one.observed, one.detail) for one in (change_of(row._mapping) for row in rows)]
+
+    for owner, detail in ((None, why), ("me", "")):
+        wanted = Wanted(owner=owner, image="b", library="t")
+        [one] = await filled.views.placements(wanted, None, 9, told)
+        status = f"failed: {detail}" if detail else "failed"
+        assert (one["detail"], one["status"]) == (detail, status)
+        assert (await filled.views.changes(wanted, None, 1, changed)) == [("failed", detail)]
+
+
 async def test_how_far_behind_is_told(filled: State) -> None:
     _, copying, failed, *_ = await filled.views.placements(Wanted(), None, 100, told)
     assert (copying["status"], copying["behind"], copying["late"]) == ("copying 43 %", 70.0, True)

@@ -40,7 +40,7 @@ def test_services_are_confined_alike() -> None:
         for unit in UNITS
     ]
     confining = re.compile(
-        r"(Protect|Private|Restrict|SystemCall|Capability|NoNew|Lock|Memory|UMask)"
+        r"(Protect|Private|Restrict|SystemCall|Capability|NoNew|Lock|Memory|UMask|LimitNOFILE)"
     )
     first, *others = ({line for line in lines if confining.match(line)} for lines in kept)
     assert len(first) > 20

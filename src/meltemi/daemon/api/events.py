@@ -9,7 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from meltemi.daemon.api.call import Call, number
-from meltemi.daemon.api.feed import Wants
+from meltemi.daemon.api.feed import Watcher
 from meltemi.daemon.state.records import Change
 from meltemi.daemon.state.views import Progress
 from meltemi.errors import IdentityError, StateError, UnauthorizedError
@@ -29,11 +29,11 @@ async def stream(call: Call) -> web.StreamResponse:
     call.known_library(query.get("library"))
     call.known_route(query.get("route"))
     last = number("Last-Event-ID", call.request.headers.get("Last-Event-ID"), 0, _LARGEST)
-    request, wants = call.request, _wants(query, call.sender.project)
+    request, watcher = call.request, _watcher(query, call.sender.project)
     response = web.StreamResponse(headers={"Cache-Control": "no-store"})
     response.content_type = "text/event-stream"
     try:
-        async with aclosing(call.parts.feed.follow(last, wants)) as sent:
+        async with aclosing(call.parts.feed.follow(last, watcher)) as sent:
             async for data in sent:
                 if not response.prepared:
                     await response.prepare(request)
@@ -62,7 +62,7 @@ async def _may_still(call: Call) -> bool:
     return sender.may(Role.READER) and sender.project == call.sender.project
 
 
-def _wants(query: Mapping[str, str], project: str | None) -> Wants:
+def _watcher(query: Mapping[str, str], project: str | None) -> Watcher:
     image, library, route = (query.get(name) for name in ("image", "library", "route"))
 
     def wants(what: Change | Progress) -> bool:
@@ -73,4 +73,4 @@ def _wants(query: Mapping[str, str], project: str | None) -> Wants:
             and route in (None, what.route)
         )
 
-    return wants
+    return Watcher(wants, project)

@@ -6,10 +6,10 @@ it has not taken in time is read from the database once it goes on.
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Final
 
@@ -31,6 +31,9 @@ _KEPT: Final = 2000
 _MOST: Final = 1000
 """Who may watch one process at once."""
 
+_MOST_OF_PROJECT: Final = 100
+"""How many of them with the same project's rights, so that nobody keeps others from watching."""
+
 SILENCE_SECONDS: Final = 15.0
 """After how long something is sent though nothing changed, so that broken connections are seen."""
 
@@ -42,11 +45,31 @@ Wants = Callable[[Change | Progress], bool]
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """Something that changed, and how it is told; `id` is a change's number."""
+    """Something that changed, and how it is told, with the reason and without.
+
+    `id` is a change's number.
+    """
 
     what: Change | Progress
     event: bytes
+    bare: bytes
     id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """Who watches: what of all that changes, and for which project; None may see everything.
+
+    Reasons may name what is another project's, or the operator's: no project is told them.
+    """
+
+    wants: Wants
+    project: str | None = None
+
+    def told(self, sent: Iterable[_Sent]) -> bytes:
+        """Give the events that are told of what changed."""
+        whole = self.project is None
+        return b"".join(one.event if whole else one.bare for one in sent if self.wants(one.what))
 
 
 class Feed:
@@ -59,7 +82,7 @@ class Feed:
         self._moving: dict[Progress, None] = {}
         self._moved: list[_Sent] = []
         self._moves = 0
-        self._watchers = 0
+        self._watchers: Counter[str | None] = Counter()
         self._watched = asyncio.Event()
         self._news = asyncio.Event()
         self._begins = True
@@ -80,25 +103,25 @@ class Feed:
         self._is_closed = True
         self._tell()
 
-    async def follow(self, last: int | None, wants: Wants) -> AsyncGenerator[bytes]:
+    async def follow(self, last: int | None, watcher: Watcher) -> AsyncGenerator[bytes]:
         """Give events, and comments where there are none for long, until the feed is closed.
 
         The first one says where in the sequence it begins: behind the change with the number
         `last`, or now. Where what came behind that one is not kept any more, or the number is of
         another database, that is an event `reset`, and it goes on from now.
         """
-        with self._watching():
+        with self._watching(watcher.project):
             newest = await self._state.last_change()
             kind = "begin" if last is None or await self._is_known(last, newest) else "reset"
             place = newest if last is None or kind == "reset" else last
             yield _event(kind, {}, place)
             while not self._is_closed:
                 news, moves = self._news, self._moves
-                data, place = await self._after(place, wants)
+                data, place = await self._after(place, watcher)
                 if not data and not await _happens(news):
                     data = _COMMENT
                 if not data and self._moves != moves:
-                    data = _joined(self._moved, wants)
+                    data = watcher.told(self._moved)
                 if data:
                     yield data
 
@@ -106,7 +129,7 @@ class Feed:
         first = await self._state.views.first_change() or newest + 1
         return first - 1 <= place <= newest
 
-    async def _after(self, place: int, wants: Wants) -> tuple[bytes, int]:
+    async def _after(self, place: int, watcher: Watcher) -> tuple[bytes, int]:
         """Give the next events behind a place, and the place they lead to."""
         while place < self._last:
             if place >= self._from:
@@ -114,7 +137,7 @@ class Feed:
             else:
                 sent = [_of(one) for one in await self._state.changes(after=place, most=_BATCH)]
             place = sent[-1].id if sent else self._last
-            if data := _joined(sent, wants):
+            if data := watcher.told(sent):
                 return data, place
         return b"", place
 
@@ -123,15 +146,18 @@ class Feed:
         return list(behind)[::-1]
 
     @contextmanager
-    def _watching(self) -> Iterator[None]:
-        if self._watchers >= _MOST:
+    def _watching(self, project: str | None) -> Iterator[None]:
+        is_full = self._watchers.total() >= _MOST
+        if is_full or (project is not None and self._watchers[project] >= _MOST_OF_PROJECT):
             raise UnavailableError("too many watch", told="Too many watch this daemon already.")
-        self._watchers += 1
+        self._watchers[project] += 1
         self._watched.set()
         try:
             yield
         finally:
-            self._watchers -= 1
+            self._watchers[project] -= 1
+            if not self._watchers[project]:
+                del self._watchers[project]
             if not self._watchers:
                 self._watched.clear()
                 self._begins = True
@@ -149,7 +175,7 @@ class Feed:
             self._tell()
         moving = dict.fromkeys(await self._state.views.progress())
         if moved := [one for one in moving if one not in self._moving]:
-            self._moved = [_Sent(one, _event("progress", documents.progress(one))) for one in moved]
+            self._moved = list(map(_moving, moved))
             self._moves += 1
             self._tell()
         self._moving = moving
@@ -160,16 +186,21 @@ class Feed:
 
 
 def _of(change: Change) -> _Sent:
-    return _Sent(change, _event("change", documents.change(change), change.id), change.id)
+    event = _event("change", documents.change(change), change.id)
+    bare = event
+    if change.detail:
+        bare = _event("change", documents.change(replace(change, detail="")), change.id)
+    return _Sent(change, event, bare, change.id)
+
+
+def _moving(progress: Progress) -> _Sent:
+    event = _event("progress", documents.progress(progress))
+    return _Sent(progress, event, event)
 
 
 def _event(kind: str, document: Any, number: int | None = None) -> bytes:
     name = f"event: {kind}\n" if number is None else f"id: {number}\nevent: {kind}\n"
     return name.encode() + b"data: " + documents.encode(document) + b"\n\n"
-
-
-def _joined(sent: Iterable[_Sent], wants: Wants) -> bytes:
-    return b"".join(one.event for one in sent if wants(one.what))
 
 
 async def _happens(news: asyncio.Event) -> bool:

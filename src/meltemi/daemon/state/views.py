@@ -3,7 +3,7 @@
 What is read is shaped in the database's thread, so that long pages do not hold up the event loop.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     false,
     func,
+    literal,
     or_,
     select,
     tuple_,
@@ -43,7 +44,8 @@ Shape = Callable[[Sequence[Any]], _T]
 class Wanted:
     """Which placements, or changes of them; None is any.
 
-    `image` is an id. `owner` is the project that asks, where it may see only what is its own.
+    `image` is an id. `owner` is the project that asks, where it may see only what is its own; it is
+    not told the reasons (`detail`) either, which may name what is another's, or the operator's.
     `late` are the moments, by route, since before which something that is late has been behind.
     """
 
@@ -108,7 +110,8 @@ class Views:
         Rows are of `PLACEMENT_COLUMNS`.
         """
         key = (placements.c.source, placements.c.image, placements.c.library)
-        query = select(*PLACEMENT_COLUMNS).where(*_conditions(placements, wanted)).order_by(*key)
+        query = select(*_shown(PLACEMENT_COLUMNS, wanted))
+        query = query.where(*_conditions(placements, wanted)).order_by(*key)
         if after is not None:
             query = query.where(tuple_(*key) > after)
         return await self._rows(query.limit(most), shape)
@@ -132,7 +135,7 @@ class Views:
 
     async def changes(self, wanted: Wanted, before: int | None, most: int, shape: Shape[_T]) -> _T:
         """Read changes before one, the latest first, so many at most."""
-        query = select(changes).where(*_conditions(changes, wanted))
+        query = select(*_shown(changes.c, wanted)).where(*_conditions(changes, wanted))
         return await self._latest(query, changes.c.id, before, most, shape)
 
     async def first_change(self) -> int | None:
@@ -159,6 +162,14 @@ class Views:
 
     async def _rows(self, query: Any, shape: Shape[_T]) -> _T:
         return await self._database.read(lambda c: shape(c.execute(query).all()))
+
+
+def _shown(columns: Iterable[Column[Any]], wanted: Wanted) -> list[ColumnElement[Any]]:
+    """Give columns as whoever asks may see them."""
+    if wanted.owner is None:
+        return list(columns)
+    nothing = literal("").label("detail")
+    return [nothing if column.name == "detail" else column for column in columns]
 
 
 def _conditions(table: Table, wanted: Wanted) -> list[ColumnElement[bool]]:
