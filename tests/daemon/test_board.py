@@ -165,6 +165,43 @@ def test_what_is_no_longer_seen_is_not_wanted(board: Board) -> None:
     assert dirt.history[-1].observed is Observed.ABSENT
 
 
+def test_what_nobody_wants_is_there_until_it_is_gone(board: Board) -> None:
+    see(board)
+    assert board.leftovers("route", "t") == {}
+    board.unseen("route", "s", ["t"], set(), None)
+    assert board.leftovers("route", "t") == {PLACE: "i"}
+    assert board.leftovers("another", "t") == board.leftovers("route", "u") == {}
+    board.in_hand.add(PLACE)
+    board.vanished([PLACE])
+    assert of(board).observed is Observed.READY
+    board.in_hand.clear()
+    board.vanished([PLACE, Place("s", "another", "t")])
+    assert board.get(PLACE) is None
+    assert board.take_dirt().history[-1].observed is Observed.ABSENT
+
+
+def test_what_is_wanted_is_not_taken_for_gone(board: Board) -> None:
+    see(board)
+    board.vanished([PLACE])
+    assert of(board).observed is Observed.READY
+
+
+@pytest.mark.parametrize("facts", [{"owner": "you"}, {"size": 200}])
+def test_there_is_a_history_of_whom_to_charge_for_how_much(
+    board: Board, clock: Time, facts: dict[str, Any]
+) -> None:
+    see(board)
+    board.take_dirt()
+    clock.now = 1060.0
+    board.saw(RUN, PLACE, IMAGE, ())
+    assert board.take_dirt().history == []
+    board.saw(RUN, PLACE, replace(IMAGE, **facts), ())
+    [change] = board.take_dirt().history
+    assert (change.at, change.observed) == (1060.0, "ready")
+    assert {name: getattr(change, name) for name in facts} == facts
+    assert of(board).since == 1000.0
+
+
 def test_a_look_at_some_images_says_nothing_of_others(board: Board) -> None:
     see(board)
     board.unseen("route", "s", ["t"], set(), {"another"})
@@ -195,6 +232,8 @@ def test_what_could_not_be_kept_is_kept_later(board: Board) -> None:
     board.finished(Outcome(the, Result.DONE, "", "i", 100), 7)
     board.put_back(first)
     dirt = board.take_dirt()
+    assert dirt.again
+    assert not board.take_dirt().again
     assert dirt.changed == {PLACE}
     assert [change.observed for change in dirt.history] == ["queued", "ready"]
 

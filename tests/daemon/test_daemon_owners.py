@@ -9,6 +9,8 @@ from sqlalchemy import select
 from meltemi.daemon.state.records import Answer, Cause, Request
 from meltemi.daemon.state.schema import requests
 from meltemi.daemon.state.state import State
+from meltemi.daemon.state.usage import Asked
+from meltemi.model.placement import Observed
 from tests.support.cli import succeed
 from tests.support.daemon import Daemon
 from tests.support.glance import Service, some_data
@@ -69,6 +71,25 @@ def test_an_owner_chooses_reads_what_became_of_it_and_withdraws(
         eventually(lambda: not answers(daemon))
         assert daemon.placements() == []
     assert "meltemi_status" not in source.show(quiet)
+
+
+def test_a_replica_that_others_took_away_is_neither_told_of_nor_charged_for(
+    source: Service, targets: list[Service], tmp_path: Path
+) -> None:
+    crete, *_ = targets
+    image = source.put("mine", some_data(1), owner="p", meltemi_regions="crete")
+    with Daemon(tmp_path, configuration(source, crete, grace="1d")) as daemon:
+        eventually(lambda: says(source, image, "crete: ready"))
+        source.change(image, remove=("meltemi_regions",))
+        eventually(lambda: says(source, image, "crete: to be removed"))
+        crete.delete(image)
+        eventually(lambda: says(source, image, None))
+        eventually(lambda: not answers(daemon))
+        assert daemon.placements() == []
+        [gone] = [one for one in daemon.changes() if one.observed is Observed.ABSENT]
+        hours = (gone.at + 3600 * hour for hour in (1, 2))
+        one, two = [daemon.ask(lambda s, at=at: s.usage.read(Asked(), at)) for at in hours]  # type: ignore[misc]  # binds the loop's moment
+    assert one == two != []
 
 
 def test_what_is_written_for_an_owner_starts_nothing(

@@ -101,6 +101,22 @@ async def test_changes_come_in_order_and_runs_the_latest_first(state: State) -> 
     assert await state.runs(most=10) == []
 
 
+async def test_a_history_that_was_kept_is_not_kept_again(state: State) -> None:
+    """A database may fail once it has kept what it was given; nobody is charged twice for it."""
+    await state.lead("one", 60, nobody_is_gone)
+    at = 1794175431.1234567
+    first, second = (
+        Change(at + n, PLACE, "r", True, Observed.READY, "name", "me", f"{n}", moved=7)
+        for n in range(2)
+    )
+    await state.save("one", [], history=[first])
+    await state.save("one", [], history=[first, second], again=True)
+    kept = await state.changes(most=9)
+    assert [replace(change, id=0) for change in kept] == [first, second]
+    await state.save("one", [], history=[second])
+    assert len(await state.changes(most=9)) == 3
+
+
 async def test_requests_are_heard_once_in_order(state: State) -> None:
     await state.lead("one", 60, nobody_is_gone)
     asked = [Request(Cause.EVENT, float(n), image=str(n)) for n in range(3)]

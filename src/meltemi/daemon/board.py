@@ -17,17 +17,20 @@ from meltemi.replication.case import Settled
 from meltemi.replication.engine import is_removal
 from meltemi.replication.report import Outcome, Result
 
+_THERE: Final = frozenset({Observed.READY, Observed.STALE})
+
 _LATEST: Final = OF_IMAGES.longest
 """Seconds: nothing is due later; what seems so was set before the clock was."""
 
 
 @dataclass(slots=True)
 class Dirt:
-    """What the state does not have yet."""
+    """What the state does not have yet; it may have what is kept `again`, after a failure."""
 
     changed: set[Place] = field(default_factory=set)
     removed: set[Place] = field(default_factory=set)
     history: list[Change] = field(default_factory=list)
+    again: bool = False
 
 
 class Board:
@@ -128,6 +131,21 @@ class Board:
             if of_look and placement.route == route and place not in seen | self.in_hand:
                 self._put(_unwanted(placement))
 
+    def leftovers(self, route: str, library: str) -> dict[Place, str]:
+        """Give what nobody wants of a route any more, and is there still; its id there by place."""
+        return {
+            place: placement.target_id or place.image
+            for place, placement in self._all.items()
+            if placement.route == route and place.library == library and _is_left(placement)
+        }
+
+    def vanished(self, places: Iterable[Place]) -> None:
+        """Take note of leftovers that are not there any more: somebody else took them away."""
+        for place in places:
+            placement = self._all.get(place)
+            if placement is not None and _is_left(placement) and place not in self.in_hand:
+                self._put(replace(placement, observed=Observed.ABSENT))
+
     def drop(self, kept: Collection[tuple[str, str, str]]) -> None:
         """Forget all placements but those of some routes, sources and libraries."""
         for place, placement in list(self._all.items()):
@@ -210,6 +228,7 @@ class Board:
         dirt.changed |= self._dirt.changed
         dirt.removed = (dirt.removed | self._dirt.removed) - self._dirt.changed
         dirt.history += self._dirt.history
+        dirt.again = True
         self._dirt = dirt
 
     def _ended(self, placement: Placement, outcome: Outcome) -> Placement:
@@ -259,10 +278,7 @@ class Board:
             new = replace(new, run=old.run)
         if new == old:
             return
-        is_news = old is None or (old.wanted, old.observed, old.detail) != (
-            *(new.wanted, new.observed, new.detail),
-        )
-        if is_news:
+        if old is None or _news(old) != _news(new):
             self._dirt.history.append(self._change(new, now))
         if new.due is None:
             self._timed.discard(place)
@@ -313,8 +329,17 @@ def _is_busy(what: Settled) -> bool:
     return any(isinstance(item, Note) and item.standing is Standing.BUSY for item in what)
 
 
+def _news(placement: Placement) -> tuple[object, ...]:
+    """Give that of which there is a history: what is the case, and who is charged for how much."""
+    observed = (placement.wanted, placement.observed, placement.detail)
+    return (*observed, placement.owner, placement.size)
+
+
+def _is_left(placement: Placement) -> bool:
+    return not placement.wanted and placement.observed in _THERE
+
+
 def _unwanted(placement: Placement) -> Placement:
     """Give the placement of an image that nobody wants any more; it may still be there."""
-    there = placement.observed in (Observed.READY, Observed.STALE)
-    observed = placement.observed if there else Observed.ABSENT
+    observed = placement.observed if placement.observed in _THERE else Observed.ABSENT
     return replace(placement, wanted=False, observed=observed, due=None)

@@ -312,7 +312,8 @@ class Keeper:
             changed = [p for place in dirt.changed if (p := self._board.get(place)) is not None]
             if changed or dirt.removed or dirt.history or runs:
                 await self._state.save(
-                    self._holder, changed, list(dirt.removed), dirt.history, runs
+                    *(self._holder, changed, list(dirt.removed), dirt.history, runs),
+                    again=dirt.again,
                 )
             if kept or forgotten:
                 await self._state.answers.save(self._holder, kept, forgotten)

@@ -126,7 +126,8 @@ class Look:
         if not targets:
             return [Found(Plan(), (), errors)]
         route = replace(self._route, targets=tuple(targets))
-        noting = {name: Noting(target, route) for name, target in targets.items()}
+        left = {name: self._board.leftovers(route.name, name) for name in targets}
+        noting = {n: Noting(target, route, left[n].values()) for n, target in targets.items()}
         try:
             if narrowing is None:
                 opened = Libraries({route.source: source, **noting}, {})
@@ -148,6 +149,7 @@ class Look:
         if narrowing is None:
             for name in read:
                 self._lanes[name].origins = noting[name].origins
+                self._board.vanished(_missing(left[name], noting[name]))
         self._board.unseen(route.name, route.source, read, self._seen, self._images)
         return [Found(plan, read, errors, frozenset(self._withdrawn(read)))]
 
@@ -186,18 +188,26 @@ class Look:
         )
         route = replace(self._route, targets=(name,), policy=policy)
         mine, target = OwnersListing(listing, owner), await self._shelf.get(name, owner)
+        left = self._board.leftovers(route.name, name)
+        left = {place: id_ for place, id_ in left.items() if self._is_of(place, owner)}
+        noting = Noting(target, route, left.values())
         plan = await plan_route(
             route,
-            Libraries({route.source: mine, name: target}, {}),
+            Libraries({route.source: mine, name: noting}, {}),
             sending=False,
             tell=self._saw,
             reserved=self._is_coming,
         )
+        self._board.vanished(_missing(left, noting))
         # Another project may have its replicas in the same place.
         kept = (one for one in plan.actions if one.subject.source_id not in mine.others)
         plan = replace(plan, actions=tuple(kept))
         plan = plan if self._images is None else of_these(plan, self._images)
         return await with_ways(route, plan, source, [target])
+
+    def _is_of(self, place: Place, owner: str) -> bool:
+        placement = self._board.get(place)
+        return placement is not None and placement.owner == owner
 
     async def _hear_owners(self, listing: SharedListing, narrowing: Narrowing | None) -> None:
         """Hear what the owners of images have chosen."""
@@ -260,6 +270,10 @@ class Look:
             return None
         narrowing = Narrowing(self._route, frozenset(images))
         return narrowing if await narrowing.read(source, datetime.now(UTC)) else None
+
+
+def _missing(left: Mapping[Place, str], seen: Noting) -> list[Place]:
+    return [place for place, id_ in left.items() if id_ in seen.missing]
 
 
 def _together(found: Sequence[Found]) -> list[Found]:

@@ -5,7 +5,7 @@ comes to the same plan for them. What it says of others is to be left aside (`of
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -120,10 +120,14 @@ def of_these(plan: Plan, images: Collection[str]) -> Plan:
 
 
 class Noting(Wrapped):
-    """A target that is read whole, of which is noted what its renumbered replicas call sources."""
+    """A target that is read whole, of which is noted what its renumbered replicas call sources.
 
-    def __init__(self, inner: Library, route: Route) -> None:
+    Of the ids that are `sought`, those stay `missing` that no image there has, or says to be of.
+    """
+
+    def __init__(self, inner: Library, route: Route, sought: Iterable[str] = ()) -> None:
         super().__init__(inner)
+        self.missing = set(sought)
         self._projects = {inner.project, *route.policy.owners.values()}
         self._origins: set[str] = set()
 
@@ -137,6 +141,7 @@ class Noting(Wrapped):
         async for page in self._inner.list_images():
             for image in page:
                 library, _, source_id = image.properties.get(SOURCE, "").rpartition("/")
+                self.missing -= {image.id, source_id}
                 if library and source_id != image.id and self._counts(image.owner):
                     self._origins.add(library)
             yield page

@@ -114,8 +114,14 @@ class State:
         removed: Sequence[Place] = (),
         history: Sequence[Change] = (),
         ended: Sequence[Run] = (),
+        *,
+        again: bool = False,
     ) -> None:
-        """Keep what the leader has observed, all of it or nothing."""
+        """Keep what the leader has observed, all of it or nothing.
+
+        Of a history that is kept `again`, since that failed before, what is there already is left
+        out: a database that fails may have kept it all the same, and nothing is charged for twice.
+        """
 
         def write(connection: Connection) -> None:
             demand_lease(connection, holder)
@@ -123,7 +129,8 @@ class State:
                 upsert(self._database, connection, placements, some)
             for place in removed:
                 connection.execute(delete(placements).where(_at(place)))
-            for some in batches([change_row(one) for one in history]):
+            fresh = history if not again else [c for c in history if not _is_kept(connection, c)]
+            for some in batches([change_row(one) for one in fresh]):
                 connection.execute(insert(changes), some)
             for run in ended:
                 connection.execute(update(runs).where(runs.c.id == run.id).values(run_row(run)))
@@ -237,6 +244,13 @@ class State:
 def _note(connection: Connection, act: Act | None) -> None:
     if act is not None:
         connection.execute(insert(acts), act_row(act))
+
+
+def _is_kept(connection: Connection, change: Change) -> bool:
+    row = change_row(change)
+    names = ("at", *Place._fields, "observed", "wanted", "detail")
+    same = and_(*(changes.c[name] == row[name] for name in names))
+    return connection.execute(select(changes.c.id).where(same).limit(1)).first() is not None
 
 
 def _any_request(connection: Connection) -> bool:
