@@ -4,8 +4,11 @@ import json
 import os
 import signal
 import subprocess
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ from tests.support.daemon import Daemon
 from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault
 from tests.support.waiting import eventually
+
+HOUR, DAY = 3_600_000, 86_400_000
+"""Milliseconds."""
 
 
 @pytest.fixture(scope="module")
@@ -271,18 +277,19 @@ def test_a_daemon_that_comes_back(tmp_path: Path) -> None:
 
 def test_usage(cloud: Cloud, user: User) -> None:
     owner = "3f1e"
-    cloud.source.put("charged", b"d" * 4096, owner=owner)
+    size = 2**20
+    cloud.source.put("charged", b"d" * size, owner=owner)
     cloud.look()
     eventually(lambda: len(user.rows("usage", "--project", owner)) == 2)
-    eventually(lambda: user.rows("usage", "--project", owner)[1]["Moved"] == 4096)
+    eventually(lambda: user.rows("usage", "--project", owner)[1]["Moved"] == size)
     rows = user.rows("usage", "--project", owner, "--library", "R1")
-    assert [(row["Project"], row["Library"], row["Moved"]) for row in rows] == [(owner, "R1", 4096)]
+    assert [(row["Project"], row["Library"], row["Moved"]) for row in rows] == [(owner, "R1", size)]
     day = rows[0]["Day"]
     assert {row["Day"] for row in user.rows("usage", "--from", day)} >= {day}
     assert user.rows("usage", "--to", "2020-01-01") == []
     lines = user.meltemi("usage", "--project", owner, "--to", day, "-f", "csv").out.splitlines()
     assert lines[0] == "Day,Project,Library,Moved,Byte-hours"
-    assert lines[1].startswith(f"{day},{owner},R1,4096,")
+    assert lines[1].startswith(f"{day},{owner},R1,{size},")
     seen, path = [], "/v1/usage?limit=1"
     while path:
         page = cloud.asked.get(path)
@@ -291,3 +298,45 @@ def test_usage(cloud: Cloud, user: User) -> None:
     places = [(one["day"], one["project"] or "", one["library"]) for one in seen]
     assert (places, len(seen)) == (sorted(places), len(set(places)))
     assert {"R1", "R2"} == {one["library"] for one in seen}
+    whole = cloud.asked.get("/v1/usage?limit=10000")
+    history = cloud.asked.get("/v1/changes?limit=10000")["changes"]
+    assert bill(history, whole["until"]) == {
+        (one["day"], one["project"], one["library"]): (one["moved"], one["byte_hours"])
+        for one in whole["usage"]
+    }
+
+
+Entry = tuple[str, str | None, str]
+
+
+def bill(history: list[dict[str, Any]], until: str) -> dict[Entry, tuple[int, int]]:
+    """Charge for a history as its page says, image by image, up to a moment."""
+    by_place: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
+    for one in sorted(history, key=lambda one: int(one["id"])):
+        if one["at"] <= until:
+            by_place[one["source"], one["image"], one["library"]].append(one)
+    moved, stored = Counter[Entry](), Counter[Entry]()
+    for (_, _, library), changes in by_place.items():
+        there, before = False, ""
+        for one, following in zip_longest(changes, changes[1:]):
+            observed, start = one["observed"], milliseconds(one["at"])
+            end = milliseconds(following["at"] if following else until)
+            stays = observed in ("failed", "conflict") or (
+                observed == "queued" and before != "ready"
+            )
+            there, before = observed in ("ready", "stale") or (there and stays), observed
+            moved[day_of(start), one["owner"], library] += one["moved"]
+            while there and start < end:
+                midnight = min((start // DAY + 1) * DAY, end)
+                stored[day_of(start), one["owner"], library] += one["size"] * (midnight - start)
+                start = midnight
+    entries = +moved | +stored
+    return {one: (moved[one], (stored[one] + HOUR // 2) // HOUR) for one in entries}
+
+
+def milliseconds(moment: str) -> int:
+    return round(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
+def day_of(moment: int) -> str:
+    return datetime.fromtimestamp(moment // 1000, UTC).date().isoformat()

@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from lab import Postgres
+from meltemi.daemon.api import documents
 from meltemi.daemon.metering import Amount, Entry, Ledger, until
 from meltemi.daemon.state.records import Change
 from meltemi.daemon.state.state import State, open_state
@@ -195,6 +196,12 @@ def test_a_fold_comes_to_what_each_image_does(
     assert folded(changes, end) == found
 
 
+@given(st.floats(0, END))
+def test_moments_are_told_as_they_are_metered(moment: float) -> None:
+    told = datetime.fromisoformat(documents.moment(moment) or "")
+    assert round(told.timestamp() * 1000) == int(moment * 1000)
+
+
 def day_of(moment: int) -> str:
     return datetime.fromtimestamp(moment // 1000, UTC).date().isoformat()
 
@@ -267,8 +274,19 @@ async def test_postgresql_keeps_the_same(postgres: Postgres, tmp_path: Path) -> 
         await state.usage.meter("one")
         assert await kept(state) == folded(changes)
         day = "2026-11-27"
+        whole = await state.usage.read(Asked(), END)
+        for asked in (
+            Asked(day, day, "p", "t"),
+            Asked(first=day),
+            Asked(last=day, owner="q"),
+            Asked(project="p", owner="q"),
+            Asked(project=""),
+            Asked(library="u"),
+        ):
+            rows = await state.usage.read(asked, END)
+            assert rows == [one for one in whole if asked.has(one[0])]
         rows = await state.usage.read(Asked(day, day, "p", "t"), END)
-        assert {entry for entry, _ in rows} == {Entry(day, "p", "t")}
+        assert [entry for entry, _ in rows] == [Entry(day, "p", "t")]
 
 
 async def test_history_is_kept_until_it_is_metered(tmp_path: Path) -> None:

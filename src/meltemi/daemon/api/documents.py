@@ -18,10 +18,11 @@ def encode(document: Any) -> bytes:
 
 
 def moment(seconds: float | None) -> str | None:
-    """Tell a moment that is given in seconds since 1970."""
+    """Tell a moment, given in seconds since 1970, to the millisecond by which it is metered."""
     if seconds is None:
         return None
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat('T', 'milliseconds')[:-6]}Z"
+    whole = datetime.fromtimestamp(int(seconds * 1000) / 1000, UTC)
+    return f"{whole.isoformat('T', 'milliseconds')[:-6]}Z"
 
 
 def placement(row: Any, now: float, within: Mapping[str, float]) -> dict[str, Any]:

@@ -17,8 +17,9 @@ async def listing(call: Call) -> web.Response:
     query = call.query("from", "to", "project", "library", "limit", "marker")
     limit, now = call.limit(query), time.time()
     after = _entry(query["marker"]) if "marker" in query else None
+    first = _day("from", query.get("from"))
     asked = Asked(
-        first=_day("from", query.get("from")),
+        first=first if after is None else max(first or "", after.day),
         last=_day("to", query.get("to")),
         project=query.get("project"),
         library=query.get("library"),

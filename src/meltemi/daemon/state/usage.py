@@ -35,10 +35,16 @@ class Asked:
     owner: str | None = None
 
     @property
-    def days(self) -> list[ColumnElement[bool]]:
-        """Give what the days of entries have to be."""
-        first = [] if self.first is None else [usage.c.day >= self.first]
-        return first if self.last is None else [*first, usage.c.day <= self.last]
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Give what is the case for what was metered, and is asked for."""
+        given = (
+            (usage.c.day.__ge__, self.first),
+            (usage.c.day.__le__, self.last),
+            (usage.c.project.__eq__, self.project),
+            (usage.c.project.__eq__, self.owner),
+            (usage.c.library.__eq__, self.library),
+        )
+        return [holds(value) for holds, value in given if value is not None]
 
     def has(self, entry: Entry) -> bool:
         """Say whether an entry is asked for."""
@@ -84,7 +90,7 @@ class Usage:
                     ledger.holdings = _holdings(connection, found)
                     ledger.take(found)
                 later = _sum(ledger.amounts, until(ledger.balances, moment))
-                total = _sum(_amounts(connection, asked.days), later)
+                total = _sum(_amounts(connection, asked.conditions), later)
                 if last_metered(connection) == before:  # or it is of two moments
                     return sorted(
                         ((entry, amount) for entry, amount in total.items() if asked.has(entry)),
