@@ -5,7 +5,14 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meltemi.model.choosing import LONGEST_STATUS, REGIONS, share, status_text, wishes
+from meltemi.model.choosing import (
+    LONGEST_STATUS,
+    MOST_NAMES,
+    REGIONS,
+    share,
+    status_text,
+    wishes,
+)
 from meltemi.model.image import STATUS, Image, state_digest
 
 NAMES = st.text(st.characters(blacklist_characters=",", codec="utf-8"), min_size=1, max_size=20)
@@ -19,6 +26,16 @@ def asked(text: str) -> tuple[str, ...]:
 def test_commas_blanks_case_and_duplicates() -> None:
     assert asked(" Crete ,,sparta, \t,CRETE,North  Side,") == ("Crete", "sparta", "North Side")
     assert asked("") == asked(" , ") == wishes(Image("1")) == ()
+
+
+def test_no_more_is_read_than_anybody_needs() -> None:
+    names = [f"region-{number}" for number in range(MOST_NAMES)]
+    assert asked(",".join(names)) == tuple(names)
+    *known, rest = asked(",".join([*names, *["beyond"] * 100_000]))
+    assert known == names
+    assert rest.startswith("beyond,beyond,")
+    assert len(rest) < 300
+    assert len(asked("x" * 100_000)[0]) < 300
 
 
 @given(st.lists(NAMES, max_size=50))

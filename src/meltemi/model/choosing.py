@@ -9,18 +9,25 @@ from meltemi.model.image import Image
 REGIONS: Final = "meltemi_regions"
 """The property in which an owner names regions, with commas between them."""
 
+MOST_NAMES: Final = 1024
+"""Names that are read: whoever owns an image may write whatever he likes, as long as he likes."""
+
 LONGEST_STATUS: Final = 255
+_LONGEST_READ: Final = 256
 _LONGEST_NAME: Final = 40
 _MORE: Final = "and {} more"
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def wishes(image: Image) -> tuple[str, ...]:
-    """Give the names that an image's owner lists, each once, as they were first written."""
+    """Give the names that an image's owner lists, each once, as they were first written.
+
+    What comes behind MOST_NAMES is one more name, which means nothing.
+    """
     text = image.properties.get(REGIONS)
     if not text:
         return ()
-    names = (" ".join(name.split()) for name in text.split(","))
+    names = (" ".join(name[:_LONGEST_READ].split()) for name in text.split(",", MOST_NAMES))
     first: dict[str, str] = {}
     for name in names:
         if name:
