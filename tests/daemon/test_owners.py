@@ -101,14 +101,14 @@ def test_what_is_withdrawn_is_told_until_it_is_gone() -> None:
     the.take([only])
     hear(the, only, status="crete: ready")
     assert told(the) == "crete: to be removed"
-    assert the.unsaid == {HERE}
+    assert list(the.unsaid) == [HERE]
     board.give_up(Place("s", "i", "crete"))
     board.drop([])
     the.touch([Place("s", "i", "crete")])
     assert told(the) == ""
-    assert the.unsaid == {HERE}
+    assert list(the.unsaid) == [HERE]
     the.said(HERE, "")
-    assert the.unsaid == set()
+    assert not the.unsaid
 
 
 def test_what_another_route_keeps_is_not_told_of() -> None:
@@ -131,6 +131,38 @@ def test_answers_of_images_that_are_gone_are_forgotten() -> None:
     assert forgotten == [Asked("s", "old")]
     the.put_back(kept, forgotten)
     assert the.take_changes() == (kept, forgotten)
+
+
+def test_who_writes_over_his_answer_again_and_again_waits_for_the_others() -> None:
+    the, only = owners(), route("one", "crete")
+    the.take([only])
+    busy, patient = Asked("s", "busy"), Asked("s", "patient")
+    wish = Wish("mars", None, UNKNOWN)
+
+    def hear_of(image: str, status: str) -> None:
+        the.hear(only, {image: Heard("image", "p", status, (wish,))}, {image})
+        the.take_changes()
+
+    hear_of("busy", "")
+    hear_of("patient", "")
+    assert list(the.unsaid) == [busy, patient]
+    hear_of("busy", "mars: ready")
+    assert list(the.unsaid) == [busy, patient]
+    the.said(busy, the.answer(busy))
+    hear_of("busy", "mars: ready")
+    assert list(the.unsaid) == [patient, busy]
+
+
+def test_an_answer_is_of_whoever_owns_the_image_now() -> None:
+    the, only = owners(), route("one", "crete")
+    the.take([only])
+    wishes = (Wish("mars", None, UNKNOWN),)
+    the.hear(only, {"i": Heard("image", "p", "", wishes)})
+    [first], _ = the.take_changes()
+    the.hear(only, {"i": Heard("image", "q", "", wishes)})
+    [second], _ = the.take_changes()
+    assert (first.owner, second.owner) == ("p", "q")
+    assert (second.text, second.at) == (first.text, first.at)
 
 
 def test_a_refusal_is_told_until_it_is_lifted() -> None:
@@ -216,7 +248,7 @@ async def test_an_image_that_is_filled_is_left_alone(attributes: dict[str, Any])
     await source.write()
     assert source.library.count("show") == 1
     assert source.library.count("update") == 0
-    assert source.owners.unsaid == {HERE}
+    assert list(source.owners.unsaid) == [HERE]
 
 
 async def test_a_source_that_refuses_is_remembered() -> None:

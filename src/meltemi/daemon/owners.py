@@ -83,8 +83,11 @@ class Owners:
         self._touched: set[Asked] = set()
         self._changed: set[Asked] = set()
         self._there: dict[Asked, str] = {}
-        self.unsaid: set[Asked] = set()
-        """Images that do not say yet what is to be answered."""
+        self.unsaid: dict[Asked, None] = {}
+        """Images that do not say yet what is to be answered, those first that wait for longest.
+
+        So nobody who writes over his answers again and again keeps others from theirs.
+        """
 
     def take(self, routes: Iterable[Route]) -> None:
         """Go on with the routes of another configuration."""
@@ -155,7 +158,7 @@ class Owners:
             self._answers[asked] = replace(known, problem=problem)
             self._changed.add(asked)
         if status == self.answer(asked):
-            self.unsaid.discard(asked)
+            self.unsaid.pop(asked, None)
 
     def take_changes(self) -> tuple[list[Answer], list[Asked]]:
         """Work out what has changed; give the answers to be kept, and those to be forgotten."""
@@ -184,17 +187,20 @@ class Owners:
         told = [(name, word) for name, _, word in parts]
         text = status_text([*told, *self._leaving(asked, routes, named)])
         old = self._answers.get(asked)
-        if text and (old is None or old.text != text):
-            names, problem = (found[0].name, found[0].owner), old.problem if old else ""
-            self._answers[asked] = Answer(*asked, *names, text, self._clock(), problem)
+        new = Answer(*asked, found[0].name, found[0].owner, text, self._clock())
+        if old is not None:
+            since = old.at if old.text == text else new.at
+            new = replace(new, problem=old.problem, at=since)
+        if text and new != old:
+            self._answers[asked] = new
             self._changed.add(asked)
         elif not text and old is not None:
             del self._answers[asked]
             self._changed.add(asked)
         if self._there.get(asked, "") != text:
-            self.unsaid.add(asked)
+            self.unsaid.setdefault(asked)
         else:
-            self.unsaid.discard(asked)
+            self.unsaid.pop(asked, None)
 
     def _parts(
         self, asked: Asked, found: Iterable[Heard], routes: Iterable[Route]
@@ -247,7 +253,7 @@ class Owners:
         for target in (target for route in routes for target in route.targets):
             self._refused.pop(Place(*asked, target), None)
         self._there.pop(asked, None)
-        self.unsaid.discard(asked)
+        self.unsaid.pop(asked, None)
 
 
 def _word(placement: Placement | None) -> str:
