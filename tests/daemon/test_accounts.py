@@ -39,7 +39,7 @@ async def leave(state: State, locked: str, at: float = 0.0) -> None:
 
 async def test_a_credential_is_had_until_it_is_taken(state: State, tmp_path: Path) -> None:
     kept = vault(tmp_path, Fernet.generate_key())
-    accounts = Accounts(state.credentials, kept)
+    accounts = Accounts(state.credentials, lambda: kept)
     assert await accounts.refresh() == set()
     assert not accounts.has("p", "mars")
     await leave(state, kept.lock("p", "mars", MINE))
@@ -64,12 +64,12 @@ async def test_a_credential_is_had_until_it_is_taken(state: State, tmp_path: Pat
 async def test_a_new_key_takes_the_place_of_the_old_one(state: State, tmp_path: Path) -> None:
     old, new = Fernet.generate_key(), Fernet.generate_key()
     await leave(state, vault(tmp_path, old).lock("p", "mars", MINE))
-    await Accounts(state.credentials, vault(tmp_path, new, old)).renew()
-    accounts = Accounts(state.credentials, vault(tmp_path, new))
+    await Accounts(state.credentials, lambda: vault(tmp_path, new, old)).renew()
+    accounts = Accounts(state.credentials, lambda: vault(tmp_path, new))
     await accounts.renew()
     await accounts.refresh()
     assert accounts.credential("p", "mars") == MINE
-    blind = Accounts(state.credentials, vault(tmp_path, old))
+    blind = Accounts(state.credentials, lambda: vault(tmp_path, old))
     await blind.renew()
     await blind.refresh()
     with pytest.raises(AuthenticationError, match="have it set again") as caught:
@@ -89,9 +89,14 @@ async def test_what_was_set_anew_meanwhile_is_not_overwritten(state: State, tmp_
 
 
 async def test_without_keys_nothing_can_be_had(state: State, tmp_path: Path) -> None:
-    await leave(state, vault(tmp_path, Fernet.generate_key()).lock("p", "mars", MINE))
-    accounts = Accounts(state.credentials, None)
+    key, given = Fernet.generate_key(), list[Vault]()
+    await leave(state, vault(tmp_path, key).lock("p", "mars", MINE))
+    accounts = Accounts(state.credentials, lambda: given[-1] if given else None)
     await accounts.renew()
     await accounts.refresh()
     with pytest.raises(AuthenticationError):
         accounts.credential("p", "mars")
+    # They may be named while the daemon leads.
+    given.append(vault(tmp_path, key))
+    await accounts.refresh()
+    assert accounts.credential("p", "mars") == MINE

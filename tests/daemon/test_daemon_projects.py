@@ -11,6 +11,8 @@ import yaml
 from cryptography.fernet import Fernet
 
 from lab import Cloud, Glance
+from meltemi.daemon.api import events
+from meltemi.daemon.api.app import OPERATIONS, Operation
 from tests.daemon.asking import Asked
 from tests.support.accounts import Accounts
 from tests.support.cli import Done, meltemi
@@ -19,6 +21,7 @@ from tests.support.glance import RefusedError, Service, some_data
 from tests.support.waiting import eventually
 
 DOMAINS: Final = {"user_domain_id": "default", "project_domain_id": "default"}
+WRONG: Final = "some-other-secret-0123456789"
 PAGE: Final = Path(__file__).parents[2] / "docs" / "owners.md"
 
 
@@ -64,6 +67,11 @@ def configured(
     }
     chosen = {"from": "Athens", "to": list(targets), "schedule": "1s", **route}
     return {"version": 1, "libraries": libraries, "routes": {"chosen": chosen}}
+
+
+def is_document(operation: Operation) -> bool:
+    """Say whether an operation gives something that ends."""
+    return operation.answer is not events.stream
 
 
 def refused(status: int) -> Any:
@@ -170,8 +178,11 @@ def colony(
     keystone = cloud.keystone
     auth = keystone.login()
     given["daemon"] = {"keys": "keys", "keystone": {"auth": auth, "token_cache_time": "0s"}}
-    with Daemon(tmp_path, given) as daemon:
-        yield Colony(cloud, accounts, daemon, projects)
+    daemon = Daemon(tmp_path, given)
+    try:
+        yield Colony(cloud, accounts, daemon.start("--debug"), projects)
+    finally:
+        daemon.stop()
 
 
 def test_a_target_that_only_owners_have_accounts_on(
@@ -189,8 +200,9 @@ def test_a_target_that_only_owners_have_accounts_on(
 
     told(mine, image, "needs a credential of yours")
     told(theirs, other, "needs a credential of yours")
-    colony.credential("olive", "set", "mars", "--id", credential, stdin=f"{secret}\n")
-    colony.credential("plane", "set", "mars", "--id", credential, stdin="another secret")
+    for who, said in (("olive", f"{secret}\n"), ("plane", WRONG)):
+        done = colony.credential(who, "set", "mars", "--id", credential, "--debug", stdin=said)
+        assert said.strip() not in done.out + done.err
     told(mine, image, "ready")
     told(theirs, other, "your credential is refused there")
     replica = mars.show(image)
@@ -210,10 +222,22 @@ def test_a_target_that_only_owners_have_accounts_on(
     colony.credential("plane", "unset", "mars")
     told(theirs, other, "needs a credential of yours")
     theirs.delete(other)
-    daemon = colony.daemon
+    daemon, asked = colony.daemon, Asked(colony.daemon, accounts.token("admin"))
+    shown = [asked.get(one.path) for one in OPERATIONS if one.method == "GET" and is_document(one)]
+    assert "credentials" in str(shown)
+    process = Path(f"/proc/{daemon.pid}")
+    seen = [
+        str(shown).encode(),
+        *((process / name).read_bytes() for name in ("cmdline", "environ")),
+    ]
     daemon.stop()
-    for file in (daemon.log, *daemon.folder.glob("*.sqlite*")):
-        assert secret.encode() not in file.read_bytes()
+    # It has logged everything, with tracebacks: one of the credentials was refused.
+    seen += [file.read_bytes() for file in (daemon.log, *daemon.folder.glob("*.sqlite*"))]
+    assert len(seen) > len(("shown", "cmdline", "environ", "log"))
+    assert b"DEBUG" in daemon.log.read_bytes()
+    for text in seen:
+        assert secret.encode() not in text
+        assert WRONG.encode() not in text
     done = meltemi("sync", daemon.file, "--dry-run", cwd=daemon.folder, code=2)
     assert "mars is reached with the accounts of images' owners" in done.complaint
 

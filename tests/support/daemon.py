@@ -75,10 +75,15 @@ class Daemon:
         """Say whether the process is gone."""
         return self._process is None or self._process.poll() is not None
 
+    @property
+    def pid(self) -> int:
+        """Give the number of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def signal(self, number: int) -> None:
         """Send a signal."""
-        assert self._process is not None
-        os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
 
     def freeze(self) -> None:
         """Stop it in the middle of whatever it does."""

@@ -1,6 +1,7 @@
 """Accounts of owners in libraries that the daemon has none on."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from meltemi.daemon.state.credentials import Credentials
@@ -13,25 +14,32 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Accounts:
-    """The credentials that owners have left, as they were last read from the state."""
+    """The credentials that owners have left, as they were last read from the state.
 
-    def __init__(self, credentials: Credentials, vault: Vault | None) -> None:
+    `open_vault` gives what opens them, None where nothing does; it is asked whenever they are read,
+    since the file of keys may have changed, or been named only now.
+    """
+
+    def __init__(self, credentials: Credentials, open_vault: Callable[[], Vault | None]) -> None:
         self._credentials = credentials
-        self._vault = vault
+        self._open_vault = open_vault
+        self._vault: Vault | None = None
         self._locked: dict[tuple[str, str], Locked] = {}
 
     async def renew(self) -> None:
         """Encrypt with the first key what is encrypted with another."""
-        if self._vault is None:
+        vault = self._open_vault()
+        if vault is None:
             return
-        found = [(one, self._vault.renewed(one.secret)) for one in await self._credentials.read()]
-        if changed := [(one, secret) for one, secret in found if secret is not None]:
+        found = [(one, vault.renewed(one.secret)) for one in await self._credentials.read()]
+        changed = [(one, secret) for one, secret in found if secret is not None]
+        if changed:
             await self._credentials.relock(changed)
-            _log.info("%d credentials are encrypted with the first key now", len(changed))
+        _log.info("%d credentials were encrypted anew, with the first key", len(changed))
 
     async def refresh(self) -> set[tuple[str, str]]:
         """Read them again; give library and owner of those that are not as they were."""
-        before = self._locked
+        before, self._vault = self._locked, self._open_vault()
         found = await self._credentials.read()
         self._locked = {(one.library, one.owner): one for one in found}
         both = before.keys() | self._locked.keys()

@@ -154,7 +154,7 @@ class Service:
     async def _lead(self, state: State) -> None:
         """Lead until the lease is lost, or this is cancelled: then give it back."""
         _log.info("%s leads", self.holder)
-        accounts = Accounts(state.credentials, _vault(self._configuration.daemon.keys))
+        accounts = Accounts(state.credentials, lambda: _vault(self._configuration.daemon.keys))
         shelf = Shelf(self._configuration.libraries, _open, accounts.credential)
         try:
             await accounts.renew()
