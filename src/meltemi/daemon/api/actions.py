@@ -78,10 +78,10 @@ async def resume(call: Call) -> web.Response:
 def _held(call: Call, *, known: bool = True) -> tuple[Held, str]:
     """Give what the path names; what is paused may have left the configuration since."""
     call.query()
-    path = call.request.match_info
-    if path["kind"] not in {*Held}:
+    named, name = call.path("kind"), call.path("name")
+    if named not in {*Held}:
         raise UsageError(f"what is paused is one of {', '.join(Held)}")
-    kind, name = Held(path["kind"]), path["name"]
+    kind = Held(named)
     if known and kind is Held.ROUTE:
         call.known_route(name)
     elif known:

@@ -116,7 +116,8 @@ def _handling(
         except ForbiddenError:
             if operation.method != "GET":
                 what = f"{request.method} {request.rel_url.raw_path[:500]}"
-                await parts.state.note(call.act(operation.answer.__name__, what, refused=True))
+                action = operation.answer.__name__.replace("_", " ")
+                await parts.state.note(call.act(action, what, refused=True))
             raise
         return await operation.answer(call)
 

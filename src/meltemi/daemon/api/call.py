@@ -75,6 +75,12 @@ class Call:
             _must_be_text(name, given[name])
         return dict(given)
 
+    def path(self, name: str) -> str:
+        """Give a part of the path; raise UsageError for one that nothing can be named."""
+        value = self.request.match_info[name]
+        _must_be_text(name, value)
+        return value
+
     def limit(self, query: Mapping[str, str]) -> int:
         """Give how many a page may have."""
         return number("limit", query.get("limit"), 1, LONGEST_PAGE) or PAGE

@@ -81,12 +81,14 @@ def _vault(call: Call) -> Vault:
 
 async def _place(call: Call, action: str, project: str | None) -> tuple[str, str]:
     """Give the library, and whose credential it is; refuse whom it does not concern."""
-    library = call.known_library(call.request.match_info["library"]) or ""
+    library = call.known_library(call.path("library")) or ""
     routes = call.parts.configuration().routes
     if not any(library in route.choosing.owned for route in routes if route.choosing is not None):
         raise UsageError(f"{library} takes no credentials of owners: the daemon has its own")
     sender = call.sender
     owner = project or sender.project
+    if owner is not None and len(owner) > _LONGEST:
+        raise UsageError(f"project has at most {_LONGEST} characters")
     mine = sender.project is not None and owner == sender.project and sender.is_member
     if not mine and not (sender.may(Role.ADMIN) and sender.project is None):
         subject = _subject(library, owner or "nobody")
