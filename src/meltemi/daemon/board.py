@@ -1,7 +1,7 @@
 """The placements as the daemon that leads sees them: changed here first, kept by the state."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -28,6 +28,27 @@ class Dirt:
     changed: set[Place] = field(default_factory=set)
     removed: set[Place] = field(default_factory=set)
     history: list[Change] = field(default_factory=list)
+
+    def parted(self, most: int) -> "list[Dirt]":
+        """Part it, at least into one, with so many changes and places at most in each.
+
+        The history stays in its order, and a place comes with the last of its changes: so nothing
+        is ever kept of which the history does not tell.
+        """
+        last = {change.place: number for number, change in enumerate(self.history)}
+        steps: list[tuple[Change | None, Place | None]] = [
+            (change, change.place if last[change.place] == number else None)
+            for number, change in enumerate(self.history)
+        ]
+        steps += [(None, place) for place in self.changed | self.removed if place not in last]
+        return [
+            self._part(steps[start : start + most]) for start in range(0, len(steps) or 1, most)
+        ]
+
+    def _part(self, steps: Sequence[tuple[Change | None, Place | None]]) -> "Dirt":
+        places = {place for _, place in steps if place is not None}
+        history = [change for change, _ in steps if change is not None]
+        return Dirt(self.changed & places, self.removed & places, history)
 
 
 class Board:
@@ -117,7 +138,7 @@ class Board:
 
         `images` says which ones were looked for, None that all were.
         """
-        looked = set(libraries)
+        looked, known = set(libraries), seen | self.in_hand
         if images is None:
             asked = list(self._all.items())
         else:
@@ -125,7 +146,7 @@ class Board:
             asked = [(place, self._all[place]) for place in places if place in self._all]
         for place, placement in asked:
             of_look = place.source == source and place.library in looked
-            if of_look and placement.route == route and place not in seen | self.in_hand:
+            if of_look and placement.route == route and place not in known:
                 self._put(_unwanted(placement))
 
     def drop(self, kept: Collection[tuple[str, str, str]]) -> None:
