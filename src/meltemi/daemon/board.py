@@ -60,12 +60,14 @@ class Board:
     def __init__(self, known: Iterable[Placement], clock: Callable[[], float]) -> None:
         self._clock = clock
         self._all = {placement.place: placement for placement in known}
+        self._between: defaultdict[tuple[str, str], set[Place]] = defaultdict(set)
         self._moved: dict[Place, int] = defaultdict(int)
         self._dirt = Dirt()
         self._timed = {place for place, one in self._all.items() if one.due is not None}
         self.in_hand: set[Place] = set()
         self.census = Census()
         for placement in self._all.values():
+            self._between[placement.place.source, placement.place.library].add(placement.place)
             self.census.changed(None, placement)
         for placement in list(self._all.values()):
             if placement.observed in UNDER_WAY:
@@ -130,7 +132,7 @@ class Board:
         self,
         route: str,
         source: str,
-        libraries: Iterable[str],
+        libraries: Collection[str],
         seen: set[Place],
         images: Collection[str] | None,
     ) -> None:
@@ -138,15 +140,14 @@ class Board:
 
         `images` says which ones were looked for, None that all were.
         """
-        looked, known = set(libraries), seen | self.in_hand
         if images is None:
-            asked = list(self._all.items())
+            asked = {place for library in libraries for place in self._between[source, library]}
         else:
-            places = (Place(source, image, library) for image in images for library in looked)
-            asked = [(place, self._all[place]) for place in places if place in self._all]
-        for place, placement in asked:
-            of_look = place.source == source and place.library in looked
-            if of_look and placement.route == route and place not in known:
+            places = (Place(source, image, library) for image in images for library in libraries)
+            asked = {place for place in places if place in self._all}
+        for place in asked - seen - self.in_hand:
+            placement = self._all[place]
+            if placement.route == route:
                 self._put(_unwanted(placement))
 
     def drop(self, kept: Collection[tuple[str, str, str]]) -> None:
@@ -293,10 +294,12 @@ class Board:
         self.census.changed(old, new if is_kept else None)
         if is_kept:
             self._all[place] = new
+            self._between[place.source, place.library].add(place)
             self._dirt.changed.add(place)
             self._dirt.removed.discard(place)
         else:
             self._all.pop(place, None)
+            self._between[place.source, place.library].discard(place)
             self._timed.discard(place)
             self._dirt.changed.discard(place)
             self._dirt.removed.add(place)
