@@ -167,10 +167,10 @@ def test_what_is_no_longer_seen_is_not_wanted(board: Board) -> None:
 
 def test_what_nobody_wants_is_there_until_it_is_gone(board: Board) -> None:
     see(board)
-    assert board.leftovers("route", "t") == {}
+    assert board.leftovers("route", "s", "t") == {}
     board.unseen("route", "s", ["t"], set(), None)
-    assert board.leftovers("route", "t") == {PLACE: "i"}
-    assert board.leftovers("another", "t") == board.leftovers("route", "u") == {}
+    assert board.leftovers("route", "s", "t") == {PLACE: "i"}
+    assert board.leftovers("another", "s", "t") == board.leftovers("route", "s", "u") == {}
     board.in_hand.add(PLACE)
     board.vanished([PLACE])
     assert of(board).observed is Observed.READY
@@ -232,7 +232,7 @@ def test_what_could_not_be_kept_is_kept_later(board: Board) -> None:
     board.finished(Outcome(the, Result.DONE, "", "i", 100), 7)
     board.put_back(first)
     dirt = board.take_dirt()
-    assert dirt.again
+    assert all(part.again for part in dirt.parted(1))
     assert not board.take_dirt().again
     assert dirt.changed == {PLACE}
     assert [change.observed for change in dirt.history] == ["queued", "ready"]

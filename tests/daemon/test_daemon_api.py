@@ -201,6 +201,7 @@ def test_pauses_hold_and_end(asked: Asked) -> None:
     assert asked.get("/v1/pauses") == {"pauses": []}
     assert asked.call("PUT", "/v1/pauses/library/R3").status == 400
     assert asked.call("PUT", "/v1/pauses/image/once").status == 400
+    assert asked.call("DELETE", "/v1/pauses/route/%00").status == 400
     acts = asked.get("/v1/audit?limit=4")["acts"]
     assert [(act["who"], act["action"], act["subject"]) for act in acts] == [
         ("operator", "resume", "library R1"),

@@ -155,6 +155,10 @@ def test_who_did_what_is_logged_by_their_ids(house: House) -> None:
         (who["eumaeus"], "operator", "done"),
     ]
     assert acts[1]["project"] == house.project
+    path = "/v1/credentials/R1"
+    assert asked.call("PUT", path, {}, token=house.tokens["antinous"]).status == 403
+    [latest] = asked.get("/v1/audit?limit=1")["acts"]
+    assert (latest["action"], latest["role"]) == ("leave credential", None)
 
 
 def test_people_log_in_as_everywhere(house: House) -> None:

@@ -126,7 +126,7 @@ class Look:
         if not targets:
             return [Found(Plan(), (), errors)]
         route = replace(self._route, targets=tuple(targets))
-        left = {name: self._board.leftovers(route.name, name) for name in targets}
+        left = {n: {} if narrowing else self._leftovers(n) for n in targets}
         noting = {n: Noting(target, route, left[n].values()) for n, target in targets.items()}
         try:
             if narrowing is None:
@@ -188,8 +188,7 @@ class Look:
         )
         route = replace(self._route, targets=(name,), policy=policy)
         mine, target = OwnersListing(listing, owner), await self._shelf.get(name, owner)
-        left = self._board.leftovers(route.name, name)
-        left = {place: id_ for place, id_ in left.items() if self._is_of(place, owner)}
+        left = {p: id_ for p, id_ in self._leftovers(name).items() if self._is_of(p, owner)}
         noting = Noting(target, route, left.values())
         plan = await plan_route(
             route,
@@ -204,6 +203,9 @@ class Look:
         plan = replace(plan, actions=tuple(kept))
         plan = plan if self._images is None else of_these(plan, self._images)
         return await with_ways(route, plan, source, [target])
+
+    def _leftovers(self, name: str) -> dict[Place, str]:
+        return self._board.leftovers(self._route.name, self._route.source, name)
 
     def _is_of(self, place: Place, owner: str) -> bool:
         placement = self._board.get(place)
