@@ -180,6 +180,8 @@ async def _put_together(call: Call) -> web.Response:
     await service.quotas.demand(project, SIZE, mebibytes(size))
     base = _shared(call, record, await delta.whole(), bases)
     if base is not None:
+        # The delta may have taken its time: what counts is who may read the base now.
+        base = await base_of(call, base.image.id)
         await must_have_hash(service, record.image.id, base.image.hashes, expected)
         tell_active(service, await call.catalogue.share(record.image.id, base.image.id))
         return web.Response(status=204)
