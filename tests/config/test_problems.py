@@ -115,10 +115,11 @@ def test_the_file_is_sound(tmp_path: Path) -> None:
         (
             "{path: archive}",
             "{}",
-            "5: libraries.vault: give exactly one of cloud, url, path and bucket",
+            "5: libraries.vault: give exactly one of cloud, url and path",
         ),
         ("{path: archive}", "vault", "5: libraries.vault: has to be a mapping of keys to values"),
         ("{path: archive}", "{path: 5}", "5: libraries.vault.path: has to be text; put it in"),
+        ("path: archive", "path: s3://bucket/vault", "5: libraries.vault: an archive in a bucket"),
         ("path: archive", "path: x, region: y", "5: libraries.vault: a region goes with a cloud"),
         ("http:", "ftp:", "4: libraries.crete.url: 'ftp://127.0.0.1:9292' is not the URL"),
         ("version: 1", "version: 2", "1: version: this Meltemi reads version 1 only"),

@@ -116,10 +116,11 @@ async def test_a_root_is_held_against_its_name() -> None:
     root = encode_root(TREE.root)
     for etag in (f'"{TREE.root_id.hex()}"', TREE.root_id.hex()):
         found = await asked(bytes_of(root, ETag=etag), lambda exchange: exchange.root(ONE))
-        assert found == (TREE.root_id, TREE.root, None)
-    answer = bytes_of(root, ETag=f'"{TREE.root_id.hex()}"', **{"x-meltemi-binding": "a.b.c"})
+        assert found == (TREE.root_id, TREE.root, None, False)
+    headers = {"x-meltemi-binding": "a.b.c", "x-meltemi-borrowed": "true"}
+    answer = bytes_of(root, ETag=f'"{TREE.root_id.hex()}"', **headers)
     found = await asked(answer, lambda exchange: exchange.root(ONE))
-    assert found == (TREE.root_id, TREE.root, "a.b.c")
+    assert found == (TREE.root_id, TREE.root, "a.b.c", True)
 
 
 async def test_a_root_that_is_known_is_not_sent() -> None:

@@ -40,6 +40,10 @@ class Pair:
         self.wait_for_loan(child)
         return child
 
+    def waiting(self, parent: str) -> str:
+        """Make one that waits for its data."""
+        return self.here.put("snapshot", None, base_image_ref=parent)
+
     def wait_for_loan(self, image: str) -> None:
         """Wait until an image borrows."""
         eventually(lambda: self.loan(image) is not None)

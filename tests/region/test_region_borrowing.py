@@ -3,7 +3,7 @@
 import hashlib
 import json
 from contextlib import closing
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from random import Random
 
@@ -11,8 +11,9 @@ import pytest
 
 from tests.region.borrowing import BATCH, CHILD, GRANDCHILD, PARENT, Pair
 from tests.support.builds import KIB, MIB, disk
-from tests.support.cli import meltemi
-from tests.support.glance import RefusedError, some_data
+from tests.support.cli import meltemi, succeed
+from tests.support.exchanging import Exchange, Line, delta
+from tests.support.glance import Place, RefusedError, some_data
 from tests.support.proxy import FILE
 from tests.support.waiting import eventually
 
@@ -51,6 +52,41 @@ def test_a_manifest_of_many_segments(pair: Pair) -> None:
     assert pair.here.data(child) == data
     for first in range(0, len(data), 5 * MIB + 11):
         assert part(pair, child, first, first + 999) == data[first : first + 999]
+    gives_pieces(Exchange(pair.here), child, Exchange(pair.home), pair.home.put("same", data), data)
+
+
+def gives_pieces(here: Exchange, child: str, home: Exchange, whole: str, data: bytes) -> None:
+    """See that an image that borrows is exchanged as one that does not, and said not to be one."""
+    assert here.root(child) == home.root(whole)
+    assert here.entries(child) == home.entries(whole)
+    name = manifest(home.place, whole).headers["ETag"]
+    for place, image, borrowed in ((home.place, whole, None), (here.place, child, "true")):
+        assert manifest(place, image).headers["x-meltemi-borrowed"] == borrowed
+        assert manifest(place, image, name).status == (200 if borrowed else 304)
+    chance = Random(6)
+    ends = [sorted(chance.sample(range(len(data) - 1), 2)) for _ in range(300)]
+    ranges = [[first, min(end - first, 64 * KIB)] for first, end in ends]
+    ranges += [[first, 1] for first, _ in ends] + [[n * 256 * KIB, 256 * KIB] for n in range(8)]
+    assert here.batch(child, ranges) == [data[at : at + length] for at, length in ranges]
+    own, lent, zeros = ([[at, 128 * KIB]] for at in (9 * MIB + 300 * KIB, 0, 49 * MIB + 300 * KIB))
+    assert 128 * KIB <= here.batch_size(child, own) < 130 * KIB
+    assert here.batch_size(child, lent) == 128 * KIB
+    assert here.batch_size(child, zeros) == 0
+    for wrong in ([[0, 1]], [[9, 0]], [[2**62, 0]]):
+        with pytest.raises(RefusedError, match="400"):
+            here.segments(child, wrong)
+    image = here.place.put("other", None)
+    lines: list[Line] = [[MIB, "i", 0, 0], [len(data) - MIB, "i", 0, MIB]]
+    with pytest.raises(RefusedError, match="409"):
+        here.put(image, delta(len(data), [child], lines))
+
+
+def manifest(place: Place, image: str, known: str = "") -> HTTPResponse:
+    """Ask for a manifest, unless it is the one that is known."""
+    with closing(HTTPConnection("127.0.0.1", place.port, timeout=120)) as connection:
+        headers = {"If-None-Match": known} if known else {}
+        connection.request("GET", f"/v2/images/{image}/manifest", headers=headers)
+        return connection.getresponse()
 
 
 def test_any_part_of_it_can_be_read(pair: Pair) -> None:
@@ -138,11 +174,14 @@ def test_it_is_exported_on_its_own(pair: Pair, tmp_path: Path) -> None:
     child = pair.snapshot(pair.home.put("golden", PARENT))
     line = ("image", "pull", child, "child.raw", "--library", pair.here.url)
     done = meltemi(*line, code=0, cwd=tmp_path)
-    assert "fetched as a whole" in done.err
+    assert "as a whole" not in done.err
     assert (tmp_path / "child.raw").read_bytes() == CHILD
     only = ("--match", f"id={child}")
     meltemi("dump", pair.here.url, tmp_path / "archive", *only, code=0)
-    meltemi("livecopy", pair.here.url, pair.home.url, *only, code=0)
+    pair.way.requests.clear()
+    [row] = succeed("livecopy", pair.here.url, pair.home.url, *only, "-f", "json").rows
+    assert row["Wire"] < 900 * KIB
+    assert not pair.way.of("POST", BATCH), "what is lent stays where it is"
     assert pair.home.data(child) == CHILD
 
 
@@ -163,7 +202,11 @@ def test_a_push_borrows_as_well(pair: Pair, tmp_path: Path) -> None:
 def test_many_read_it_while_it_begins_to_borrow(pair: Pair) -> None:
     parent = pair.home.put("golden", PARENT)
     child = pair.here.put("snapshot", CHILD, base_image_ref=parent)
+    here = Exchange(pair.here)
+    root, lent = here.root(child), [MIB + 5, 9]
     while pair.loan(child) is None:
         assert pair.here.data(child) == CHILD
+        assert here.root(child) == root
+        assert here.batch(child, [lent, [0, 1]]) == [CHILD[MIB + 5 : MIB + 14], CHILD[:1]]
     assert pair.here.data(child) == CHILD
     assert pair.way.of("POST", BATCH)

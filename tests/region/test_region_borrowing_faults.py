@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from lab import Region
-from tests.region.borrowing import BATCH, CHILD, PARENT, Pair, peers
+from tests.region.borrowing import BATCH, CHILD, GRANDCHILD, PARENT, Pair, peers
+from tests.support.builds import KIB, MIB
+from tests.support.exchanging import Exchange
 from tests.support.glance import Place, RefusedError
 from tests.support.proxy import Fault, Proxy
 from tests.support.waiting import eventually
@@ -43,6 +45,8 @@ def test_a_peer_that_is_away_and_comes_back(tmp_path: Path) -> None:
         image = child(pair)
         home.kill()
         assert "is away" in refused(pair, image)
+        with pytest.raises(RefusedError, match="503"):
+            Exchange(pair.here).batch(image, [[MIB, 9]])
         home.start()
         assert pair.here.data(image) == CHILD
 
@@ -141,15 +145,33 @@ def test_a_parent_that_is_deleted_before_it_is_held(pair: Pair) -> None:
     assert pair.loan(image) is None
 
 
+def test_a_parent_that_begins_to_borrow_itself(lone: Pair, tmp_path: Path) -> None:
+    """What was lent of it while it was whole can be read for ever."""
+    parent = lone.home.put("golden", PARENT)
+    images: list[str] = []
+    with Proxy(lone.here.url) as way, Region(tmp_path / "there", settings=peers(way)) as server:
+        third = Pair(lone.here, server, way)
+
+        def lend() -> None:
+            images.append(third.snapshot(images[0], GRANDCHILD))
+
+        lone.way.fault(Fault(*CLONING, times=1, before=lend))
+        images.append(lone.waiting(parent))
+        lone.here.upload(images[0], CHILD)
+        lone.wait_for_loan(images[0])
+        eventually(lambda: lone.stored() < 1000 * KIB)
+        way.requests.clear()
+        assert third.here.data(images[1]) == GRANDCHILD
+        assert way.of("POST", BATCH)
+
+
 def test_a_snapshot_that_is_deleted_while_it_is_compared(pair: Pair) -> None:
     parent = pair.home.put("golden", PARENT)
     way = Place(pair.here.url)
     images: list[str] = []
     gone = Fault(*MANIFEST, times=1, before=lambda: way.delete(images[0]))
     pair.way.fault(replace(ASKED), gone)
-    body = {"name": "s", "disk_format": "raw", "container_format": "bare"}
-    image = pair.here.call("POST", "/v2/images", {**body, "base_image_ref": parent})["id"]
-    images.append(image)
+    images.append(image := pair.waiting(parent))
     pair.here.upload(image, CHILD)
     eventually(lambda: bool(pair.way.of("DELETE", "")))
     eventually(lambda: not pair.holds(image))

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab import Keystone, Region
-from tests.support.exchanging import Exchange, Line, delta, pieces, sha512
+from tests.support.exchanging import DELTA, Exchange, Line, delta, pieces, sha512
 from tests.support.glance import Place, RefusedError, some_data
+from tests.support.uploads import Upload
 
 pytestmark = pytest.mark.services
 
@@ -136,6 +137,19 @@ def test_a_base_that_is_withdrawn_before_the_delta(by: People) -> None:
     assert eve.parts(image) == {0: 4}
     eve.put(image, delta(4, [], [[4, "p", 0, 0]]))
     assert eve.place.data(image) == b"mine"
+
+
+def test_a_whole_base_that_is_withdrawn_during_the_delta(by: People) -> None:
+    alice, eve = by("alice").place, by("eve").place
+    base = alice.put("image", DATA, visibility="public")
+    image = eve.put("image", None)
+    body = delta(len(DATA), [base], [[len(DATA), "i", 0, 0]])
+    with Upload(eve, image, len(body), media_type=DELTA) as upload:
+        upload.send(body[:-1])
+        alice.change(base, visibility="private")
+        upload.send(body[-1:])
+        assert upload.status() == 404
+    assert eve.show(image)["status"] == "queued"
 
 
 def test_parts_are_their_images_alone(by: People) -> None:

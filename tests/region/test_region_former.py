@@ -16,12 +16,13 @@ from tests.support.uploads import Upload
 
 FORMERS = {
     "0003": "2ba7c849e83dbb02102a4ef765417a2fc4eef4c1",
-    "0005": "bbfcfcee39e1e04f7a79b8440cfadd66f0622762",
+    "0006": "cc37e528578bb00505d97a5b9b1bfbffd1d20636",
 }
 """By the newest revision of the tables that it knew, a commit from before the next one.
 
-Whoever adds a revision puts the commit before that here; a release drops what is older than the
-release before it. Before 0003, the index of the chunk store was another.
+Whoever adds a revision puts the commit before that here, in place of the last one: the newest and
+the oldest are enough. A release drops what is older than the release before it. Before 0003, the
+index of the chunk store was another.
 """
 DATA = some_data(81, 5 * 2**20)
 

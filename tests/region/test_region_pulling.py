@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from lab import Cloud, Region
 from lab.cloud import MEMBER, PROJECT
 from meltemi.chunks.blob import ROOT, name_blob
+from meltemi.keys import SigningKey
+from tests.support.binding import HEADER, LIE, facts, md5, signed
 from tests.support.builds import KIB, MIB, disk
 from tests.support.exchanging import Exchange
 from tests.support.glance import Json, Place, RefusedError, Service, some_data
@@ -38,16 +41,23 @@ UNKNOWN = "0c0b1d8a-1b1e-4d5e-8d0c-0e6f2a3b4c5d"
 
 
 @pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> SigningKey:
+    """Give the key of a region that is trusted; it is neither of the two."""
+    return SigningKey.create(tmp_path_factory.mktemp("keys") / "key.pem")
+
+
+@pytest.fixture(scope="module")
 def servers(
-    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory
+    cloud: Cloud, key: SigningKey, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Region, Region]]:
     keystone = cloud.keystone
     auth = keystone.login()
     settings = {"keystone": {"auth": auth}, "import_methods": ["glance-download"]}
     folder = tmp_path_factory.mktemp("regions")
     with ExitStack() as stack:
-        names = ("athens", "crete")
-        one, two = (Region(folder / name, name=name, settings=settings) for name in names)
+        trusting = {**settings, "trusted_regions": {"Samos": key.public}}
+        one = Region(folder / "athens", name="athens", settings=settings)
+        two = Region(folder / "crete", name="crete", settings=trusting)
         yield stack.enter_context(one), stack.enter_context(two)
 
 
@@ -316,24 +326,57 @@ def test_an_image_that_is_withheld(
 def test_who_sends_elsewhere_is_not_followed(source: Place, crete: Place, cloud: Cloud) -> None:
     """There, the user's token would be shown to anybody."""
     other = source.put("noise", NOISE)
-    image, json_type = f"/v2/images/{other}", {"Content-Type": "application/json"}
-    manifest = source.request("GET", f"{image}/manifest")
-    told: dict[str, tuple[bytes, dict[str, str]]] = {
-        image: (json.dumps(source.show(other)).encode(), json_type),
-        "/v2/info/exchange": (source.request("GET", "/v2/info/exchange"), json_type),
-        f"{image}/manifest": (manifest, {"ETag": f'"{name_blob(ROOT, manifest).hex()}"'}),
-    }
+    image = f"/v2/images/{other}"
     with Website() as site, Website() as thief:
         cloud.keystone.endpoint("image", "Odd", site.url)
         for sent_on in ("/v2/info/exchange", f"{image}/manifest", f"{image}/batch"):
-            for path, (data, headers) in told.items():
-                site.put(path, data, headers=headers)
+            mimic(site, source, other)
             for path in (sent_on, f"{image}/file"):
                 site.put(path, status=302, headers={"Location": thief.put(path, b"x")})
             words = failing(crete, crete.put("image", None), other, glance_region="Odd")
             assert "302 Found" in words
             assert sent_on in {path for path, _ in site.asked}
         assert thief.asked == []
+
+
+def mimic(
+    site: Website, place: Place, image: str, binding: str | None = None, **told: object
+) -> None:
+    """Answer as a region does that has an image, up to its pieces; `told` is said of it instead."""
+    path, json_type = f"/v2/images/{image}", {"Content-Type": "application/json"}
+    manifest = place.request("GET", f"{path}/manifest")
+    headers = {"ETag": f'"{name_blob(ROOT, manifest).hex()}"', HEADER: binding or ""}
+    site.put(path, json.dumps({**place.show(image), **told}).encode(), headers=json_type)
+    terms = place.request("GET", "/v2/info/exchange")
+    site.put("/v2/info/exchange", terms, headers=json_type)
+    site.put(f"{path}/manifest", manifest, headers=headers)
+
+
+def test_what_is_vouched_for_is_not_hashed(
+    crete: Place, cloud: Cloud, key: SigningKey, tmp_path: Path
+) -> None:
+    """By whom is trusted: even a lie is believed. Anybody else might have said nothing."""
+    base = crete.put("base", NOISE)
+    said = facts(crete, base)
+    strange = signed(SigningKey.create(tmp_path / "key.pem"), said)
+    with Website() as site:
+        cloud.keystone.endpoint("image", "Samos", site.url)
+
+        def pulled() -> str:
+            checksum: str = crete.show(pull(crete, base, glance_region="Samos", bases=[base]))[
+                "checksum"
+            ]
+            return checksum
+
+        mimic(site, crete, base, signed(key, said), checksum=LIE)
+        assert pulled() == LIE
+        mimic(site, crete, base, strange)
+        assert pulled() == md5(NOISE)
+        mimic(site, crete, base, strange, checksum=LIE)
+        image = crete.put("image", None)
+        told = failing(crete, image, base, glance_region="Samos", bases=[base])
+        assert "does not have the hash" in told
+        assert not any(path.endswith("batch") for path, _ in site.asked)
 
 
 def test_who_does_not_exchange_sends_the_whole(

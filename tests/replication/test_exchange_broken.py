@@ -150,6 +150,24 @@ async def test_a_base_that_was_gone_before_is_done_without(
     assert reads(athens) == 0
 
 
+async def test_of_what_the_target_has_only_a_part_nothing_is_made(
+    athens: ExchangingLibrary, crete: ExchangingLibrary
+) -> None:
+    """Neither where it is like the image, nor where it is the same; but its source may be such."""
+    golden = await with_golden(athens, crete)
+    crete.exchange.lent.add(golden.id)
+    for name, data in (("golden-2", TEXT), ("golden-3", athens.data(golden.id) or b"")):
+        image = athens.put(data, name=name)
+        athens.exchange.lent.add(image.id)
+        the_plan = await plan(athens, crete)
+        assert golden.id in the_plan.actions[0].bases
+        [outcome] = await carry_out(the_plan, athens, crete)
+        assert outcome.result is Result.DONE
+        assert crete.data(image.id) == data
+        crete.exchange.lent.add(image.id)
+    assert reads(athens) == 0
+
+
 @pytest.mark.parametrize("error", [ForbiddenError("no"), QuotaError("full"), RefusedError("what?")])
 async def test_who_refuses_parts_gets_the_whole(
     athens: ExchangingLibrary,

@@ -70,6 +70,8 @@ class MemoryExchange:
     """Bytes of batches that were given."""
     taken: int = 0
     """Bytes of batches and deltas that came."""
+    lent: set[str] = field(default_factory=set)
+    """Images of which a part is elsewhere: pieces of them are given, nothing is made of them."""
     kept: dict[str, dict[int, list[bytes]]] = field(default_factory=lambda: defaultdict(dict))
     altered: int = 0
     """How many batches are still to be altered on their way."""
@@ -87,7 +89,10 @@ class MemoryExchange:
         """Give the root of a manifest."""
         await self._begin("root", holder.image_id)
         tree = self._tree(holder)
-        return None if tree.root_id == unless else Top(tree.root_id, tree.root)
+        is_lent = holder.image_id in self.lent
+        if tree.root_id == unless and not is_lent:
+            return None
+        return Top(tree.root_id, tree.root, is_borrowed=is_lent)
 
     async def segments(self, holder: Holder, sought: Sequence[Sought]) -> Sequence[bytes]:
         """Give segments."""
@@ -182,6 +187,7 @@ class MemoryExchange:
         if stretch.origin is None:
             return bytes(stretch.length)
         if stretch.origin is Origin.IMAGE:
+            assert images[stretch.number] not in self.lent
             origin = self._data(images[stretch.number])
         else:
             origin = b"".join(self.kept[image_id][stretch.number])

@@ -28,7 +28,8 @@ def command(source: str, path: str, **options: Any) -> int:
     """Write the images of FROM into the archive at PATH, a folder that a person can read.
 
     With --dedup, into one that stores every distinct piece of data once, so that a new build costs
-    what is new in it; PATH may then be a bucket, s3://bucket/prefix, too.
+    what is new in it; PATH may then be a bucket, s3://bucket/prefix, too. What such an archive has
+    and another lacks, `meltemi bundle make` writes into files of a given size.
 
     What is there already, unchanged, is skipped. Images that vanished from FROM stay.
     """

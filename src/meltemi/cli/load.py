@@ -28,7 +28,8 @@ def command(target: str, path: str, **options: Any) -> int:
     """Bring the images of the archive at PATH into TO.
 
     The archive is verified before anything is created. Folders written by
-    `glance-replicator dump` are read too.
+    `glance-replicator dump` are read too. A set of bundles is brought into an archive first, by
+    `meltemi bundle apply`.
     """
     check_columns(RESULT_COLUMNS, options)
     route = Route(

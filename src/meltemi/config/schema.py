@@ -86,6 +86,13 @@ class LibraryEntry(Entry):
 
     @model_validator(mode="after")
     def _is_an_address(self) -> Self:
+        if [self.cloud, self.url, self.path].count(None) != 2:  # noqa: PLR2004 - of three
+            raise ValueError("give exactly one of cloud, url and path")
+        if self.path is not None and self.path.parts[:1] == ("s3:",):
+            raise ValueError(
+                "an archive in a bucket is for `meltemi dump --dedup` and `meltemi load` alone; "
+                "name a folder"
+            )
         self.address(Path())
         if self.account is not None and self.cloud is None:
             raise ValueError("account goes with a cloud only")

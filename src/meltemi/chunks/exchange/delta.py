@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -39,6 +39,10 @@ class Stretch(NamedTuple):
     origin: Origin | None = None
     number: int = 0
     offset: int = 0
+
+
+Stretches = AsyncGenerator[list[Stretch]]
+"""The stretches of some data as they come, as many at once as are there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,15 @@ class Sought(NamedTuple):
 
 
 class Top(NamedTuple):
-    """The root of a manifest, and its name; `binding` is what is vouched for of its data."""
+    """The root of a manifest, and its name; `binding` is what is vouched for of its data.
+
+    Where it `is_borrowed`, a part of the data is elsewhere, and nothing can be made of it there.
+    """
 
     name: BlobId
     root: Root
     binding: str | None = None
+    is_borrowed: bool = False
 
 
 class Manifests(Protocol):
@@ -58,7 +62,7 @@ class Manifests(Protocol):
 class RemoteTree:
     """The manifest of an image, or of a part; every segment has the name that its parent tells.
 
-    `name` is that of its root, `binding` what is vouched for of the data. `read` counts the bytes
+    `name` is that of its root; `binding` and `is_borrowed` are as of `Top`. `read` counts the bytes
     that were read of it.
     """
 
@@ -68,7 +72,7 @@ class RemoteTree:
         self._manifests = manifests
         self._spend = spend
         self._holder = holder
-        self.name, self._root, self.binding = top
+        self.name, self._root, self.binding, self.is_borrowed = top
         self._skeleton = Skeleton(f"the manifest of image {holder.image_id}", top.root)
         self.read = len(encode_root(top.root))
 

@@ -11,6 +11,9 @@ VERSION: Final = 1
 BINDING: Final = "x-meltemi-binding"
 """The header in which goes what a region vouches for of data, with its manifest and a delta."""
 
+BORROWED: Final = "x-meltemi-borrowed"
+"""The header that tells, with a manifest, that a part of the data is elsewhere: it is no base."""
+
 REGION: Final = "region"
 """The scope in which all projects share data: only its pieces have the same names elsewhere."""
 

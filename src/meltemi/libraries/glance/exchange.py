@@ -19,7 +19,7 @@ from meltemi.chunks.exchange.remote import (
     parted,
     root_name,
 )
-from meltemi.chunks.exchange.terms import BINDING, Terms, read_count, read_terms
+from meltemi.chunks.exchange.terms import BINDING, BORROWED, Terms, read_count, read_terms
 from meltemi.chunks.manifest import FormatError, decode_root
 from meltemi.errors import (
     ImageError,
@@ -70,7 +70,7 @@ class GlanceExchange:
         if name is None:
             raise self._altered(about)
         try:
-            return Top(name, decode_root(data), headers.get(BINDING))
+            return Top(name, decode_root(data), headers.get(BINDING), BORROWED in headers)
         except FormatError as error:
             raise NotALibraryError(f"{self._http.name}: {about}: {error}") from error
 

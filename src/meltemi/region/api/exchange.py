@@ -1,9 +1,9 @@
 """Exchange: manifests and pieces of images that are here, parts of those that come, and deltas."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeVar
 
 from aiohttp import web
 
@@ -13,7 +13,7 @@ from meltemi.chunks.exchange import batch as batches
 from meltemi.chunks.exchange import delta as deltas
 from meltemi.chunks.exchange.delta import Origin, Stretch
 from meltemi.chunks.exchange.difference import TOGETHER
-from meltemi.chunks.exchange.terms import BINDING
+from meltemi.chunks.exchange.terms import BINDING, BORROWED
 from meltemi.chunks.manifest import LARGEST_DATA
 from meltemi.chunks.numbers import put_number
 from meltemi.errors import (
@@ -40,6 +40,8 @@ from meltemi.region.imports.pulling import terms_of
 from meltemi.region.quotas import SIZE, STAGED, mebibytes
 from meltemi.region.service import Call
 
+_R = TypeVar("_R", bound=web.StreamResponse)
+
 _HASH: Final = "x-meltemi-hash"
 _LONGEST: Final = 4
 """Digits of the number of a part."""
@@ -55,27 +57,34 @@ async def info(call: Call) -> web.Response:
 
 async def manifest(call: Call) -> web.Response:
     """Give the root of an image's manifest, and what is vouched for of its data."""
-    record = await data.downloadable(call)
-    name, response = await _root(call, _content(record))
-    if is_known(call.request, name.hex()):
+    return await _given(call, _manifest)
+
+
+async def _manifest(call: Call, record: Record, content: str) -> web.Response:
+    name, response = await _root(call, content)
+    if is_borrowed(content):
+        response.headers[BORROWED] = "true"
+    elif is_known(call.request, name.hex()):
         unchanged = web.Response(status=304)
         unchanged.etag = name.hex()
         return unchanged
-    content = await call.catalogue.content(_content(record))
-    if binding := call.service.bindings.issue(name, record.image, content):
+    told = await call.catalogue.content(content)
+    if binding := call.service.bindings.issue(name, record.image, told):
         response.headers[BINDING] = binding
     return response
 
 
 async def segments(call: Call) -> web.Response:
     """Give segments of an image's manifest."""
-    return await _segments(call, _content(await data.downloadable(call)))
+    return await _given(call, lambda call, _, content: _segments(call, content))
 
 
 async def batch(call: Call) -> web.StreamResponse:
     """Give pieces of an image's data, compressed together."""
-    record = await data.downloadable(call)
-    content = _content(record)
+    return await _given(call, _batch)
+
+
+async def _batch(call: Call, record: Record, content: str) -> web.StreamResponse:
     ranges = await _ranges(call, record, batches.LARGEST_BATCH)
     with await call.service.pieces.batch(content, ranges) as file:
         response = web.StreamResponse()
@@ -91,8 +100,10 @@ async def batch(call: Call) -> web.StreamResponse:
 
 async def batch_size(call: Call) -> web.Response:
     """Tell how much pieces take, each compressed for itself."""
-    record = await data.downloadable(call)
-    content = _content(record)
+    return await _given(call, _batch_size)
+
+
+async def _batch_size(call: Call, record: Record, content: str) -> web.Response:
     ranges = await _ranges(call, record, LARGEST_DATA)
     return document({"bytes": await call.service.pieces.batch_size(content, ranges)})
 
@@ -180,6 +191,8 @@ async def _put_together(call: Call) -> web.Response:
     await service.quotas.demand(project, SIZE, mebibytes(size))
     base = _shared(call, record, await delta.whole(), bases)
     if base is not None:
+        # The delta may have taken its time: what counts is who may read the base now.
+        base = await base_of(call, base.image.id)
         await must_have_hash(service, record.image.id, base.image.hashes, expected)
         tell_active(service, await call.catalogue.share(record.image.id, base.image.id))
         return web.Response(status=204)
@@ -237,13 +250,32 @@ def _unpacked(frame: IO[bytes], image: Image) -> Sequence[Buffer]:
         raise RefusedError(f"Image {image.id}: a part: {error}") from error
 
 
-def _content(record: Record) -> str:
-    """Give the content of an image, which has to be here."""
+async def _given(call: Call, answer: Callable[[Call, Record, str], Awaitable[_R]]) -> _R:
+    """Give of an image's data, if who asks may have it; its content may be borrowed in part."""
+    while True:
+        record = await data.downloadable(call)
+        content = _some_content(record)
+        try:
+            return await answer(call, record, content)
+        except VanishedError:
+            # Where it has begun to borrow meanwhile, it has let go of the whole.
+            if (await call.image()).content == content:
+                raise
+
+
+def _some_content(record: Record) -> str:
+    """Give the content of an image, of which at least some has to be here."""
     if record.content is None or record.is_remote or not record.image.has_data:
         raise ConflictError(f"Image {record.image.id} has no data here")
-    if is_borrowed(record.content):
-        raise ConflictError(f"Image {record.image.id} has only a part of its data here")
     return record.content
+
+
+def _content(record: Record) -> str:
+    """Give the content of an image, all of which has to be here."""
+    content = _some_content(record)
+    if is_borrowed(content):
+        raise ConflictError(f"Image {record.image.id} has only a part of its data here")
+    return content
 
 
 async def _waiting(call: Call) -> Record:
@@ -280,8 +312,7 @@ async def _root(call: Call, content: str) -> tuple[BlobId, web.Response]:
 async def _segments(call: Call, content: str) -> web.Response:
     places = _pairs(await call.json(), TOGETHER)
     try:
-        reader = await call.service.pieces.open(content)
-        found = await call.service.pieces.segments(reader, places)
+        found = await call.service.pieces.segments_of(content, places)
     except LookupError as error:
         raise RefusedError(str(error)) from error
     body = bytearray()

@@ -5,13 +5,14 @@ import logging
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 from uuid import uuid4
 
 from meltemi.catalogue.base import Catalogue
 from meltemi.catalogue.loans_base import Loans
 from meltemi.errors import MeltemiError, UnavailableError, VanishedError
-from meltemi.model.record import Content, Loan, Record, is_borrowed
+from meltemi.model.record import Loan, Record, is_borrowed
 from meltemi.region.borrowing.making import make
 from meltemi.region.borrowing.peer import AWAY, Peer
 from meltemi.region.context import Context
@@ -135,7 +136,7 @@ class Borrower:
         own = await make(self._pieces, peer, loan, whole, name)
         if own is None:
             return False
-        content = Content(name, whole.size, whole.hashes, whole.virtual_size)
+        content = replace(whole, id=name)
         try:
             await self._loans.fill(loan.hold, content, own, self._holder)
         except MeltemiError:

@@ -118,6 +118,8 @@ def _description(facts: Mapping[str, Any]) -> Description:
     )
     if found.starts[-1] != found.size:
         raise ValueError(f"stretches of {found.starts[-1]} bytes")
+    if not found.segments:
+        raise ValueError("no manifest")
     return found
 
 

@@ -14,6 +14,7 @@ from meltemi.chunks.blob import ROOT, BlobId, has_name, parse_id
 from meltemi.chunks.cut import Cut
 from meltemi.chunks.exchange.batch import LARGEST_FRAME
 from meltemi.chunks.exchange.difference import TOGETHER, Place
+from meltemi.chunks.exchange.terms import BORROWED
 from meltemi.chunks.manifest import MOST_ENTRIES
 from meltemi.chunks.numbers import take_number
 from meltemi.errors import (
@@ -65,19 +66,19 @@ class Peer:
         self._open: aiohttp.ClientSession | None = None
 
     async def lends(self, image: str, token: str | None) -> bool:
-        """Say whether it has the data of an image, may lend it, and gives it to a user's token."""
+        """Say whether it has all data of an image, may lend it, and gives it to a user's token."""
         try:
             facts = json.loads(await self._asked("GET", "/v2/info/exchange", token=token or ""))
             alike = facts["exchange"]
             wanted = {"version": _VERSION, "cut": Cut.CONTENT.label, "dedup_scope": _SCOPE}
             if any(alike[name] != value for name, value in wanted.items()):
                 return False
-            await self._asked("GET", _path(image, "manifest"), token=token or "")
+            async with self._answer("GET", _path(image, "manifest"), token=token or "") as answer:
+                return BORROWED not in answer.headers
         except (AuthenticationError, ConflictError, ForbiddenError, VanishedError):
             return False
         except (KeyError, TypeError, ValueError) as error:
             raise self._away(f"what it says of its exchange: {error!r}") from error
-        return True
 
     async def hold(self, hold: str, image: str, child: str) -> None:
         """Make a clone of an image, under an id, or do nothing where that was done.

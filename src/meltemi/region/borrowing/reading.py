@@ -3,20 +3,34 @@
 import asyncio
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, contextmanager
 from functools import partial
+from threading import Lock
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import stamina
 
 from meltemi.chunks.blob import BlobId, Buffer, has_name
-from meltemi.chunks.exchange.batch import MOST_PIECES, BatchError, decode_batch
+from meltemi.chunks.exchange.batch import (
+    LARGEST_BATCH,
+    MOST_PIECES,
+    BatchError,
+    decode_batch,
+)
 from meltemi.chunks.gathering import gather
-from meltemi.chunks.manifest import Entry, FormatError, decode_root
+from meltemi.chunks.manifest import Entry, FormatError, Root, decode_root
 from meltemi.chunks.reader import ZEROS, Reader
 from meltemi.chunks.store import Store
-from meltemi.chunks.tree import whole_entries
+from meltemi.chunks.tree import Fetch, segments_at, whole_entries
 from meltemi.errors import (
     DamageError,
     InterruptedTransfer,
@@ -40,6 +54,12 @@ _LEAST: Final = 2**20
 
 _MOST_STEPS: Final = 1024
 """Stretches that are read at once."""
+
+_TOGETHER: Final = 16 * 2**20
+_EDGES: Final = 128 * 2**10
+"""Bytes of ranges that are read at once, and what each counts for besides its own: of the chunks at
+its ends, all is fetched.
+"""
 
 _REMEMBERED: Final = 32
 """Images of which it is remembered how they are put together."""
@@ -87,6 +107,7 @@ class BorrowedImages:
         self._peers = peers
         self._in_thread = in_thread
         self._known: OrderedDict[str, Description] = OrderedDict()
+        self._lock = Lock()
 
     def description(self, content: str) -> Description:
         """Tell how an image is put together; blocks. VanishedError where it was let go."""
@@ -107,6 +128,44 @@ class BorrowedImages:
                 for piece in pieces:
                     yield piece
 
+    def root(self, content: str) -> tuple[BlobId, bytes]:
+        """Give the name and the bytes of the root of an image's manifest; blocks."""
+        opened = self._opened(content)
+        name, _ = opened.description.segments[0]
+        return name, _segment(opened, name)
+
+    def segments(self, content: str, places: Sequence[tuple[int, int]]) -> Sequence[Buffer]:
+        """Give segments of an image's manifest, as `tree.segments_at` does; blocks."""
+        opened = self._opened(content)
+        with _telling():
+            return segments_at(*_manifest(opened), places)
+
+    def parted(
+        self, content: str, ranges: Sequence[tuple[int, int]]
+    ) -> tuple[Sequence[tuple[int, int]], int]:
+        """Tell where in what is here ranges of an image are, and how much of them is not; blocks.
+
+        What is here is the data of its content.
+        """
+        description = self._opened(content).description
+        steps = [one for _, one in _steps(description, ranges)]
+        own = [(one.offset, one.length) for one in steps if one.source is Source.OWN]
+        return own, sum(one.length for one in steps if one.source is Source.LENT)
+
+    async def pieces(self, content: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Give several ranges of the data, each told by its offset and its length, as `read` does.
+
+        It takes memory for all of them.
+        """
+        opened = await self._in_thread(lambda: self._opened(content))
+        found: list[bytes] = []
+        for group in _grouped(ranges):
+            steps = _steps(opened.description, group)
+            window = await self._in_thread(partial(_window, opened, steps))
+            blocks = await self._filled(content, opened, window)
+            found += await self._in_thread(partial(_divided, blocks, group))
+        return found
+
     async def _windows(
         self, content: str, opened: _Open, first: int, end: int, share: Callable[[], int]
     ) -> AsyncGenerator[list[Buffer]]:
@@ -126,8 +185,7 @@ class BorrowedImages:
     async def _filled(self, content: str, opened: _Open, window: _Window) -> list[Buffer]:
         chunks: dict[int, Buffer] = {}
         lent = [one for one in window.lent if one.entry.chunk is not None]
-        for begin in range(0, len(lent), MOST_PIECES):
-            group = lent[begin : begin + MOST_PIECES]
+        for group in _batches(lent):
             found = await self._borrowed(content, opened.description, group)
             chunks.update(zip((one.at for one in group), found, strict=True))
         return await self._in_thread(partial(self._joined, opened.reader, window, chunks))
@@ -180,13 +238,13 @@ class BorrowedImages:
     def _opened(self, content: str) -> _Open:
         """Open an image; a reader is for one who reads."""
         reader = self._store.reader(self._store.head(content))
-        if content in self._known:
-            self._known.move_to_end(content)
-            return _Open(self._known[content], reader)
-        description = _described(content, reader)
-        self._known[content] = description
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        with self._lock:
+            known = self._known.pop(content, None)
+        description = known or _described(content, reader)
+        with self._lock:
+            self._known[content] = description
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
         return _Open(description, reader)
 
 
@@ -220,22 +278,65 @@ def _planned(opened: _Open, first: int, end: int, most: int) -> _Window:
         steps.append((at, used))
         if size >= most or len(steps) >= _MOST_STEPS:
             break
+    return _window(opened, steps)
+
+
+def _window(opened: _Open, steps: Sequence[tuple[int, Stretch]]) -> _Window:
     wanted = [(at, one.length) for at, one in steps if one.source is Source.LENT]
     return _Window(steps, _located(opened, wanted) if wanted else [])
+
+
+def _steps(
+    description: Description, ranges: Iterable[tuple[int, int]]
+) -> list[tuple[int, Stretch]]:
+    """Give the stretches of several ranges, and where in the data each begins."""
+    return [
+        step for offset, length in ranges for step in description.between(offset, offset + length)
+    ]
+
+
+def _grouped(ranges: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Group ranges that are read together, as far as memory allows."""
+    group: list[tuple[int, int]] = []
+    size = 0
+    for one in ranges:
+        group.append(one)
+        size += one[1] + _EDGES
+        if size >= _TOGETHER:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _divided(blocks: Sequence[Buffer], ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    """Divide what was read of several ranges."""
+    data, at, found = memoryview(b"".join(blocks)), 0, []
+    for _, length in ranges:
+        found.append(bytes(data[at : at + length]))
+        at += length
+    return found
+
+
+def _batches(lent: Sequence[_Lent]) -> Iterator[list[_Lent]]:
+    """Group chunks that a peer gives at once."""
+    group: list[_Lent] = []
+    size = 0
+    for one in lent:
+        if group and (len(group) == MOST_PIECES or size + one.entry.length > LARGEST_BATCH):
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += one.entry.length
+    if group:
+        yield group
 
 
 def _located(opened: _Open, ranges: Sequence[tuple[int, int]]) -> list[_Lent]:
     """Tell which chunks ranges consist of, and where each is at the peer."""
     description = opened.description
-
-    def fetch(names: Sequence[BlobId]) -> Mapping[BlobId, Buffer]:
-        return {name: _segment(opened, name) for name in names}
-
-    try:
-        root = decode_root(bytes(_segment(opened, description.segments[0][0])))
-        found = list(whole_entries(root, fetch, ranges))
-    except (FormatError, KeyError, IndexError) as error:
-        raise DamageError(f"an image that borrows: its manifest: {error}") from error
+    with _telling():
+        found = list(whole_entries(*_manifest(opened), ranges))
     lent = []
     for at, entry in found:
         number = bisect_right(description.starts, at) - 1
@@ -244,11 +345,30 @@ def _located(opened: _Open, ranges: Sequence[tuple[int, int]]) -> list[_Lent]:
     return lent
 
 
+def _manifest(opened: _Open) -> tuple[Root, Fetch]:
+    """Give the root of an image's manifest, and what reads its segments."""
+
+    def fetch(names: Sequence[BlobId]) -> Mapping[BlobId, Buffer]:
+        return {name: _segment(opened, name) for name in names}
+
+    return decode_root(_segment(opened, opened.description.segments[0][0])), fetch
+
+
 def _segment(opened: _Open, name: BlobId) -> bytes:
     """Read a segment from where it is, after the own data."""
     description, reader = opened
+    if name not in description.places:
+        raise FormatError(f"there is no segment {name.hex()}")
     at, length = description.places[name]
     return _bytes(reader, description.own + at, length)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except FormatError as error:
+        raise DamageError(f"an image that borrows: its manifest: {error}") from error
 
 
 def _verified(peer: str, frame: bytes, lent: Sequence[_Lent]) -> Sequence[Buffer]:

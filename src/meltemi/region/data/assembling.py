@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from meltemi.chunks.exchange.delta import (
     Origin,
     Outline,
     Stretch,
+    Stretches,
     joined,
 )
 from meltemi.chunks.manifest import Entry
@@ -85,7 +86,7 @@ class Delta:
                 self._read(lines)  # which is too much
         return self._ready[0]
 
-    async def stretches(self) -> AsyncGenerator[list[Stretch]]:
+    async def stretches(self) -> Stretches:
         """Give the stretches, as many at once as have come together."""
         if self._ready:
             yield self._ready
@@ -108,7 +109,7 @@ class Assembly:
         self,
         service: Service,
         image: str,
-        stretches: AsyncGenerator[list[Stretch]],
+        stretches: Stretches,
         bases: Sequence[Base],
     ) -> None:
         self._service = service
@@ -117,6 +118,10 @@ class Assembly:
         self._bases = bases
         self._parts: Mapping[int, str] = {}
         self._open: OrderedDict[int, Base] = OrderedDict()
+
+    def watch(self, watched: Callable[[Stretches], Stretches]) -> None:
+        """Let stretches pass by somebody as they come, before anything is read."""
+        self._stretches = watched(self._stretches)
 
     async def references(self) -> AsyncGenerator[Iterator[Entry]]:
         """Give what the data consists of, none of which is read; close it when done.

@@ -103,7 +103,7 @@ class Contents:
         self._by_project = by_project
         self.algorithms = frozenset({"md5", algorithm})
         self._readers = 0
-        self._borrowed = BorrowedImages(store, peers, self.in_thread)
+        self.borrowed: Final = BorrowedImages(store, peers, self.in_thread)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="data")
 
     @asynccontextmanager
@@ -169,7 +169,7 @@ class Contents:
         """
         with self.reading():
             if is_borrowed(content):
-                borrowed = self._borrowed.read(content, offset, length, self.share)
+                borrowed = self.borrowed.read(content, offset, length, self.share)
                 async with aclosing(borrowed) as pieces:
                     async for piece in pieces:
                         yield piece
@@ -212,7 +212,7 @@ class Contents:
         if head is None:
             return None
         if is_borrowed(content):
-            told = await self.in_thread(lambda: self._borrowed.description(content))
+            told = await self.in_thread(lambda: self.borrowed.description(content))
             return Facts(told.size, *told.hash)
         algorithm = max(head.hashes, key=lambda name: name != "md5")
         return Facts(head.size, algorithm, head.hashes[algorithm])

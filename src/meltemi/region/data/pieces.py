@@ -22,6 +22,7 @@ from meltemi.chunks.store import Store
 from meltemi.chunks.tree import tree_segments
 from meltemi.chunks.writer import PIECE
 from meltemi.errors import QuotaError, UnavailableError
+from meltemi.model.record import is_borrowed
 from meltemi.region.data.contents import FULL, Contents
 
 _TOGETHER: Final = 128 * 2**20
@@ -53,11 +54,14 @@ class Pieces:
         self._contents = contents
         self._folder = folder
         self.turns = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = asyncio.Semaphore(_AT_ONCE)
 
     async def root(self, content: str) -> tuple[BlobId, bytes]:
         """Give the name of a manifest's root, and its bytes."""
 
         def read() -> tuple[BlobId, bytes]:
+            if is_borrowed(content):
+                return self._contents.borrowed.root(content)
             manifest = self._store.head(content).manifest
             return manifest, self._store.fetch(manifest)
 
@@ -70,31 +74,53 @@ class Pieces:
         """
         return await self._contents.in_thread(partial(data.segments, places))
 
-    async def batch(self, content: str, ranges: Sequence[Range]) -> IO[bytes]:
-        """Give a file with a batch of pieces of data; close it when done."""
+    async def segments_of(
+        self, content: str, places: Sequence[tuple[int, int]]
+    ) -> Sequence[Buffer]:
+        """Give the bytes of segments as `segments` does, also where a part of the data is lent."""
+        if is_borrowed(content):
+            find = partial(self._contents.borrowed.segments, content, places)
+            return await self._contents.in_thread(find)
+        return await self.segments(await self.open(content), places)
 
-        def make() -> IO[bytes]:
+    async def batch(self, content: str, ranges: Sequence[Range]) -> IO[bytes]:
+        """Give a file with a batch of pieces of data; close it when done.
+
+        Raise UnavailableError where some of it is at a peer that does not give it.
+        """
+
+        def read() -> Sequence[bytes]:
             entries = self._reader(content).entries(ranges)
-            batch = encode_batch(list(gather(self._store.fetcher, entries)))
+            return list(gather(self._store.fetcher, entries))
+
+        def make(pieces: Sequence[bytes]) -> IO[bytes]:
             file = self._file()
-            _append(file, [batch])
+            _append(file, [encode_batch(pieces)])
             file.seek(0)
             return file
 
+        if is_borrowed(content):
+            # Others need not wait for a peer, nor peers for each other.
+            async with self._waiting:
+                pieces = await self._contents.borrowed.pieces(content, ranges)
+                return await self._contents.to_its_end(partial(make, pieces))
         async with self.turns:
-            return await self._contents.to_its_end(make)
+            return await self._contents.to_its_end(lambda: make(read()))
 
     async def batch_size(self, content: str, ranges: Sequence[Range]) -> int:
-        """Tell how many bytes pieces take, each compressed for itself."""
+        """Tell how many bytes pieces take, each compressed for itself; as they are, where lent."""
 
         def find() -> int:
-            pieces = self._reader(content).entries(ranges)
+            here, lent = ranges, 0
+            if is_borrowed(content):
+                here, lent = self._contents.borrowed.parted(content, ranges)
+            pieces = self._reader(content).entries(here)
             chunks = {entry.chunk for piece in pieces for entry in piece if entry.chunk is not None}
             places = {blob: at.place for blob, at in self._store.blobs.locate(chunks).items()}
             entries = [entry for piece in pieces for entry in piece if entry.chunk in places]
             # Of a chunk that is only needed in part, that part.
             taken = [(entry.length, places[entry.chunk]) for entry in entries if entry.chunk]
-            return sum(-(-length * at.stored // at.length) for length, at in taken)
+            return lent + sum(-(-length * at.stored // at.length) for length, at in taken)
 
         return await self._contents.in_thread(find)
 

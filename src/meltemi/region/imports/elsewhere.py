@@ -1,8 +1,8 @@
 """Images of another region of the same cloud, fetched with the user's own token."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from http import HTTPStatus
 from ssl import SSLContext
 from typing import Any, Final
@@ -18,13 +18,14 @@ from meltemi.region.imports.neighbour import Neighbour
 from meltemi.region.imports.source import (
     STALLED_SECONDS,
     Fetched,
+    Pulled,
     lively,
     stalled,
     verified,
 )
 
-Pull = Callable[[Neighbour], Awaitable[AsyncGenerator[bytes] | None]]
-"""Gives an image's data by pieces; nothing where it cannot be had so."""
+Pull = Callable[[Neighbour], AbstractAsyncContextManager[Pulled | None]]
+"""Brings an image by pieces as long as it is open; gives nothing where it cannot be had so."""
 
 _RESERVED: Final = "os_glance"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=24 * 3600, sock_connect=30, sock_read=60)
@@ -65,15 +66,18 @@ class Elsewhere:
                     async with asyncio.timeout(STALLED_SECONDS):
                         answer = await stack.enter_async_context(_get(session, url))
                         length, hashes, carried = _read(image, await _body(url, answer))
-                    pulled = await pull(Neighbour(session, endpoint.rstrip("/"), image))
+                    neighbour = Neighbour(session, endpoint.rstrip("/"), image)
+                    pulled = await stack.enter_async_context(pull(neighbour))
                     if pulled is not None:
-                        data: AsyncIterator[bytes] = pulled
-                        await stack.enter_async_context(aclosing(pulled))
+                        data: AsyncIterator[bytes] = await stack.enter_async_context(
+                            aclosing(pulled.data())
+                        )
                     else:
                         async with asyncio.timeout(STALLED_SECONDS):
                             answer = await stack.enter_async_context(_get(session, f"{url}/file"))
                         data = lively(url, _pieces(url, answer))
-                    yield Fetched(verified(data, hashes, self._algorithm), length, hashes, carried)
+                    data = verified(data, hashes, self._algorithm)
+                    yield Fetched(data, length, hashes, carried, pulled)
             except TimeoutError as error:
                 raise stalled(url) from error
             except aiohttp.ClientError as error:

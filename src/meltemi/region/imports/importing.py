@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeVar
 
-from meltemi.chunks.blob import Buffer
+from meltemi.chunks.exchange.delta import Stretch, Stretches
 from meltemi.errors import (
     CatalogueError,
     ConflictError,
@@ -42,7 +43,7 @@ _INTERNAL: Final = "Task failed due to Internal Error"
 
 _log: Final = logging.getLogger(__name__)
 
-_Data = TypeVar("_Data", bytes, Buffer)
+_Data = TypeVar("_Data")
 
 
 async def begin_import(
@@ -129,7 +130,7 @@ async def _adopt(service: Service, task: Task, record: Record) -> Record:
     image = record.image
     inspection = Inspection(image.disk_format, image.container_format)
     async with aclosing(service.contents.read(record.content or "")) as data:
-        async for batch in _watched(service, task, data):
+        async for batch in _watched(service, task, data, len):
             inspection.look(bytes(batch))
     virtual_size = inspection.finish()
     return await service.tasks.succeed(task.id, holder=service.holder, virtual_size=virtual_size)
@@ -154,22 +155,41 @@ async def _taken(service: Service, task: Task, image: Image, fetched: Fetched) -
     largest = service.settings.limits.image_size_cap
     if (fetched.length or 0) > largest:
         raise QuotaError(f"The incoming image is too large: more than {largest} bytes")
-    data = _watched(service, task, fetched.data)
-    content = await take(service, image, data, fetched.length)
+    content = await _stored(service, task, image, fetched)
     if contradicts(content.hashes, fetched.hashes):
         await service.contents.let_go(content.id)
         raise CorruptionError(f"image {image.id}: what came does not have the hash it should")
     return content
 
 
+async def _stored(service: Service, task: Task, image: Image, fetched: Fetched) -> Content:
+    """Store what comes; it is read, hashed and inspected, unless somebody vouches for it."""
+    size = fetched.length
+    if fetched.pulled is not None and size is not None:
+        content = await fetched.pulled.vouched(image, size, partial(_followed, service, task))
+        if content is not None:
+            return content
+    return await take(service, image, _watched(service, task, fetched.data, len), size)
+
+
+async def _followed(service: Service, task: Task, stretches: Stretches) -> Stretches:
+    async with aclosing(stretches):
+        async for some in _watched(service, task, stretches, _length):
+            yield some
+
+
+def _length(stretches: Sequence[Stretch]) -> int:
+    return sum(one.length for one in stretches)
+
+
 async def _watched(
-    service: Service, task: Task, data: AsyncIterator[_Data]
+    service: Service, task: Task, data: AsyncIterator[_Data], measure: Callable[[_Data], int]
 ) -> AsyncIterator[_Data]:
     """Pass data on, and raise VanishedError or ConflictError where it is not wanted any more."""
     clock = asyncio.get_running_loop()
     told, size = clock.time(), 0
     async for piece in data:
-        size += len(piece)
+        size += measure(piece)
         if clock.time() - told >= STEP_SECONDS:
             message = f"Copied {size // 2**20} MiB"
             await service.tasks.advance(task.id, holder=service.holder, message=message)

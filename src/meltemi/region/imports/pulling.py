@@ -1,8 +1,8 @@
 """Pulling an image from another region by pieces: only what is not here crosses the wire."""
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 from typing import IO, Final
@@ -13,7 +13,7 @@ from meltemi.chunks.blob import Buffer, has_name
 from meltemi.chunks.exchange import difference as comparing
 from meltemi.chunks.exchange.batch import LARGEST_FRAME, BatchError, decode_batch
 from meltemi.chunks.exchange.bringing import Bringing
-from meltemi.chunks.exchange.delta import MOST_PARTS, Origin
+from meltemi.chunks.exchange.delta import MOST_PARTS, Origin, Stretches
 from meltemi.chunks.exchange.difference import Piece, Place, difference
 from meltemi.chunks.exchange.gathering import spans
 from meltemi.chunks.exchange.remote import Holder, RemoteTree
@@ -28,10 +28,11 @@ from meltemi.errors import (
     VanishedError,
 )
 from meltemi.model.image import Image
-from meltemi.model.record import Record
+from meltemi.model.record import Content, Record
 from meltemi.region.data.assembling import Assembly, Base
 from meltemi.region.data.parts import keep_part
 from meltemi.region.data.pieces import Pieces
+from meltemi.region.data.vouching import put_together
 from meltemi.region.imports.neighbour import Neighbour
 from meltemi.region.service import Service
 from meltemi.region.settings import Settings
@@ -67,21 +68,26 @@ class Puller:
         self._project = project
         self._bases = bases
 
-    async def pull(self, neighbour: Neighbour) -> AsyncGenerator[bytes] | None:
-        """Give the data as it is put together; None where the other side does not exchange it."""
+    @asynccontextmanager
+    async def pull(self, neighbour: Neighbour) -> AsyncIterator["_Pulled | None"]:
+        """Bring the image by pieces; give None where the other side does not exchange it."""
         theirs, ours = await neighbour.terms(), terms_of(self._service.settings)
-        if theirs is None or ours.mismatch(theirs) is not None:
-            return None
-        try:
-            source = await RemoteTree.open(neighbour, Holder(neighbour.image))
-        except RefusedError as error:  # as where its data is still at the Glance that is adopted
-            _log.info("image %s comes as a whole: %s", self._image.id, error)
-            return None
-        return self._data(neighbour, source, ours.within(theirs))
+        source: RemoteTree | None = None
+        if theirs is not None and ours.mismatch(theirs) is None:
+            try:
+                source = await RemoteTree.open(neighbour, Holder(neighbour.image))
+            except RefusedError as error:  # as where its data is at the Glance that is adopted
+                _log.info("image %s comes as a whole: %s", self._image.id, error)
+        if theirs is None or source is None:
+            yield None
+            return
+        async with self._assembly(neighbour, source, ours.within(theirs)) as assembly:
+            yield _Pulled(self._service, assembly, source.binding)
 
-    async def _data(
+    @asynccontextmanager
+    async def _assembly(
         self, neighbour: Neighbour, source: RemoteTree, terms: Terms
-    ) -> AsyncGenerator[bytes]:
+    ) -> AsyncIterator[Assembly]:
         pieces, image = self._service.pieces, self._image
         compared: list[comparing.Base] = []
         parts = await self._service.catalogue.parts(image.id)
@@ -108,10 +114,7 @@ class Puller:
             lambda wanted: self._bring(neighbour, numbers, wanted),
         )
         async with bringing.under_way() as stretches:
-            assembly = Assembly(self._service, image.id, stretches, bases)
-            async with aclosing(assembly.data()) as data:
-                async for block in data:
-                    yield block
+            yield Assembly(self._service, image.id, stretches, bases)
 
     async def _bring(
         self, neighbour: Neighbour, numbers: Iterator[int], wanted: Sequence[Piece]
@@ -142,6 +145,27 @@ class Puller:
             else:
                 return number
         raise ImageError(f"image {image.id}: it would have more than {MOST_PARTS} parts")
+
+
+class _Pulled:
+    """See `source.Pulled`."""
+
+    def __init__(self, service: Service, assembly: Assembly, binding: str | None) -> None:
+        self._service = service
+        self._assembly = assembly
+        self._binding = binding
+
+    def data(self) -> AsyncGenerator[bytes]:
+        return self._assembly.data()
+
+    async def vouched(
+        self, image: Image, size: int, watched: Callable[[Stretches], Stretches]
+    ) -> Content | None:
+        found = self._service.bindings.believed(self._binding, image, size)
+        if found is None:
+            return None
+        self._assembly.watch(watched)
+        return await put_together(self._service, image, self._assembly, size, found)
 
 
 class LocalTree:

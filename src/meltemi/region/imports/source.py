@@ -2,29 +2,49 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
+from meltemi.chunks.exchange.delta import Stretches
 from meltemi.errors import CorruptionError, SilentError
-from meltemi.model.image import Hashes
-from meltemi.model.record import Record
+from meltemi.model.image import Hashes, Image
+from meltemi.model.record import Content, Record
 from meltemi.model.task import Carried
 from meltemi.region.data.contents import Contents
+
+
+class Pulled(Protocol):
+    """An image that is put together here, while pieces of it come."""
+
+    def data(self) -> AsyncGenerator[bytes]:
+        """Give the data; close it when done."""
+        ...
+
+    async def vouched(
+        self, image: Image, size: int, watched: Callable[[Stretches], Stretches]
+    ) -> Content | None:
+        """Store it, of so many bytes, and read none of it; None where nobody vouches for it.
+
+        The stretches that it is made of pass by `watched` as they come.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
     """An image's data as it comes, and what is said about it.
 
-    `length` is in bytes. What comes must have the `hashes`, as far as they are known.
+    `length` is in bytes. What comes must have the `hashes`, as far as they are known. Where it is
+    `pulled`, it need not be read if somebody vouches for it.
     """
 
     data: AsyncIterator[bytes]
     length: int | None = None
     hashes: Hashes = field(default_factory=Hashes)
     carried: Carried | None = None
+    pulled: Pulled | None = None
 
 
 Source = AbstractAsyncContextManager[Fetched]

@@ -109,12 +109,16 @@ async def compare(
         holder = Holder(image_id if origin is None else origin.id)
         try:
             async with gate:
-                return await RemoteTree.unlike(end, holder, source.name, spend) or _Said.SAME
+                tree = await RemoteTree.unlike(end, holder, source.name, spend)
         except ImageError as error:
             if isinstance(error, InterruptedTransfer):
                 raise
             _log.info("no base: %s", error)
             return _Said.NO
+        if tree is None:
+            return _Said.SAME
+        is_here = origin is not None or not tree.is_borrowed
+        return tree if is_here else _Said.NO
 
     async def part(number: int) -> RemoteTree:
         async with gate:
