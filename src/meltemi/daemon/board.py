@@ -124,8 +124,10 @@ class Board:
             places = (Place(source, image, library) for image in images for library in looked)
             asked = [(place, self._all[place]) for place in places if place in self._all]
         for place, placement in asked:
+            if place in seen or place in self.in_hand:
+                continue
             of_look = place.source == source and place.library in looked
-            if of_look and placement.route == route and place not in seen | self.in_hand:
+            if of_look and placement.route == route:
                 self._put(_unwanted(placement))
 
     def drop(self, kept: Collection[tuple[str, str, str]]) -> None:
