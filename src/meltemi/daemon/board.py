@@ -254,16 +254,17 @@ class Board:
         """Take in a placement; what changed goes into its history."""
         now, place, old = self._clock(), new.place, self._all.get(new.place)
         is_behind = new.wanted and new.observed is not Observed.READY
-        new = replace(new, behind=(new.behind or now) if is_behind else None)
-        same = old is not None and old.observed is new.observed
-        new = replace(new, since=old.since if old is not None and same else now)
-        if old is not None and same and old.wanted == new.wanted and old.detail == new.detail:
-            new = replace(new, run=old.run)
+        told = (new.wanted, new.observed, new.detail)
+        is_news = old is None or (old.wanted, old.observed, old.detail) != told
+        # At once, since a look does this for every image.
+        new = replace(
+            new,
+            behind=(new.behind or now) if is_behind else None,
+            since=old.since if old is not None and old.observed is new.observed else now,
+            run=new.run if old is None or is_news else old.run,
+        )
         if new == old:
             return
-        is_news = old is None or (old.wanted, old.observed, old.detail) != (
-            *(new.wanted, new.observed, new.detail),
-        )
         if is_news:
             self._dirt.history.append(self._change(new, now))
         if new.due is None:

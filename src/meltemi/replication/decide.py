@@ -64,7 +64,7 @@ def settle(
         source,
         wanted,
         _wanted_members(source, wanted, members, context.policy),
-        state_digest(source, members),
+        members,
         found,
         context,
     )
@@ -110,14 +110,19 @@ def _bring_up_to_date(case: Case, replica: Image, origin: Provenance) -> Settled
 
 def _lacks(case: Case, replica: Image, origin: Provenance) -> str | None:
     """Say what a delivery that broke off has left to do about a replica's data."""
-    claim = Claim.parse(origin.at)
-    # A killed sender's connection may still look open to the target for a moment.
-    given_up = claim is not None and claim.is_given_up(replica, case.context.now)
-    if replica.status == "queued" or (replica.status == "saving" and given_up):
+    if replica.status == "queued" or (
+        replica.status == "saving" and _given_up(case, replica, origin)
+    ):
         return "its data has not arrived"
     # It may have been found wrong, too: no hash tells, so it has to be read.
     unknown = replica.has_data and case.same_data(replica, origin) is None
     return "its data has not been verified" if unknown and unfinished(replica, origin) else None
+
+
+def _given_up(case: Case, replica: Image, origin: Provenance) -> bool:
+    """Say whether nobody sends any more; the connection may still look open to the target."""
+    claim = Claim.parse(origin.at)
+    return claim is not None and claim.is_given_up(replica, case.context.now)
 
 
 def _id_taken(case: Case, other: Image) -> Settled:
