@@ -19,9 +19,6 @@ from meltemi.errors import UsageError, printable
 
 FORMATS: Final = ("table", "json", "yaml", "csv", "value")
 
-_FIELDS: Final = json.JSONEncoder(separators=(",\n    ", ": ")).encode
-"""Puts each field of a row on a line: to have `json` indent takes ten times as long."""
-
 output_options = together(
     option(
         "-f",
@@ -100,9 +97,7 @@ def _table(rows: list[list[Any]], columns: list[str]) -> None:
 
 
 def _json(rows: list[list[Any]], columns: list[str]) -> None:
-    fields = [_FIELDS(dict(zip(columns, row, strict=True)))[1:-1] for row in rows]
-    objects = ",\n".join(f"  {{\n    {one}\n  }}" for one in fields)
-    click.echo(f"[\n{objects}\n]" if rows else "[]")
+    click.echo(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
 
 
 def _yaml(rows: list[list[Any]], columns: list[str]) -> None:
