@@ -1,6 +1,8 @@
 """A daemon that is measured."""
 
 import asyncio
+import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -10,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from urllib import request
 
 import yaml
 
@@ -24,8 +27,8 @@ class Daemon:
 
     def __init__(self, folder: Path, urls: Mapping[str, str], **more: Any) -> None:
         self._folder = folder
-        self._file = folder / "meltemi.yaml"
-        self.url = f"sqlite:///{folder / 'meltemi-daemon.sqlite'}"
+        self.file = folder / "meltemi.yaml"
+        self._state = folder / "meltemi-daemon.sqlite"
         targets = [name for name in urls if name != "source"]
         document = {
             "version": 1,
@@ -33,7 +36,7 @@ class Daemon:
             "routes": {"all": {"from": "source", "to": targets}},
             **more,
         }
-        self._file.write_text(yaml.safe_dump(document))
+        self.file.write_text(yaml.safe_dump(document))
 
     def __enter__(self) -> Self:
         command = [
@@ -41,7 +44,7 @@ class Daemon:
             "-m",
             "meltemi",
             "daemon",
-            str(self._file),
+            str(self.file),
             "--listen",
             "127.0.0.1:0",
         ]
@@ -61,6 +64,31 @@ class Daemon:
         assert found is not None
         return int(found[1]) * 1024
 
+    @property
+    def cpu(self) -> float:
+        """Give the seconds of CPU that all its threads have taken."""
+        ticks = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def url(self) -> str:
+        """Wait until it is at work; give where it answers."""
+        self.wait_for_log("at work; ")
+        found = re.search(r"at work; .*; (\S+)", (self._folder / "daemon.log").read_text())
+        assert found is not None
+        return found[1]
+
+    @property
+    def token(self) -> str:
+        """Give the token of its own user."""
+        return (self._folder / "meltemi-daemon.token").read_text().strip()
+
+    def get(self, path: str) -> Any:
+        """Give what its API answers, read and parsed."""
+        asked = request.Request(self.url + path, headers={"X-Auth-Token": self.token})  # noqa: S310 - ours
+        with request.urlopen(asked) as answer:  # noqa: S310 - the same
+            return json.loads(answer.read())
+
     def ask(self) -> None:
         """Have it look at everything."""
         request = Request(Cause.REQUEST, time.time())
@@ -79,12 +107,18 @@ class Daemon:
 
     def wait_for_ready(self, count: int) -> None:
         """Wait until so many images are ready."""
+        self.wait_for_log("at work; ")
         ready = "SELECT count(*) FROM placements WHERE observed = 'ready'"
         self._until(f"SELECT 1 WHERE ({ready}) = ?", count)
 
+    @property
+    def last_change(self) -> int:
+        """Give the number of the latest change of a placement."""
+        return int(self._until("SELECT max(id) FROM changes WHERE id > ?", 0))
+
     def _until(self, query: str, value: object) -> Any:
         """Wait until a query finds something; give the first of it."""
-        with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as state:
+        with closing(sqlite3.connect(self._state)) as state:
             while not (found := state.execute(query, [value]).fetchone()):
                 assert self._process.poll() is None
                 time.sleep(0.02)
@@ -101,7 +135,7 @@ class Daemon:
 
     def _with_state(self, question: Callable[[State], Awaitable[_T]]) -> _T:
         async def ask() -> _T:
-            state = await open_state(self.url)
+            state = await open_state(f"sqlite:///{self._state}")
             try:
                 return await question(state)
             finally:

@@ -34,6 +34,13 @@ def events(started: Services, bus: RabbitMQ, scale: Scale) -> Iterator[Result]:
     """Upload images of 1 MiB, one by one and several at once, where others are there already."""
     others = scale.images // 20
     started.fill("source", others, 1024)
+    with hearing(started, bus, others) as daemon:
+        yield from _measured(started.url("source"), daemon, scale)
+
+
+@contextmanager
+def hearing(started: Services, bus: RabbitMQ, images: int) -> Iterator[Daemon]:
+    """Start a daemon that hears what the source tells; wait until so many images are ready."""
     told = {"notifications": {"transport_url": bus.transport_url}}
     libraries = {
         "source": {"url": started.url("source"), **told},
@@ -42,9 +49,9 @@ def events(started: Services, bus: RabbitMQ, scale: Scale) -> Iterator[Result]:
     routes = {"all": {"from": "source", "to": "target", "transfers": 8}}
     with Daemon(started.folder, {}, libraries=libraries, routes=routes) as daemon:
         daemon.wait_for_log("its message bus is heard")
-        daemon.wait_for_ready(others)
+        daemon.wait_for_ready(images)
         daemon.wait_for_runs(1)
-        yield from _measured(started.url("source"), daemon, scale)
+        yield daemon
 
 
 def _measured(url: str, daemon: Daemon, scale: Scale) -> Iterator[Result]:

@@ -8,6 +8,8 @@ from typing import Final
 from bench.daemon.events import events, telling
 from bench.daemon.reconciliation import TARGETS, reconciliation
 from bench.daemon.scale import QUICK, Scale
+from bench.daemon.status import status
+from bench.daemon.watchers import watchers
 from bench.figures import Case, Result, Suite
 from bench.replicator.services import services
 
@@ -18,6 +20,8 @@ def _open(quick: bool) -> Iterator[Mapping[str, Case]]:
     yield {
         "reconciliation": partial(_reconciliation, scale),
         "events": partial(_events, scale),
+        "status": partial(_status, scale),
+        "watchers": partial(_watchers, scale),
     }
 
 
@@ -31,8 +35,20 @@ def _events(scale: Scale) -> Iterator[Result]:
         yield from events(started, bus, scale)
 
 
+def _status(scale: Scale) -> Iterator[Result]:
+    targets = [f"library-{number}" for number in range(scale.libraries)]
+    with services("source", *targets) as started:
+        yield from status(started, targets, scale)
+
+
+def _watchers(scale: Scale) -> Iterator[Result]:
+    with telling("source", "target") as (started, bus):
+        yield from watchers(started, bus, scale)
+
+
 def _facts() -> Mapping[str, str]:
     return {"glance": "33.0.0, uWSGI with 2 processes of 4 threads, PostgreSQL, file store"}
 
 
-DAEMON: Final = Suite("daemon", ("reconciliation", "events"), _open, _facts)
+_NAMES: Final = ("reconciliation", "events", "status", "watchers")
+DAEMON: Final = Suite("daemon", _NAMES, _open, _facts)

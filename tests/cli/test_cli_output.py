@@ -14,6 +14,7 @@ import yaml
 
 from meltemi.cli.output import FORMATS, print_rows
 from meltemi.cli.progress import Bars, Lines, progress
+from meltemi.cli.table import lines
 from meltemi.errors import UsageError
 from meltemi.model.plan import Action, Kind, Plan, Subject
 from meltemi.replication.report import Outcome, Result
@@ -59,6 +60,30 @@ def test_a_row_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(printed(capsys, "value").splitlines()) == 2
     assert len(printed(capsys, "table").splitlines()) == 4
     assert "[bold]" in printed(capsys, "table")
+
+
+def test_columns_stand_below_each_other() -> None:
+    rows = [["1", "名前", "ready"], ["22", "a", "ü"]]
+    assert list(lines(("ID", "Name", "Status"), rows, width=None)) == [
+        "ID ┃ Name ┃ Status",
+        "━━━╇━━━━━━╇━━━━━━━",
+        "1  │ 名前 │ ready",
+        "22 │ a    │ ü",
+    ]
+    assert list(lines(("ID",), [], width=None, ascii_only=True)) == ["ID", "--"]
+
+
+def test_a_table_fits_its_terminal_and_loses_nothing() -> None:
+    rows = [["0123456789", "out of room in there", "名前名前名"], ["1", "", "ready"]]
+    assert list(lines(("ID", "Why", "Status"), rows, width=25)) == [
+        "ID     ┃ Why    ┃ Status",
+        "━━━━━━━╇━━━━━━━━╇━━━━━━━━",
+        "012345 │ out of │ 名前名",
+        "6789   │ room   │ 前名",
+        "       │ in     │",
+        "       │ there  │",
+        "1      │        │ ready",
+    ]
 
 
 def test_columns(capsys: pytest.CaptureFixture[str]) -> None:

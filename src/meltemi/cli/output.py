@@ -9,6 +9,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from shutil import get_terminal_size
 from typing import Any, Final
 
 import click
@@ -86,19 +87,13 @@ def _choose(columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def _table(rows: list[list[Any]], columns: list[str]) -> None:
-    from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from meltemi.cli.table import lines  # noqa: PLC0415 - slow to import
 
-    table = Table(show_edge=False, pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_plain(cell)) for cell in row))
-    terminal = sys.stdout.isatty()
-    Console(file=sys.stdout, width=None if terminal else 10_000, soft_wrap=not terminal).print(
-        table
-    )
+    width = get_terminal_size().columns if sys.stdout.isatty() else None
+    ascii_only = not sys.stdout.encoding.lower().startswith("utf")
+    told = [[_plain(cell) for cell in row] for row in rows]
+    for line in lines(columns, told, width=width, ascii_only=ascii_only):
+        sys.stdout.write(f"{line}\n")
 
 
 def _json(rows: list[list[Any]], columns: list[str]) -> None:

@@ -294,11 +294,16 @@ class Board:
         """Take in a placement; what changed goes into its history."""
         now, place, old = self._clock(), new.place, self._all.get(new.place)
         is_behind = new.wanted and new.observed is not Observed.READY
-        new = replace(new, behind=(new.behind or now) if is_behind else None)
-        same = old is not None and old.observed is new.observed
-        new = replace(new, since=old.since if old is not None and same else now)
-        if old is not None and same and old.wanted == new.wanted and old.detail == new.detail:
-            new = replace(new, run=old.run)
+        same = old is not None and (old.wanted, old.observed, old.detail) == (
+            *(new.wanted, new.observed, new.detail),
+        )
+        # At once, since a look does this for every image.
+        new = replace(
+            new,
+            behind=(new.behind or now) if is_behind else None,
+            since=old.since if old is not None and old.observed is new.observed else now,
+            run=old.run if old is not None and same else new.run,
+        )
         if new == old:
             return
         if old is None or _news(old) != _news(new):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from meltemi.model.image import BASE_ATTRIBUTES, Image, Member, Value
+from meltemi.model.image import BASE_ATTRIBUTES, Image, Member, Value, state_digest
 from meltemi.model.plan import Action, Note, Standing, Subject
 from meltemi.model.provenance import (
     COMPUTED,
@@ -38,13 +38,14 @@ class Found:
 class Case:
     """One source image at one target, mapped for it (`wanted`).
 
-    `members` are those that the target should list, None where they are not carried.
+    `members` are those that the target should list, `source_members` the source's own, both None
+    where they are not carried.
     """
 
     source: Image
     wanted: Image
     members: tuple[Member, ...] | None
-    source_state: str
+    source_members: tuple[Member, ...] | None
     found: Found
     context: Context
 
@@ -113,6 +114,11 @@ class Case:
     def note(self, standing: Standing, reason: str) -> Note:
         """Note why the image is left as it is."""
         return Note(self.subject, standing, reason)
+
+    @property
+    def source_state(self) -> str:
+        """Give the digest of what a plan relies on; most images need no action, and none of it."""
+        return state_digest(self.source, self.source_members)
 
     @property
     def subject(self) -> Subject:

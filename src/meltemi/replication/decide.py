@@ -65,7 +65,7 @@ def settle(
         source,
         wanted,
         _wanted_members(source, wanted, members, context.policy),
-        state_digest(source, members),
+        members,
         found,
         context,
     )
