@@ -74,6 +74,7 @@ class Keeper:
         self._forgetting = Timer(_FORGET)
         self._metering = Timer(_METER)
         self._is_unmetered = False
+        self._troubles: dict[tuple[str, str], str] | None = None
         self._take(configuration, Cause.START)
 
     @property
@@ -202,6 +203,7 @@ class Keeper:
                 images = None if request.image is None else frozenset({request.image})
                 lane.leave(Errand(request.cause, images))
                 if request.cause is Cause.RETRY:
+                    lane.hurry()
                     self._board.hurry(lane.route.name, library, request.image)
 
     def _leave_errands(self) -> None:
@@ -314,16 +316,28 @@ class Keeper:
                 await self._state.save(
                     self._holder, changed, list(dirt.removed), dirt.history, runs
                 )
-            if kept or forgotten:
-                await self._state.answers.save(self._holder, kept, forgotten)
-            self._dispatcher.told(runs)
-            if self._metering.is_due() or self._is_unmetered:
-                self._is_unmetered = await self._state.usage.meter(self._holder)
-            if self._forgetting.is_due():
-                await self._state.forget(self._holder, time.time() - self._history.total_seconds())
         except StateError:
             self._board.put_back(dirt)
             self._owners.put_back(kept, forgotten)
             for tally in over:
                 self._dispatcher.expect(tally)
             raise
+        self._dispatcher.told(runs)
+        try:
+            if kept or forgotten:
+                await self._state.answers.save(self._holder, kept, forgotten)
+        except StateError:
+            self._owners.put_back(kept, forgotten)
+            raise
+        await self._keep_troubles()
+        if self._metering.is_due() or self._is_unmetered:
+            self._is_unmetered = await self._state.usage.meter(self._holder)
+        if self._forgetting.is_due():
+            await self._state.forget(self._holder, time.time() - self._history.total_seconds())
+
+    async def _keep_troubles(self) -> None:
+        """Let the state have why lanes are left alone, where it does not know it yet."""
+        found = {way: lane.error for way, lane in self._lanes.items() if lane.failures}
+        if found != self._troubles:
+            await self._state.troubles.keep(self._holder, found)
+            self._troubles = found

@@ -1,14 +1,18 @@
 """Lanes: one for each target of each route, which nothing but its own target holds up."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from meltemi.daemon.backoff import OF_LIBRARIES
 from meltemi.daemon.state.records import Cause
 from meltemi.model.route import Route
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +141,20 @@ class Lane:
         """Leave the library alone for a while, longer each time, and then look at everything."""
         if self.is_away:
             return
+        if error != self.error:
+            told = (self.route.name, self.library, error)
+            _log.warning("route %s: %s is left alone for a while: %s", *told)
         self.failures += 1
         self.error = error
         self._until = self._clock() + OF_LIBRARIES.after(self.failures)
         self.leave(Errand(Cause.RETURN))
 
+    def hurry(self) -> None:
+        """End the wait after a failure now."""
+        self._until = self._clock()
+
     def succeed(self) -> None:
         """Take note that the library answers."""
+        if self.failures:
+            _log.info("route %s: %s answers again", self.route.name, self.library)
         self.failures, self.error = 0, ""
