@@ -198,7 +198,7 @@ def test_a_library_that_does_not_answer_is_told(cloud: Cloud, user: User) -> Non
     eventually(lambda: any(troubles()))
     [first, second] = troubles()
     assert first is None
-    assert user.meltemi("status").lines[1:] == [f"meltemi: tried again soon: {second}"]
+    assert user.meltemi("status").lines[1:] == [f"meltemi: tried again soon: library R2: {second}"]
     assert f"route all: R2 is left alone for a while: {second}\n" in cloud.asked.daemon.said
     assert "stamina" not in cloud.asked.daemon.said  # whose words say nothing
     user.meltemi("wait", image, "--in", "R1")

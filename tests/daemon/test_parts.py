@@ -125,6 +125,23 @@ def test_a_lane_that_failed_is_left_alone_and_then_looked_at(
     ]
 
 
+def test_a_library_that_fails_at_work_is_left_alone_for_longer_though_it_can_be_read() -> None:
+    now = [0.0]
+    the = lane()
+    the._clock = lambda: now[0]
+    for failures in (1, 2, 3):
+        the.fail("t: read-only", at_work=True)
+        assert the.failures == failures
+        now[0] += 300.0
+        the.read(is_busy=True)
+        assert the.error == "t: read-only"
+    the.read(is_busy=False)
+    assert (the.failures, the.error) == (0, "")
+    the.fail("t: silent")
+    the.read(is_busy=True)
+    assert the.failures == 0
+
+
 @given(st.integers(1, 10_000))
 def test_waits_grow_and_end(failures: int) -> None:
     wait = Backoff(first=2, longest=300).after(failures)

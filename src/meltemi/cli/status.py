@@ -142,5 +142,5 @@ async def _hindrances(client: Client) -> list[str]:
             if library["paused"]:
                 found[f"paused: library {library['name']}"] = None
             if trouble := library.get("trouble"):  # which daemons of old do not tell
-                found[f"tried again soon: {trouble}"] = None
+                found[f"tried again soon: library {library['name']}: {trouble}"] = None
     return list(found)

@@ -136,7 +136,7 @@ class _Waiting:
         self._must_go_on([there[name] for name in libraries if name in there])
         known = {name: placement["status"] for name, placement in there.items()}
         told = {**dict.fromkeys(missing, "does not get it"), **troubles, **known}
-        self.told = ", ".join(f"{name} {told[name]}" for name in libraries)
+        self.told = ", ".join(f"{name} {told[name]}" for name in libraries) or "no library gets it"
         return bool(libraries) and {told[name] for name in libraries} == {"ready"}
 
     async def _troubles(self) -> dict[str, str]:

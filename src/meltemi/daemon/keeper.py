@@ -279,8 +279,9 @@ class Keeper:
             async for found in look.found():
                 in_sync = sum(found.plan.in_sync.values())
                 tally.run = replace(tally.run, in_sync=tally.run.in_sync + in_sync)
+                busy = {action.subject.target for action in found.plan.actions}
                 for name in found.libraries:
-                    by_name[name].succeed()
+                    by_name[name].read(is_busy=name in busy)
                     by_name[name].is_looked_at = False
                     by_name[name].looked = time.time()
                 for name, error in found.errors.items():
