@@ -81,7 +81,7 @@ def _understanding() -> Iterator[None]:
             yield
     except ImportError as error:
         raise ConfigurationError(
-            "notifications need oslo.messaging: pip install 'meltemi[notifications]'"
+            "notifications need oslo.messaging: install Meltemi by pip install '.[notifications]'"
         ) from error
     except (oslo_messaging.DriverLoadFailure, oslo_messaging.InvalidTransportURL) as error:
         # Nothing of it is shown: there is a password in it.

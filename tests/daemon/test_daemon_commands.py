@@ -193,6 +193,32 @@ def test_waiting_where_something_is_in_the_way(cloud: Cloud, user: User) -> None
     assert done.lines[-1].startswith("meltemi: taken: R1: conflict: ")
 
 
+def test_a_library_that_does_not_answer_is_told(cloud: Cloud, user: User) -> None:
+    def troubles() -> list[str | None]:
+        [route] = cloud.asked.get("/v1/routes")["routes"]
+        return [one["trouble"] for one in route["libraries"]]
+
+    cloud.second.fault(Fault("GET", "", answer=503))
+    image = cloud.source.put("half", b"half")
+    cloud.look()
+    eventually(lambda: any(troubles()))
+    [first, second] = troubles()
+    assert first is None
+    assert user.meltemi("status").lines[1:] == [f"meltemi: tried again soon: library R2: {second}"]
+    assert f"route all: R2 is left alone for a while: {second}\n" in cloud.asked.daemon.said
+    assert "stamina" not in cloud.asked.daemon.said  # whose words say nothing
+    user.meltemi("wait", image, "--in", "R1")
+    env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
+    with running("wait", image, "--in", "R2", env=env) as waiting:
+        lines = waiting.lines()
+        assert next(lines) == f"{image}: R2 is left alone for a while ({second})"
+        cloud.second.fault()
+        user.meltemi("retry")
+        assert list(lines)[-1] == f"{image}: R2 ready"
+        assert waiting.wait().code == 0
+    eventually(lambda: not any(troubles()))
+
+
 def test_watching_on_a_pipe(cloud: Cloud) -> None:
     words = [*LISTENING, *PROGRAM, "status", "--watch", "-f", "json"]
     env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
@@ -248,7 +274,7 @@ def test_on_its_own_machine_a_daemon_needs_no_settings(tmp_path: Path) -> None:
         user = User(tmp_path, dict)
         port = daemon.url.rpartition(":")[2]
         daemon.configure({**settings, "daemon": {"listen": f"127.0.0.1:{port}"}})
-        user.meltemi("wait", image)
+        user.meltemi("wait", image, env={"OS_CLOUD": "which does not count here"})
         env = {"MELTEMI_DAEMON": daemon.url}
         assert "no token was given" in user.meltemi("status", code=5, env=env).complaint
         assert token.read_text().strip() not in daemon.said
@@ -271,7 +297,9 @@ def test_a_daemon_that_comes_back(tmp_path: Path) -> None:
             assert "trying again" in next(lines)
             shelves.put(1, "late", b"data")
             daemon.start("--listen", address)
-            assert list(lines)[-1] == "late: R1 ready"
+            told = list(lines)
+            assert told[-1] == "late: R1 ready"
+            assert not any("trying again" in line for line in told)  # that is said once
             assert waiting.wait().code == 0
 
 

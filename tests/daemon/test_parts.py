@@ -1,6 +1,9 @@
 """The daemon's parts without I/O: jobs, lanes, schedules, waits."""
 
+import logging
+import sys
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,8 +12,11 @@ from hypothesis import strategies as st
 from meltemi.daemon.backoff import Backoff
 from meltemi.daemon.jobs import parted, removals_of
 from meltemi.daemon.lanes import Errand, Lane, Room
+from meltemi.daemon.repeating import Unrepeated
+from meltemi.daemon.service import Service
 from meltemi.daemon.state.records import Cause
 from meltemi.daemon.timing import Timer
+from meltemi.errors import ConfigurationError
 from meltemi.model.image import Image, state_digest
 from meltemi.model.plan import Action, Kind, Subject
 from meltemi.model.route import Limits, Route
@@ -92,7 +98,10 @@ def test_what_is_under_way_is_looked_at_when_it_has_arrived() -> None:
     assert not one.held
 
 
-def test_a_lane_that_failed_is_left_alone_and_then_looked_at() -> None:
+def test_a_lane_that_failed_is_left_alone_and_then_looked_at(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
     now = [0.0]
     the = lane()
     the._clock = lambda: now[0]
@@ -108,6 +117,28 @@ def test_a_lane_that_failed_is_left_alone_and_then_looked_at() -> None:
     now[0] += 1.9
     assert the.is_away  # at least half of four seconds
     the.succeed()
+    the.succeed()
+    assert the.failures == 0
+    assert caplog.messages == [  # once, however often it fails of the same
+        "route r: t is left alone for a while: t: silent",
+        "route r: t answers again",
+    ]
+
+
+def test_a_library_that_fails_at_work_is_left_alone_for_longer_though_it_can_be_read() -> None:
+    now = [0.0]
+    the = lane()
+    the._clock = lambda: now[0]
+    for failures in (1, 2, 3):
+        the.fail("t: read-only", at_work=True)
+        assert the.failures == failures
+        now[0] += 300.0
+        the.read(is_busy=True)
+        assert the.error == "t: read-only"
+    the.read(is_busy=False)
+    assert (the.failures, the.error) == (0, "")
+    the.fail("t: silent")
+    the.read(is_busy=True)
     assert the.failures == 0
 
 
@@ -184,3 +215,27 @@ def test_a_cron_expression_that_is_rare_does_not_fire_early() -> None:
     timer = clocks.timer("0 0 29 2 *")
     clocks.pass_(86_400 * 30)
     assert not timer.is_due()
+
+
+def test_the_same_warning_is_written_once_a_minute() -> None:
+    now = [0.0]
+    unrepeated = Unrepeated(lambda: now[0])
+
+    def is_written(text: str, level: int = logging.WARNING) -> bool:
+        return unrepeated.filter(logging.LogRecord("", level, "", 0, "%s", (text,), None))
+
+    assert [is_written("away"), is_written("away"), is_written("gone")] == [True, False, True]
+    assert is_written("away", logging.INFO)
+    now[0] = 60.0
+    assert [is_written("away"), is_written("away")] == [True, False]
+
+
+def test_a_bus_that_cannot_be_heard_is_told_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = "{transport_url: 'rabbit://me:secret@bus/'}"
+    file = tmp_path / "meltemi.yaml"
+    file.write_text(f"version: 1\nlibraries: {{athens: {{cloud: a, notifications: {bus}}}}}\n")
+    monkeypatch.setitem(sys.modules, "oslo_messaging", None)
+    with pytest.raises(ConfigurationError, match=r"athens: notifications need oslo\.messaging"):
+        Service(file, lambda _: None)

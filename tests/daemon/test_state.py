@@ -135,6 +135,15 @@ async def test_pauses(state: State) -> None:
     assert not await state.resume(Held.LIBRARY, "t")
 
 
+async def test_troubles_are_those_of_the_moment(state: State) -> None:
+    await state.lead("one", 60, nobody_is_gone)
+    await state.troubles.keep("one", {("r", "t"): "t: silent", ("r", "u"): "u: away"})
+    await state.troubles.keep("one", {("r", "u"): "u: silent"})
+    with pytest.raises(LeaseError):
+        await state.troubles.keep("two", {})
+    assert await state.troubles.read() == {("r", "u"): "u: silent"}
+
+
 async def test_what_is_no_database() -> None:
     with pytest.raises(UsageError, match="the state cannot be in mysql"):
         await open_state("mysql://somewhere/state")

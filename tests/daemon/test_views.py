@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from meltemi.daemon.api import documents
-from meltemi.daemon.state.records import Act, Cause, Change, Run
+from meltemi.daemon.state.records import Act, Answer, Cause, Change, Run
 from meltemi.daemon.state.rows import act_of, change_of, run_of
 from meltemi.daemon.state.state import State
 from meltemi.daemon.state.views import Count, Progress, Wanted
@@ -107,6 +107,13 @@ async def test_images_by_id_or_name(filled: State) -> None:
     assert await views.images("name of a", "me") == ["a"]
     assert await views.images("c", "me") == []
     assert await views.images("nothing", None) == []
+    refused = Answer("s", "d", "name of d", "me", "t: not allowed", 1.0)
+    gone = Change(9.0, Place("s", "e", "t"), "r", False, Observed.ABSENT, "name of e", "me")
+    await filled.answers.save("one", [refused], [])
+    await filled.save("one", [], history=[gone])
+    for told, image in (("d", "d"), ("name of d", "d"), ("e", "e")):
+        assert await views.images(told, "me") == [image]
+        assert await views.images(told, "you") == []
 
 
 async def test_counts(filled: State) -> None:

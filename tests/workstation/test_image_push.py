@@ -221,6 +221,7 @@ def test_a_file_that_changes_leaves_nothing(station: Workstation) -> None:
         (("data", "--property", "x"), 2, "'x' is not KEY=VALUE"),
         (("data", "--visibility", "all"), 2, "'all' is not one of"),
         (("data", "--library", "./archive"), 2, "an archive"),
+        (("data", "--library", "s3://bucket/archive"), 2, "an archive"),
         (("data", "--library", "127.0.0.1:1"), 6, "Connect call failed"),
         (("data", "--library", "no such"), 2, "is not the address of a library"),
         (("data", "--disk-format", "none"), 3, "creating image x: 400"),

@@ -27,8 +27,8 @@ daemon_options = together(
         "--token-file",
         "daemon_token_file",
         type=FilePath(),
-        help=f"A file with a token; {_TOKEN} may hold one instead. Else OS_CLOUD logs in at "
-        "Keystone, and on the daemon's machine its own file will do.",
+        help=f"A file with a token; {_TOKEN} may hold one instead. Else the file that a daemon "
+        "without tokens and Keystone has made beside FILE will do, or OS_CLOUD logs in.",
     ),
     option("--cacert", type=FilePath(), help="Trust these certificates instead."),
     option("--insecure", is_flag=True, help="Do not verify certificates."),
@@ -95,8 +95,9 @@ def _told_by(file: Path, url: str | None) -> tuple[str, Path | None]:
         )
     settings = load(file).daemon.api
     scheme = "https" if settings.tls else "http"
-    own = settings.token_file if settings.token_file.exists() else None
-    return f"{scheme}://{settings.listen.reachable}", own
+    own = settings.token_file
+    counts = settings.is_for_all_who_read and own.exists()
+    return f"{scheme}://{settings.listen.reachable}", own if counts else None
 
 
 async def _auth(file: Path | None, own: Path | None) -> Auth:
@@ -104,9 +105,11 @@ async def _auth(file: Path | None, own: Path | None) -> Auth:
         return TokenOfOurs(_checked(token, _TOKEN))
     if file is not None:
         return TokenOfOurs(_read(file))
+    if own is not None:  # then no other token counts there
+        return TokenOfOurs(_read(own))
     if cloud := os.environ.get("OS_CLOUD"):
         return await token_of_cloud(LibraryAddress(cloud=cloud), cloud)
-    return TokenOfOurs(_read(own) if own is not None else None)
+    return TokenOfOurs(None)
 
 
 def _read(file: Path) -> str:

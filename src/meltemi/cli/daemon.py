@@ -11,6 +11,7 @@ import click
 
 from meltemi.cli import options as opt
 from meltemi.cli.options import Parsed, option
+from meltemi.cli.working import log_from
 from meltemi.model.listening import ListeningAddress, parse_listening
 from meltemi.supervision import tell_ready
 
@@ -31,13 +32,13 @@ def command(file: Path, *, listen: ListeningAddress | None, debug: bool) -> int:
     Routes are looked at by their schedules, and all of them every so often. The file is read again
     when it changes, or at SIGHUP; one that is wrong is refused, and the one before stays in force.
     """
+    from meltemi.daemon.repeating import Unrepeated  # noqa: PLC0415 - beside the other
     from meltemi.daemon.service import Service  # noqa: PLC0415 - slow to import
 
-    logging.basicConfig(
-        level=logging.DEBUG if debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_from(logging.DEBUG if debug else logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Unrepeated())
 
     def ready(told: str) -> None:
         click.echo(f"meltemi: at work; {told}", err=True)

@@ -18,7 +18,8 @@ from meltemi.daemon.client import Client
 def command(image: str | None, **options: Any) -> int:
     """Have what failed tried again now, instead of when its next attempt is due.
 
-    IMAGE is an id or a name; without it, all that failed is meant.
+    IMAGE is an id or a name; without it, all that failed is meant, and all else is looked at anew,
+    too. A library that is left alone after failures is asked at once.
     """
     return asking(partial(_retry, image=image, options=options), options)
 

@@ -65,8 +65,8 @@ async def _show(client: Client, *, image: str | None, options: Mapping[str, Any]
         for one in await client.pages("/v1/answers", "answers", {"image": image}):
             kept = f" (here alone: {one['problem']})" if one["problem"] else ""
             say(f"meltemi: its owner is told: {one['text']}{kept}")
-    for line in await _pauses(client):
-        say(f"meltemi: paused: {line}")
+    for line in await _hindrances(client):
+        say(f"meltemi: {line}")
     return 0
 
 
@@ -132,12 +132,15 @@ def _summarize(found: Sequence[Mapping[str, Any]]) -> None:
     say(f"{', '.join(parts) or 'nothing'}{lag}{f', {late} late' if late else ''}")
 
 
-async def _pauses(client: Client) -> list[str]:
+async def _hindrances(client: Client) -> list[str]:
+    """Tell of what is paused, and of libraries that do not answer."""
     found: dict[str, None] = {}
     for route in (await client.get("/v1/routes"))["routes"]:
         if route["paused"]:
-            found[f"route {route['name']}"] = None
+            found[f"paused: route {route['name']}"] = None
         for library in route["libraries"]:
             if library["paused"]:
-                found[f"library {library['name']}"] = None
+                found[f"paused: library {library['name']}"] = None
+            if trouble := library.get("trouble"):  # which daemons of old do not tell
+                found[f"tried again soon: library {library['name']}: {trouble}"] = None
     return list(found)

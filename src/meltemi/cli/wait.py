@@ -120,6 +120,10 @@ class _Waiting:
         """Say whether it is ready; raise ImageError where it could not be copied."""
         try:
             found = await self._client.pages("/v1/placements", "placements", {"image": self._image})
+            there = {one["library"]: one for one in found if one["wanted"]}
+            libraries = self._libraries or list(there)
+            missing = [name for name in libraries if name not in there]
+            troubles = await self._troubles() if missing else {}
         except VanishedError:
             self._old = self._old or {}
             self.told = "the daemon does not know it"
@@ -129,15 +133,21 @@ class _Waiting:
                 raise
             self.told = str(error)
             return False
-        there = {one["library"]: one for one in found if one["wanted"]}
-        libraries = self._libraries or list(there)
-        asked = [there[name] for name in libraries if name in there]
-        self._must_go_on(asked)
-        self.told = ", ".join(
-            f"{name} {there[name]['status'] if name in there else 'does not get it'}"
-            for name in libraries
-        )
-        return bool(libraries) and [one["observed"] for one in asked] == ["ready"] * len(libraries)
+        self._must_go_on([there[name] for name in libraries if name in there])
+        known = {name: placement["status"] for name, placement in there.items()}
+        told = {**dict.fromkeys(missing, "does not get it"), **troubles, **known}
+        self.told = ", ".join(f"{name} {told[name]}" for name in libraries) or "no library gets it"
+        return bool(libraries) and {told[name] for name in libraries} == {"ready"}
+
+    async def _troubles(self) -> dict[str, str]:
+        """Give why libraries are left alone, as far as that is told."""
+        routes = (await self._client.get("/v1/routes"))["routes"]
+        libraries = [library for route in routes for library in route["libraries"]]
+        return {
+            one["name"]: f"is left alone for a while ({one['trouble']})"
+            for one in libraries
+            if one.get("trouble")
+        }
 
     def _must_go_on(self, asked: Sequence[Mapping[str, Any]]) -> None:
         """Raise ImageError for what failed meanwhile, or is in conflict.

@@ -13,6 +13,7 @@ import click
 
 from meltemi.cli.output import print_rows
 from meltemi.cli.progress import progress
+from meltemi.cli.working import log_from
 from meltemi.errors import GuardError, ImageError, MeltemiError, StalePlanError, UsageError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
@@ -147,10 +148,7 @@ def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
     """
     level = logging.DEBUG if options["debug"] else logging.INFO
     quiet = not (options["debug"] or options["verbose"])
-    logging.basicConfig(
-        level=logging.ERROR if quiet else level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_from(logging.ERROR if quiet else level)
 
     async def interruptible() -> int:
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)

@@ -11,14 +11,18 @@ import click
 INTERRUPTED: Final = 130
 
 
+def log_from(level: int) -> None:
+    """Log to stderr what is of a level, or graver."""
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Of each attempt it says that there is another one, and in this form neither where nor why.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
+
+
 @contextmanager
 def interruptible(options: Mapping[str, Any], leaves: str) -> Iterator[None]:
     """Log as the options say; Ctrl-C and SIGTERM end the work, and `leaves` says what is left."""
     level = logging.DEBUG if options["debug"] else logging.INFO
-    logging.basicConfig(
-        level=level if options["debug"] or options["verbose"] else logging.ERROR,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_from(level if options["debug"] or options["verbose"] else logging.ERROR)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

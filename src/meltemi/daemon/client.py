@@ -124,18 +124,22 @@ class Client:
         """Give events as they come, for ever.
 
         Where the stream breaks off, it goes on behind the last one as soon as the daemon answers;
-        that is an event `away`, and the next one is `begin`. Raise UnreachableError where it has
+        that is one event `away`, and the next one is `begin`. Raise UnreachableError where it has
         never answered.
         """
         last: list[str] = []
+        is_away = False
         while True:
             try:
                 async for event in self._stream(_with("/v1/events", query), last):
+                    is_away = False
                     yield event
             except UnreachableError as error:
                 if not self._has_answered:
                     raise
-                yield Event("away", {"reason": str(error)})
+                if not is_away:
+                    is_away = True
+                    yield Event("away", {"reason": str(error)})
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _stream(self, path: str, last: list[str]) -> AsyncIterator[Event]:

@@ -262,9 +262,9 @@ class Dispatcher:
         elif error is not None and error.library is not None:
             failed = job.lanes.get(error.library)
             for one in job.lanes.values() if failed is None else (failed,):
-                one.fail(str(error))
-        elif outcome.result is Result.DONE:
-            lane.succeed()
+                one.fail(str(error), at_work=True)
+        elif error is not None or outcome.result is Result.DONE:
+            lane.succeed()  # what one image failed of is not the library's
         self._wake()
 
 

@@ -77,6 +77,7 @@ class Keeper:
         self._forgetting = Timer(_FORGET)
         self._metering = Timer(_METER)
         self._is_unmetered = False
+        self._troubles: dict[tuple[str, str], str] | None = None
         self._take(configuration, Cause.START)
 
     @property
@@ -205,6 +206,7 @@ class Keeper:
                 images = None if request.image is None else frozenset({request.image})
                 lane.leave(Errand(request.cause, images))
                 if request.cause is Cause.RETRY:
+                    lane.hurry()
                     self._board.hurry(lane.route.name, library, request.image)
 
     def _leave_errands(self) -> None:
@@ -280,8 +282,9 @@ class Keeper:
             async for found in look.found():
                 in_sync = sum(found.plan.in_sync.values())
                 tally.run = replace(tally.run, in_sync=tally.run.in_sync + in_sync)
+                busy = {action.subject.target for action in found.plan.actions}
                 for name in found.libraries:
-                    by_name[name].succeed()
+                    by_name[name].read(is_busy=name in busy)
                     by_name[name].is_looked_at = False
                     by_name[name].looked = time.time()
                 for name, error in found.errors.items():
@@ -318,13 +321,6 @@ class Keeper:
             while parts:
                 await self._save(parts[0], now, [] if parts[1:] else runs)
                 del parts[0]
-            if kept or forgotten:
-                await self._state.answers.save(self._holder, kept, forgotten)
-            self._dispatcher.told(runs)
-            if self._metering.is_due() or self._is_unmetered:
-                self._is_unmetered = await self._state.usage.meter(self._holder)
-            if self._forgetting.is_due():
-                await self._state.forget(self._holder, time.time() - self._history.total_seconds())
         except StateError:
             for part in reversed(parts):
                 self._board.put_back(part)
@@ -332,6 +328,25 @@ class Keeper:
             for tally in over:
                 self._dispatcher.expect(tally)
             raise
+        self._dispatcher.told(runs)
+        try:
+            if kept or forgotten:
+                await self._state.answers.save(self._holder, kept, forgotten)
+        except StateError:
+            self._owners.put_back(kept, forgotten)
+            raise
+        await self._keep_troubles()
+        if self._metering.is_due() or self._is_unmetered:
+            self._is_unmetered = await self._state.usage.meter(self._holder)
+        if self._forgetting.is_due():
+            await self._state.forget(self._holder, time.time() - self._history.total_seconds())
+
+    async def _keep_troubles(self) -> None:
+        """Let the state have why lanes are left alone, where it does not know it yet."""
+        found = {way: lane.error for way, lane in self._lanes.items() if lane.failures}
+        if found != self._troubles:
+            await self._state.troubles.keep(self._holder, found)
+            self._troubles = found
 
     async def _save(self, dirt: Dirt, now: Mapping[Place, Placement], runs: Sequence[Run]) -> None:
         changed = [now[place] for place in dirt.changed if place in now]

@@ -1,14 +1,18 @@
 """Lanes: one for each target of each route, which nothing but its own target holds up."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from meltemi.daemon.backoff import OF_LIBRARIES
 from meltemi.daemon.state.records import Cause
 from meltemi.model.route import Route
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,8 @@ class Lane:
     libraries that bear only so much, and its own. `origins` are the identities by which replicas
     there were seen to know the source; None until everything has been looked at. `held` are images
     under way that are to be looked at again once they have arrived. `looked` is when it was looked
-    at last, in seconds since 1970.
+    at last, in seconds since 1970. `fails_at_work` says that images could not be brought, though
+    the library may well be read.
     """
 
     route: Route
@@ -59,6 +64,7 @@ class Lane:
     is_paused: bool = False
     failures: int = 0
     error: str = ""
+    fails_at_work: bool = False
     origins: frozenset[str] | None = None
     held: frozenset[str] = frozenset()
     looked: float | None = None
@@ -133,15 +139,33 @@ class Lane:
         """Say whether somebody should look at it now."""
         return self.errand is not None and self.is_open and not self.is_looked_at
 
-    def fail(self, error: str) -> None:
+    def fail(self, error: str, *, at_work: bool = False) -> None:
         """Leave the library alone for a while, longer each time, and then look at everything."""
         if self.is_away:
             return
+        self.fails_at_work |= at_work
+        if error != self.error:
+            told = (self.route.name, self.library, error)
+            _log.warning("route %s: %s is left alone for a while: %s", *told)
         self.failures += 1
         self.error = error
         self._until = self._clock() + OF_LIBRARIES.after(self.failures)
         self.leave(Errand(Cause.RETURN))
 
+    def hurry(self) -> None:
+        """End the wait after a failure now."""
+        self._until = self._clock()
+
+    def read(self, *, is_busy: bool) -> None:
+        """Take note that the library was read, and whether there is anything to be done there.
+
+        Where it failed at work, work has to show that it does so no more.
+        """
+        if not (self.fails_at_work and is_busy):
+            self.succeed()
+
     def succeed(self) -> None:
-        """Take note that the library answers."""
-        self.failures, self.error = 0, ""
+        """Take note that the library does what it should."""
+        if self.failures:
+            _log.info("route %s: %s answers again", self.route.name, self.library)
+        self.failures, self.error, self.fails_at_work = 0, "", False

@@ -28,6 +28,7 @@ from meltemi.exposing import exposed
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
 from meltemi.listening import listen
+from meltemi.messaging import connection_to
 from meltemi.model.address import LibraryAddress
 from meltemi.model.credential import Credential
 from meltemi.model.listening import ListeningAddress
@@ -61,7 +62,7 @@ class Service:
     ) -> None:
         self._file = file
         self._ready = ready
-        self._configuration = load(file)
+        self._configuration = _load(file)
         self._address = address or self._configuration.daemon.api.listen
         self._seen = _stamp(file)
         self._keeper: Keeper | None = None
@@ -114,7 +115,7 @@ class Service:
         """Read the configuration again; one that is wrong is refused, and the old one holds."""
         self._seen = _stamp(self._file)
         try:
-            new = await asyncio.to_thread(load, self._file)
+            new = await asyncio.to_thread(_load, self._file)
         except ConfigurationError as error:
             _log.error("%s; the configuration before it stays in force", error)
             self._counters.refused()
@@ -202,6 +203,17 @@ class Service:
             if not leads:
                 raise LeaseError("another daemon leads by now")
             held = begun
+
+
+def _load(file: Path) -> Configuration:
+    """Read a configuration; raise ConfigurationError where it is wrong, or names no real bus."""
+    configuration = load(file)
+    for library, url in configuration.buses.items():
+        try:
+            connection_to(url)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{file}: libraries.{library}: {error}") from error
+    return configuration
 
 
 def _fixed(configuration: Configuration) -> tuple[object, ...]:

@@ -30,7 +30,7 @@ async def opened(options: Mapping[str, Any]) -> AsyncIterator[Library]:
     """Open the library that is asked for; raise UsageError where it is an archive."""
     name = options["library"]
     address = parse_address(name)
-    if address.path is not None:
+    if address.path is not None or address.bucket is not None:
         raise UsageError(
             f"{name}: an archive: files and images are exchanged with a service; "
             "see `meltemi dump` and `meltemi load`"

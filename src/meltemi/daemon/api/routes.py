@@ -20,6 +20,7 @@ async def listing(call: Call) -> web.Response:
     for count in await call.state.views.counts(call.sender.project, call.late):
         sums[count.route, count.library].append(count)
     paused = {(pause.kind, pause.name) for pause in await call.state.pauses()}
+    troubles = await call.state.troubles.read() if call.sender.project is None else {}
     within = call.within
     routes = [
         {
@@ -31,6 +32,7 @@ async def listing(call: Call) -> web.Response:
                 {
                     "name": library,
                     "paused": (Held.LIBRARY, library) in paused,
+                    "trouble": troubles.get((route.name, library)),
                     **_summed(sums[route.name, library], now),
                 }
                 for library in route.targets

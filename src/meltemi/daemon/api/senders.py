@@ -64,7 +64,11 @@ class Senders:
             name, role = known
             return Sender(name, role, None, request_id(headers))
         if self._keystone is None:
-            raise UnauthorizedError("a token is needed that counts here", challenge="Meltemi")
+            raise UnauthorizedError(
+                "a token is needed that counts here; daemon.keystone is not set, so none of "
+                "Keystone does",
+                challenge="Meltemi",
+            )
         return _sender(await self._keystone.authenticate(headers))
 
     async def close(self) -> None:

@@ -134,6 +134,15 @@ pauses = Table(
 )
 """Routes and libraries that are to be left alone."""
 
+troubles = Table(
+    "troubles",
+    metadata,
+    Column("route", ORDERED, primary_key=True),
+    Column("library", ORDERED, primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+"""Why targets are left alone for a while, since they, or the source, failed."""
+
 leases = Table(
     "leases",
     metadata,

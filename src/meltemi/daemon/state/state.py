@@ -22,6 +22,7 @@ from meltemi.daemon.state.rows import (
     run_row,
 )
 from meltemi.daemon.state.schema import acts, changes, leases, pauses, placements, requests, runs
+from meltemi.daemon.state.troubles import Troubles
 from meltemi.daemon.state.usage import Usage, last_metered
 from meltemi.daemon.state.views import Views
 from meltemi.daemon.state.writing import REVISIONS, batches, demand_lease, upsert
@@ -58,6 +59,7 @@ class State:
         self.views = Views(database)
         self.inbox = Inbox(database)
         self.usage = Usage(database)
+        self.troubles = Troubles(database)
 
     @property
     def label(self) -> str:

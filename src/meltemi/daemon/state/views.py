@@ -22,7 +22,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from meltemi.daemon.state.schema import acts, changes, placements, runs
+from meltemi.daemon.state.schema import acts, answers, changes, placements, runs
 from meltemi.model.placement import Observed, Place
 from meltemi.transactions import Database
 
@@ -90,14 +90,22 @@ class Views:
         self._database = database
 
     async def images(self, text: str, owner: str | None) -> list[str]:
-        """Give the ids of the images that have an id, or else of those that have it as a name."""
+        """Give the ids of the images that have an id, or else of those that have it as a name.
+
+        Also of those that are in no library, where their owners are told why; by its id, of one
+        that was in some.
+        """
 
         def look(connection: Connection) -> list[str]:
-            for column in (placements.c.image, placements.c.name):
-                query = select(placements.c.image).distinct().where(column == text)
-                query = query.where(*_owned(placements, owner)).order_by(placements.c.image)
-                if found := connection.scalars(query.limit(10)).all():
-                    return list(found)
+            by_id, by_name = (placements, answers, changes), (placements, answers)
+            for tables, name in ((by_id, "image"), (by_name, "name")):
+                found: set[str] = set()
+                for table in tables:
+                    query = select(table.c.image).distinct().where(table.c[name] == text)
+                    query = query.where(*_owned(table, owner)).order_by(table.c.image)
+                    found |= set(connection.scalars(query.limit(10)))
+                if found:
+                    return sorted(found)
             return []
 
         return await self._database.read(look)
