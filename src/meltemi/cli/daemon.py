@@ -1,6 +1,7 @@
 """`meltemi daemon`."""
 
 import asyncio
+import gc
 import logging
 import signal
 from pathlib import Path
@@ -42,6 +43,9 @@ def command(file: Path, *, listen: ListeningAddress | None, debug: bool) -> int:
         click.echo(f"meltemi: at work; {told}", err=True)
         tell_ready()
 
+    # Listings are many objects that live for long: to look for cycles among them so often would
+    # take a seventh of the time of a look at everything.
+    gc.set_threshold(50_000, 20, 20)
     service = Service(file, ready, listen)
     asyncio.run(_until_stopped(service))
     return 0

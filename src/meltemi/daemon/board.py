@@ -1,7 +1,7 @@
 """The placements as the daemon that leads sees them: changed here first, kept by the state."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -29,6 +29,27 @@ class Dirt:
     removed: set[Place] = field(default_factory=set)
     history: list[Change] = field(default_factory=list)
 
+    def parted(self, most: int) -> "list[Dirt]":
+        """Part it, at least into one, with so many changes and places at most in each.
+
+        The history stays in its order, and a place comes with the last of its changes: so nothing
+        is ever kept of which the history does not tell.
+        """
+        last = {change.place: number for number, change in enumerate(self.history)}
+        steps: list[tuple[Change | None, Place | None]] = [
+            (change, change.place if last[change.place] == number else None)
+            for number, change in enumerate(self.history)
+        ]
+        steps += [(None, place) for place in self.changed | self.removed if place not in last]
+        return [
+            self._part(steps[start : start + most]) for start in range(0, len(steps) or 1, most)
+        ]
+
+    def _part(self, steps: Sequence[tuple[Change | None, Place | None]]) -> "Dirt":
+        places = {place for _, place in steps if place is not None}
+        history = [change for change, _ in steps if change is not None]
+        return Dirt(self.changed & places, self.removed & places, history)
+
 
 class Board:
     """Every placement, and which of them are in hand: queued for a transfer, or in one.
@@ -39,12 +60,14 @@ class Board:
     def __init__(self, known: Iterable[Placement], clock: Callable[[], float]) -> None:
         self._clock = clock
         self._all = {placement.place: placement for placement in known}
+        self._between: defaultdict[tuple[str, str], set[Place]] = defaultdict(set)
         self._moved: dict[Place, int] = defaultdict(int)
         self._dirt = Dirt()
         self._timed = {place for place, one in self._all.items() if one.due is not None}
         self.in_hand: set[Place] = set()
         self.census = Census()
         for placement in self._all.values():
+            self._between[placement.place.source, placement.place.library].add(placement.place)
             self.census.changed(None, placement)
         for placement in list(self._all.values()):
             if placement.observed in UNDER_WAY:
@@ -109,7 +132,7 @@ class Board:
         self,
         route: str,
         source: str,
-        libraries: Iterable[str],
+        libraries: Collection[str],
         seen: set[Place],
         images: Collection[str] | None,
     ) -> None:
@@ -117,15 +140,14 @@ class Board:
 
         `images` says which ones were looked for, None that all were.
         """
-        looked = set(libraries)
         if images is None:
-            asked = list(self._all.items())
+            asked = {place for library in libraries for place in self._between[source, library]}
         else:
-            places = (Place(source, image, library) for image in images for library in looked)
-            asked = [(place, self._all[place]) for place in places if place in self._all]
-        for place, placement in asked:
-            of_look = place.source == source and place.library in looked
-            if of_look and placement.route == route and place not in seen | self.in_hand:
+            places = (Place(source, image, library) for image in images for library in libraries)
+            asked = {place for place in places if place in self._all}
+        for place in asked - seen - self.in_hand:
+            placement = self._all[place]
+            if placement.route == route:
                 self._put(_unwanted(placement))
 
     def drop(self, kept: Collection[tuple[str, str, str]]) -> None:
@@ -272,10 +294,12 @@ class Board:
         self.census.changed(old, new if is_kept else None)
         if is_kept:
             self._all[place] = new
+            self._between[place.source, place.library].add(place)
             self._dirt.changed.add(place)
             self._dirt.removed.discard(place)
         else:
             self._all.pop(place, None)
+            self._between[place.source, place.library].discard(place)
             self._timed.discard(place)
             self._dirt.changed.discard(place)
             self._dirt.removed.add(place)

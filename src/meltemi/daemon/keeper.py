@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial, reduce
@@ -12,7 +12,7 @@ from typing import Final
 
 from meltemi.config.load import Configuration
 from meltemi.daemon.accounts import Accounts
-from meltemi.daemon.board import Board
+from meltemi.daemon.board import Board, Dirt
 from meltemi.daemon.census import Census, Way
 from meltemi.daemon.counters import Counters
 from meltemi.daemon.dispatch import Dispatcher
@@ -26,7 +26,7 @@ from meltemi.daemon.state.records import Cause, Held, Request, Run
 from meltemi.daemon.state.state import State
 from meltemi.daemon.timing import Timer
 from meltemi.errors import LeaseError, MeltemiError, StateError
-from meltemi.model.placement import Place
+from meltemi.model.placement import Place, Placement
 from meltemi.model.route import Route
 from meltemi.model.schedule import Schedule
 
@@ -34,6 +34,9 @@ _log: Final = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.5
 """How often requests and timers are looked at, and what was observed is kept."""
+
+_TOGETHER: Final = 2000
+"""Changes that are kept at once: the lease, and what others ask for, must not wait for more."""
 
 _FORGET: Final = Schedule(interval=timedelta(hours=1))
 _METER: Final = Schedule(interval=timedelta(minutes=1))
@@ -308,12 +311,13 @@ class Keeper:
         self._owners.touch(dirt.changed | dirt.removed)
         kept, forgotten = self._owners.take_changes()
         runs = [tally.run for tally in (*over, *self._dispatcher.changed())]
+        # As they are now, with their history: what happens meanwhile is kept next time.
+        now = {place: one for place in dirt.changed if (one := self._board.get(place)) is not None}
+        parts = dirt.parted(_TOGETHER)
         try:
-            changed = [p for place in dirt.changed if (p := self._board.get(place)) is not None]
-            if changed or dirt.removed or dirt.history or runs:
-                await self._state.save(
-                    self._holder, changed, list(dirt.removed), dirt.history, runs
-                )
+            while parts:
+                await self._save(parts[0], now, [] if parts[1:] else runs)
+                del parts[0]
             if kept or forgotten:
                 await self._state.answers.save(self._holder, kept, forgotten)
             self._dispatcher.told(runs)
@@ -322,8 +326,15 @@ class Keeper:
             if self._forgetting.is_due():
                 await self._state.forget(self._holder, time.time() - self._history.total_seconds())
         except StateError:
-            self._board.put_back(dirt)
+            for part in reversed(parts):
+                self._board.put_back(part)
             self._owners.put_back(kept, forgotten)
             for tally in over:
                 self._dispatcher.expect(tally)
             raise
+
+    async def _save(self, dirt: Dirt, now: Mapping[Place, Placement], runs: Sequence[Run]) -> None:
+        changed = [now[place] for place in dirt.changed if place in now]
+        if changed or dirt.removed or dirt.history or runs:
+            removed = list(dirt.removed)
+            await self._state.save(self._holder, changed, removed, dirt.history, runs)

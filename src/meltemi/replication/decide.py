@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from meltemi.model.image import Image, Member, state_digest
@@ -110,14 +111,19 @@ def _bring_up_to_date(case: Case, replica: Image, origin: Provenance) -> Settled
 
 def _lacks(case: Case, replica: Image, origin: Provenance) -> str | None:
     """Say what a delivery that broke off has left to do about a replica's data."""
-    claim = Claim.parse(origin.at)
-    # A killed sender's connection may still look open to the target for a moment.
-    given_up = claim is not None and claim.is_given_up(replica, case.context.now)
-    if replica.status == "queued" or (replica.status == "saving" and given_up):
+    if replica.status == "queued" or (
+        replica.status == "saving" and _is_given_up(origin, replica, case.context.now)
+    ):
         return "its data has not arrived"
     # It may have been found wrong, too: no hash tells, so it has to be read.
     unknown = replica.has_data and case.same_data(replica, origin) is None
     return "its data has not been verified" if unknown and unfinished(replica, origin) else None
+
+
+def _is_given_up(origin: Provenance, replica: Image, now: datetime) -> bool:
+    """Say whether nobody sends a replica any more, though the target may still wait for more."""
+    claim = Claim.parse(origin.at)
+    return claim is not None and claim.is_given_up(replica, now)
 
 
 def _id_taken(case: Case, other: Image) -> Settled:
