@@ -1,7 +1,6 @@
 """Processes that are killed, and a database that goes away: what was acknowledged is there."""
 
 import asyncio
-import multiprocessing
 from collections.abc import Iterator
 from contextlib import suppress
 from random import Random
@@ -15,16 +14,15 @@ from meltemi.errors import CatalogueError, VanishedError
 from meltemi.model.record import Record
 from tests.catalogue.contending import outcome, work_until_killed
 from tests.catalogue.recording import ADMIN, fresh
+from tests.support.forking import FORKING
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.catalogue.contending"])
 ROUNDS = 6
 
 
 def hear(url: str, seed: int, until: int) -> tuple[dict[str, Record | None], set[str]]:
     """Let a process work, and kill it after so many words; give what it did and was doing."""
-    pipe, theirs = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=work_until_killed, args=(url, seed, theirs), daemon=True)
+    pipe, theirs = FORKING.Pipe(duplex=False)
+    process = FORKING.Process(target=work_until_killed, args=(url, seed, theirs), daemon=True)
     process.start()
     theirs.close()
     done: dict[str, Record | None] = {}

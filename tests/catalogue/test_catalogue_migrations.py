@@ -1,6 +1,5 @@
 """The tables: made, upgraded, demanded, and the same as the code works with."""
 
-import multiprocessing
 import sqlite3
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from meltemi.catalogue.schema import metadata
 from meltemi.catalogue.sql import open_catalogue
 from meltemi.errors import CatalogueError, UsageError
 from tests.catalogue.recording import ADMIN, fresh
+from tests.support.forking import FORKING
 
 NEWEST = "0003"
-CONTEXT = multiprocessing.get_context("forkserver")
 
 REVISIONS = Path(versions.__file__).parent.glob("revision_*.py")
 NEWEST = max(path.stem.removeprefix("revision_") for path in REVISIONS)
@@ -68,7 +67,7 @@ async def test_an_upgrade_keeps_what_is_there(url: str) -> None:
 
 
 def test_several_upgrade_at_once(empty: str) -> None:
-    with CONTEXT.Pool(4) as pool:
+    with FORKING.Pool(4) as pool:
         done = pool.map(upgrade, [empty] * 4)
     assert sorted(done, key=str) == [(NEWEST, NEWEST)] * 3 + [(None, NEWEST)]
 

@@ -1,7 +1,6 @@
 """Several at once: one wins, the others are told, and no data is let go that an image has."""
 
 import asyncio
-import multiprocessing
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +18,8 @@ from meltemi.model.image import Member
 from meltemi.model.record import Record
 from tests.catalogue.contending import increase, outcome, wait_for_a_lock
 from tests.catalogue.recording import ADMIN, altered, data, filled, fresh
+from tests.support.forking import FORKING
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.catalogue.contending"])
 ROUNDS = 10
 
 
@@ -36,7 +34,7 @@ async def other(catalogue: SqlCatalogue, url: str) -> AsyncIterator[SqlCatalogue
 
 async def test_no_change_is_lost(catalogue: SqlCatalogue, url: str) -> None:
     added = await catalogue.add(fresh(properties={"number": "0"}))
-    workers = [CONTEXT.Process(target=increase, args=(url, added.image.id, 15)) for _ in range(3)]
+    workers = [FORKING.Process(target=increase, args=(url, added.image.id, 15)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:

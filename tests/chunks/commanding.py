@@ -42,9 +42,8 @@ class Keeper:
 
     def really(self, verb: str, *words: object, code: int = 0) -> Done:
         """Run a command in a process of its own."""
-        return meltemi(
-            "store", verb, self.address, *words, code=code, env=self.env, cwd=self.folder
-        )
+        where = (verb, self.address)
+        return meltemi("store", *where, *words, code=code, env=self.env, cwd=self.folder, anew=True)
 
     def rows(self, verb: str, *words: object, code: int = 0) -> list[dict[str, Any]]:
         """Run a command with `-f json`; give its rows."""

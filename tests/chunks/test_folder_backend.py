@@ -293,7 +293,7 @@ def test_a_process_that_is_killed_before_any_step_leaves_all_or_a_draft(
 def test_what_a_killed_process_wrote_is_whole_or_absent(
     backend: FolderBackend, folder: Path
 ) -> None:
-    told = killed_at_any_moment(str(folder), 25)
+    told = killed_at_any_moment(str(folder), 12)
     seen_whole(backend, told)
     drafts = {name for name in files(folder) if not name.startswith("packs/")}
     assert backend.tidy() == len(drafts)

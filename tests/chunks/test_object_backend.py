@@ -396,7 +396,7 @@ def test_a_store_that_stands_still_is_told_and_comes_back(
 def test_what_a_killed_process_wrote_is_whole_or_absent(
     radosgw: Radosgw, bucket: str, backend: ObjectBackend
 ) -> None:
-    told = killed_at_any_moment(backend.label, 12)
+    told = killed_at_any_moment(backend.label, 6)
     seen_whole(backend, told)
     found = {f"store/{name}" for name, _ in backend.names("packs")}
     assert lying_in(radosgw, bucket) == found

@@ -32,12 +32,13 @@ def folder(original: Path, tmp_path: Path) -> Path:
 
 def test_there_and_further(folder: Path) -> None:
     words = ("bundle", "make", "vault", "disk", "--size", "2M")
-    [first] = succeed(*words, "-f", "json", cwd=folder).rows
+    [first] = succeed(*words, "-f", "json", cwd=folder, anew=True).rows
     assert (first["Bundles"], first["Images"], first["Deleted"]) == (2, 1, 0)
-    [done] = succeed("bundle", "apply", first["Set"], "copy", "-f", "json", cwd=folder).rows
+    apply = ("bundle", "apply", first["Set"], "copy")
+    [done] = succeed(*apply, "-f", "json", cwd=folder, anew=True).rows
     assert (done["Images"], done["Stored"] > len(BUILD)) == (1, True)
     assert succeed("compare", "./vault", "./copy", cwd=folder).idle
-    again = succeed("bundle", "apply", first["Set"], "copy", cwd=folder)
+    again = succeed(*apply, cwd=folder)
     assert "has been applied already" in again.err
     make_archive(folder / "next", {"build 2": NEXT})
     succeed("dump", "./next", "vault", cwd=folder)

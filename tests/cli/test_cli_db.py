@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from meltemi.catalogue.migrations import versions
-from tests.support.cli import meltemi, succeed
+from tests.cli.starting import meltemi, succeed
 
 REVISIONS = Path(versions.__file__).parent.glob("revision_*.py")
 NEWEST = max(path.stem.removeprefix("revision_") for path in REVISIONS)

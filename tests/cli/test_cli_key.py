@@ -8,7 +8,7 @@ import pytest
 
 from meltemi.errors import UsageError
 from meltemi.keys import SigningKey, parse_public, verified
-from tests.support.cli import meltemi, succeed
+from tests.cli.starting import meltemi, succeed
 
 
 def test_a_key_is_made_once_and_shown(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from meltemi.errors import (
 from meltemi.libraries.archive import open_archive
 from meltemi.model.route import Route
 from meltemi.replication.run import Libraries
-from tests.support import cli as real
+from tests.cli import starting as real
 
 NAMES = list(cli._COMMANDS)
 
@@ -63,6 +63,12 @@ def test_every_command_has_help_and_is_listed(
     assert name in capsys.readouterr().out
     for _, option in options():
         assert option.help
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_imports_what_it_needs(name: str) -> None:
+    """In a process where nobody else has imported it."""
+    assert f"Usage: meltemi {name} " in real.succeed(name, "--help").out
 
 
 @pytest.mark.parametrize(

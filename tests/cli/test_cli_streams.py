@@ -10,8 +10,9 @@ from typing import Final
 import pytest
 
 from meltemi.cli.output import FORMATS
+from tests.cli.starting import succeed
 from tests.support.archives import make_archive
-from tests.support.cli import PATIENCE, PROGRAM, environment, running, succeed
+from tests.support.cli import PATIENCE, PROGRAM, environment, running
 
 CLOSED: Final = 141
 UNWRITABLE: Final = 74

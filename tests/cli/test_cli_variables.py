@@ -18,8 +18,8 @@ from meltemi.cli.work import Connections
 from meltemi.model.route import OnConflict, OnSourceDeletion, Route, Rules
 from meltemi.region import logs, server, wiring
 from meltemi.region.settings import Settings
+from tests.cli.starting import meltemi, succeed
 from tests.support.archives import make_archive
-from tests.support.cli import meltemi, succeed
 
 SOURCE, TARGET = "host:1", "host:2"
 

@@ -51,13 +51,13 @@ def test_kill_at_any_moment(source: Service, target: Service) -> None:
     made = fill(source)
     chance = random.Random(7)
     killed = 0
-    for _ in range(24):
+    for _ in range(12):
         with running("livecopy", source, target, "--bwlimit", "1M", "--transfers", "2") as run:
             time.sleep(chance.uniform(0.3, 1.5))
             killed += run.alive
             run.process.kill()
         see_nothing_half_made(target, made)
-    assert killed > 12, "the runs were through before they could be killed"
+    assert killed > 6, "the runs were through before they could be killed"
     succeed("livecopy", source, target)
     see_exact(source, target, made)
 

@@ -1,6 +1,5 @@
 """Archives whose writer is killed: what must be true of them, for tests of every kind."""
 
-import multiprocessing
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -15,12 +14,9 @@ from meltemi.model.image import Image
 from tests.libraries import dumping
 from tests.libraries.dumping import DATA, DELETED, IMAGES, MEMBER
 from tests.libraries.handling import content, listed
+from tests.support.forking import FORKING
 
 Acknowledged = set[tuple[str, str]]
-
-# Its children are forked from a process that has everything imported and no threads.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.libraries.dumping"])
 
 
 def run(
@@ -32,8 +28,8 @@ def run(
     dedup: bool = False,
 ) -> Acknowledged:
     """Dump in a process that dies at a change, or is killed after so many acknowledgements."""
-    ours, theirs = _context.Pipe()
-    child = _context.Process(target=dumping.process, args=(folder, die_at, at_once, dedup, theirs))
+    ours, theirs = FORKING.Pipe()
+    child = FORKING.Process(target=dumping.process, args=(folder, die_at, at_once, dedup, theirs))
     child.start()
     theirs.close()
     seen: Acknowledged = set()

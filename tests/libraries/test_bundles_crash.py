@@ -1,7 +1,6 @@
 """Bundles whose maker or whose taker is killed, or finds no room: what is there is whole."""
 
 import itertools
-import multiprocessing
 import shutil
 import signal
 import subprocess
@@ -15,12 +14,9 @@ from tests.libraries import carrying
 from tests.libraries.archiving import ID, image
 from tests.libraries.carrying import apply, make, names, seen, sound, state_of, writing
 from tests.libraries.handling import DATA, MIB, listed, pieces
+from tests.support.forking import FORKING
 
 OTHER = ID.replace("1", "2")
-
-# Its children are forked from a process that has everything imported and no threads.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.libraries.carrying"])
 
 
 @pytest.fixture
@@ -37,8 +33,8 @@ async def near(tmp_path: Path) -> Path:
 
 def done(what: str, *paths: Path, die_at: int) -> bool:
     """Make or apply in a process that dies at a change; say whether it lived."""
-    ours, theirs = _context.Pipe()
-    child = _context.Process(target=carrying.process, args=(what, paths, die_at, theirs))
+    ours, theirs = FORKING.Pipe()
+    child = FORKING.Process(target=carrying.process, args=(what, paths, die_at, theirs))
     child.start()
     theirs.close()
     lived = False

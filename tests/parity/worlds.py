@@ -12,6 +12,7 @@ from lab.wsgi import Settings, merge
 from tests.parity.asking import FULL, KEYSTONE, LIMITS, OPEN, TWINS
 from tests.parity.peers import Peer
 from tests.parity.region import Region
+from tests.support.services import ONE_PROCESS
 from tests.support.websites import Website
 
 ACCOUNTS = {
@@ -189,7 +190,13 @@ def _glance(
     }
     chosen = merge(stores, config or {})
     return Glance(
-        folder, name=folder.name, postgres=postgres, config=chosen, definitions=True, **options
+        folder,
+        name=folder.name,
+        postgres=postgres,
+        config=chosen,
+        definitions=True,
+        **ONE_PROCESS,
+        **options,
     )
 
 

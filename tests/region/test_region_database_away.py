@@ -52,7 +52,7 @@ def region(tmp_path: Path, database: Postgres, site: Website) -> Iterator[Region
 def test_a_crowd_goes_on_when_it_is_back(how: str, region: Region, database: Postgres) -> None:
     place, ledger, workers = Place(region.url), Ledger(), region.workers
     with Crowd(ledger, [place] * 4) as crowd:
-        for _ in range(4):
+        for _ in range(2):
             crowd.waits_for(4, "upload")
             database.stop() if how == "stopped" else database.kill()
             crowd.waits_for_refusals(8, 503)

@@ -50,7 +50,7 @@ def test_a_server_killed_while_images_are_filled(region: Region) -> None:
 def test_servers_and_single_workers_killed_at_any_moment(region: Region) -> None:
     place, ledger, chance = Place(region.url), Ledger(), Random(5)
     with Crowd(ledger, [place] * 4) as crowd:
-        for turn in range(16):
+        for turn in range(8):
             crowd.waits_for(1, "upload")
             time.sleep(chance.uniform(0, 0.3))
             if turn % 2:

@@ -14,46 +14,30 @@ from uuid import uuid4
 import pytest
 
 from lab import Keystone, Region, venvs
-from tests.support.glance import Json, Place, RefusedError, some_data
-from tests.support.waiting import eventually
+from tests.region.locating import (
+    WAYS,
+    People,
+    Serving,
+    add,
+    behind,
+    location,
+    patch,
+    post,
+    replace,
+    task_of,
+)
+from tests.support.glance import Place, RefusedError, some_data
 from tests.support.websites import Website
 
 pytestmark = pytest.mark.services
 
 DATA = some_data(61, 3 * 2**20 + 11)
-PATCH = "application/openstack-images-v2.1-json-patch"
 POLICY = """\
 download_image: "rule:context_is_admin or (role:member and not 'secret':%(name)s and
   (project_id:%(project_id)s or project_id:%(member_id)s or 'public':%(visibility)s))"
 publicize_image: "role:member"
 """
 """As by default, but for images called `secret`, which nobody but administrators downloads."""
-
-ACCOUNTS = {
-    "alice": ("red", ("member",)),
-    "amy": ("red", ("reader",)),
-    "bob": ("blue", ("member",)),
-    "nova": ("service", ("service",)),
-}
-
-
-class People:
-    """A region as each of its users sees it."""
-
-    def __init__(self, keystone: Keystone, server: Region) -> None:
-        self.server = server
-        self._keystone = keystone
-        self.projects = {name: keystone.project(name) for name in ("red", "blue", "service")}
-        for user, (project, roles) in ACCOUNTS.items():
-            keystone.user(user, keystone.password, project, roles)
-        accounts = {user: project for user, (project, _) in ACCOUNTS.items()} | {"admin": "admin"}
-        self.tokens = {
-            user: keystone.token(user, keystone.password, project)
-            for user, project in accounts.items()
-        }
-
-    def __call__(self, user: str) -> Place:
-        return Place(self.server.url, token=self.tokens[user])
 
 
 @pytest.fixture(scope="module")
@@ -89,75 +73,11 @@ def people(
         yield People(keystone, server)
 
 
-def behind(keystone: Keystone) -> Json:
-    """Give the settings of a region behind a Keystone."""
-    auth = keystone.login()
-    return {"keystone": {"auth": auth}}
-
-
-def location(data: bytes) -> str:
-    return f"meltemi://chunks/sha512/{hashlib.sha512(data).hexdigest()}"
-
-
-def post(place: Place, image: str, url: str, **validation: str) -> None:
-    body = {"url": url, **({"validation_data": validation} if validation else {})}
-    place.call("POST", f"/v2/images/{image}/locations", body)
-
-
-def patch(place: Place, image: str, *changes: Json) -> Json:
-    body = json.dumps(changes).encode()
-    shown: Json = json.loads(place.request("PATCH", f"/v2/images/{image}", body, PATCH))
-    return shown
-
-
-def add(place: Place, image: str, url: str, **validation: str) -> Json:
-    value = {"url": url, "metadata": {}}
-    if validation:
-        value["validation_data"] = validation
-    return patch(place, image, {"op": "add", "path": "/locations/-", "value": value})
-
-
-def replace(place: Place, image: str, url: str) -> Json:
-    value = [{"url": url, "metadata": {}}]
-    return patch(place, image, {"op": "replace", "path": "/locations", "value": value})
-
-
-def task_of(place: Place, image: str) -> Json:
-    """Wait for the end of an image's one task, and give it."""
-
-    def tasks() -> list[Json]:
-        found: list[Json] = place.call("GET", f"/v2/images/{image}/tasks")["tasks"]
-        return found
-
-    eventually(lambda: tasks()[0]["status"] in ("success", "failure"))
-    [task] = tasks()
-    assert task["type"] == "location_import"
-    return task
-
-
 def contents(people: People) -> dict[str, str | None]:
     """Give what the catalogue calls the data of each image."""
     database = sqlite3.connect(people.server.folder / "data" / "catalogue.sqlite")
     with closing(database):
         return dict(database.execute("SELECT id, content FROM images"))
-
-
-class Serving(Place):
-    """A region as a service sees it that passes on what a user asks."""
-
-    def __init__(self, url: str, token: str, service: str) -> None:
-        super().__init__(url, token=token)
-        self._service = service
-
-    def _headers(self) -> dict[str, str]:
-        return {**super()._headers(), "X-Service-Token": self._service}
-
-
-WAYS: dict[str, Callable[[Place, str, str], object]] = {
-    "post": post,
-    "add": add,
-    "replace": replace,
-}
 
 
 def test_a_location_stays_and_says_no_more_than_the_hash(people: People) -> None:

@@ -1,6 +1,8 @@
 """The real command line, run as a user runs it: in a process of its own.
 
-The functions run it anywhere; a `User` runs it in a folder, with a clouds.yaml.
+The functions run it anywhere; a `User` runs it in a folder, with a clouds.yaml. Where nothing else
+is said, the process is forked from one that has imported everything, for that takes a processor
+half a second.
 """
 
 import json
@@ -12,10 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lab import venvs
 from lab.process import clean_environment
+from tests.support.forking import FORKING, become
 
 PROGRAM = (sys.executable, "-m", "meltemi")
 LISTENING = ("env", "--default-signal=INT")
@@ -82,20 +86,29 @@ def meltemi(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     given: str = "",
+    anew: bool = False,
 ) -> Done:
     """Run the command to its end, with `code` where one is expected, and what is `given` on stdin.
 
-    A traceback is a failure whatever is tested.
+    A traceback is a failure whatever is tested. `anew` starts Python and all.
     """
-    done = _run([*PROGRAM, *map(str, words)], environment(env), cwd, given=given)
+    if anew or given:
+        done = _run([*PROGRAM, *map(str, words)], environment(env), cwd, given=given)
+    else:
+        done = _forked([*map(str, words)], environment(env), cwd or Path.cwd())
     shown = f"{' '.join(map(str, words))}: exit code {done.code}\n{done.err}{done.out}"
     assert code in (None, done.code), shown
     return done
 
 
-def succeed(*words: object, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Done:
+def succeed(
+    *words: object,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    anew: bool = False,
+) -> Done:
     """Run the command and see that it exits with 0."""
-    return meltemi(*words, code=0, env=env, cwd=cwd)
+    return meltemi(*words, code=0, env=env, cwd=cwd, anew=anew)
 
 
 def peak_memory(*words: object, env: Mapping[str, str] | None = None) -> tuple[Done, int]:
@@ -219,6 +232,20 @@ class User:
         path = self.folder / name
         path.write_text(text)
         return path
+
+
+def _forked(words: list[str], env: dict[str, str], cwd: Path) -> Done:
+    with TemporaryDirectory(prefix="meltemi-run-") as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        process = FORKING.Process(target=become, args=(words, env, str(cwd), out, err))
+        process.start()
+        process.join(PATIENCE)
+        code = process.exitcode
+        process.kill()
+        process.join()
+        process.close()
+        assert code is not None, f"it hangs: {words}"
+        return _checked(Done(code, out.read_text(), err.read_text()))
 
 
 def _run(

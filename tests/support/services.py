@@ -9,7 +9,7 @@ What a test finds in them is empty; what it leaves is taken away before the next
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
@@ -19,6 +19,8 @@ from tests.support.accounts import Accounts
 from tests.support.glance import Service
 
 _NAMES = ("source", "one", "two", "three")
+# As many requests at once as in two processes, each of which takes seconds to start.
+ONE_PROCESS: Final[Mapping[str, Any]] = {"processes": 1, "threads": 8}
 
 Fresh = Callable[..., Service]
 """Starts another Glance for one test; takes a name and what `lab.Glance` takes."""
@@ -95,7 +97,7 @@ def glances(
     with ExitStack() as stack:
         places = {}
         for name in _NAMES:
-            server = Glance(folder / name, name=name, postgres=postgres)
+            server = Glance(folder / name, name=name, postgres=postgres, **ONE_PROCESS)
             stack.callback(server.stop)
             places[name] = Service(server.start(wait=False), postgres)
         for place in places.values():
@@ -137,6 +139,7 @@ def fresh(postgres: Postgres, tmp_path: Path) -> Iterator[Fresh]:
     with ExitStack() as stack:
 
         def start(name: str = "fresh", **options: Any) -> Service:
+            options = {**ONE_PROCESS, **options}
             server = Glance(tmp_path / name, name=name, postgres=postgres, **options)
             stack.callback(server.stop)
             return Service(server.start(), postgres)

@@ -9,6 +9,7 @@ import pytest
 from lab import Postgres
 from meltemi.chunks import session, writer
 from meltemi.chunks.opening import open_store
+from tests.chunks.faults.damaging import IMAGES
 from tests.chunks.faults.rig import Hooks, Rig
 
 
@@ -34,6 +35,16 @@ def rig(index: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     store = open_store(str(tmp_path / "store"), index, create=True)
     yield Rig(store)
     store.close()
+
+
+@pytest.fixture
+def filled(tmp_path: Path) -> Iterator[Rig]:
+    """Give a store of a few images with an index of its own."""
+    rig = Rig(open_store(str(tmp_path / "store"), create=True))
+    for name, numbers in IMAGES.items():
+        rig.put(name, *numbers)
+    yield rig
+    rig.store.close()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 import errno
 import json
 import os
-import sqlite3
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -19,65 +17,12 @@ from meltemi.chunks.index.blobs import Blobs
 from meltemi.chunks.index.schema import State
 from meltemi.chunks.manifest import decode_root, decode_segment
 from meltemi.chunks.opening import open_store
-from meltemi.chunks.pack import HEADER_BYTES, pack_object
+from meltemi.chunks.pack import HEADER_BYTES
 from meltemi.chunks.reconcile import reindex
 from meltemi.chunks.scrubbing import scrub
-from meltemi.errors import DamageError, MeltemiError, QuotaError, SessionLostError, StoreError
+from meltemi.errors import DamageError, QuotaError, SessionLostError, StoreError
+from tests.chunks.faults.damaging import IMAGES, complaint, flip, path_of, put_again, read_all
 from tests.chunks.faults.rig import Hooks, Rig, block
-
-IMAGES = {"one": (1, 2, 3), "two": (3, 4), "three": (5,), "empty": ()}
-
-
-@pytest.fixture
-def filled(tmp_path: Path) -> Iterator[Rig]:
-    """Give a store of a few images with an index of its own."""
-    rig = Rig(open_store(str(tmp_path / "store"), create=True))
-    for name, numbers in IMAGES.items():
-        rig.put(name, *numbers)
-    yield rig
-    rig.store.close()
-
-
-def flip(path: Path, chance: Random, begin: int, end: int) -> None:
-    """Flip one bit somewhere in a part of a file."""
-    data = bytearray(path.read_bytes())
-    data[chance.randrange(begin, end)] ^= 1 << chance.randrange(8)
-    path.write_bytes(data)
-
-
-def path_of(tmp_path: Path, pack: str) -> Path:
-    """Say where a pack's file is."""
-    return tmp_path / "store" / pack_object(pack)
-
-
-def complaint(act: Callable[[], object]) -> str:
-    """Do something; give the line that it ends with where it fails."""
-    try:
-        act()
-    except MeltemiError as error:
-        assert "\n" not in str(error)  # noqa: PT017 - it may fail or not
-        return str(error)
-    return ""
-
-
-def read_all(rig: Rig) -> dict[str, str]:
-    """Read every image: each is exact, or said to be damaged; give those lines by name."""
-    told = {}
-    for name, data in rig.truth.items():
-        found: list[bytes] = []
-        if line := complaint(lambda name=name, found=found: found.append(rig.read(name))):  # type: ignore[misc]
-            told[name] = line
-        else:
-            assert found == [data]
-    return told
-
-
-def put_again(rig: Rig) -> None:
-    """Bring all data once more, as images of other names that are taken away again."""
-    for name, numbers in IMAGES.items():
-        rig.put(f"{name} again", *numbers)
-    for name in IMAGES:
-        rig.remove(f"{name} again")
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -187,7 +132,7 @@ def test_a_flipped_bit_in_a_manifest(filled: Rig, tmp_path: Path) -> None:
     filled.see_clean()
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("part", ["footer", "trailer", "header"])
 def test_a_flipped_bit_around_the_blobs(seed: int, part: str, filled: Rig, tmp_path: Path) -> None:
     pack = filled.pack_of(block(1))
@@ -254,7 +199,7 @@ def test_a_pack_that_nobody_can_read_stays_as_long_as_an_image_lacks_something(
     assert not path.exists()
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_flipped_bit_in_a_head(seed: int, filled: Rig, tmp_path: Path) -> None:
     head = filled.store.head("one")
     path = tmp_path / "store" / head.object
@@ -363,53 +308,6 @@ def test_a_lost_pack(filled: Rig, tmp_path: Path) -> None:
     filled.see_clean()
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE blobs SET offset = offset + 1",
-        "UPDATE blobs SET offset = -5",
-        "UPDATE blobs SET offset = 'far'",
-        "UPDATE blobs SET stored = stored - 1",
-        "UPDATE blobs SET stored = 1 << 60",
-        "UPDATE blobs SET stored = -1",
-        "UPDATE blobs SET length = length + 64",
-        "UPDATE blobs SET length = 1 << 40",
-        "UPDATE blobs SET coding = 1 - coding",
-        "UPDATE blobs SET coding = 77",
-        "UPDATE blobs SET pack = (SELECT max(number) FROM packs)",
-        "UPDATE blobs SET pack = 1000",
-        "UPDATE blobs SET bad = 1",
-        "DELETE FROM blobs",
-        "DELETE FROM packs",
-        "UPDATE packs SET state = 0",
-        "UPDATE packs SET state = 2, noted = 0",
-        "UPDATE packs SET size = size + 1024",
-        "UPDATE packs SET size = 0",
-        "DELETE FROM blobs WHERE hex(id) LIKE '01%'",
-        "UPDATE blobs SET pack = (SELECT max(number) FROM packs) WHERE hex(id) LIKE '01%'",
-        "UPDATE blobs SET pack = 1000 WHERE hex(id) LIKE '01%'",
-        "UPDATE blobs SET id = CAST(substr(id, 1, 32) || x'2f' AS BLOB) WHERE hex(id) LIKE '01%'",
-        "DELETE FROM heads",
-        "UPDATE heads SET state = 0",
-        "UPDATE heads SET name = name || '?'",
-        "UPDATE heads SET record = replace(record, 'a', 'b')",
-        "UPDATE facts SET value = value + 8 WHERE name = 'published'",
-        "UPDATE facts SET value = value + 8 WHERE name = 'scrub'",
-    ],
-)
-def test_a_row_of_the_index_that_is_wrong(statement: str, filled: Rig) -> None:
-    """Whatever the index says, data is right or missing, and reindexing makes all good again."""
-    with filled.sql() as connection:
-        connection.exec_driver_sql(statement)
-    for name, line in read_all(filled).items():
-        assert name in line
-    complaint(lambda: check(filled.store))
-    complaint(lambda: scrub(filled.store))
-    complaint(lambda: collect(filled.store))
-    reindex(filled.store)
-    filled.see_clean()
-
-
 @pytest.mark.parametrize("copies", [2, 3])
 def test_a_second_copy_of_what_is_damaged_is_kept_and_heals_it(
     copies: int, filled: Rig, hooks: Hooks, tmp_path: Path
@@ -429,80 +327,3 @@ def test_a_second_copy_of_what_is_damaged_is_kept_and_heals_it(
     filled.collect()
     filled.see_clean()
     assert scrub(filled.store).problems == []
-
-
-def test_a_row_that_tells_of_a_blob_where_it_is_not(filled: Rig) -> None:
-    """Nothing needs the blob any more, and it goes; the row would be a hit for who brings it."""
-    known, wrong = chunk_id(block(5)).hex(), filled.pack_of(block(1))
-    with filled.sql() as connection:
-        number = f"(SELECT number FROM packs WHERE id = '{wrong}')"
-        connection.exec_driver_sql(f"UPDATE blobs SET pack = {number} WHERE id = x'{known}'")
-    filled.remove("three")
-    collect(filled.store)
-    [problem] = check(filled.store).problems
-    assert problem.startswith(f"pack {wrong}: the index tells of 1 blobs that are not there")
-    reindex(filled.store)
-    assert check(filled.store).problems == []
-    filled.put("three", 5)
-    filled.see_clean()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "pack = (SELECT number FROM packs WHERE number != pack LIMIT 1)",
-        "offset = offset | 1 << 20",
-        "stored = stored - 1",
-        "length = length + 4",
-        "coding = 1 - coding",
-        "seal = seal + 1",
-    ],
-)
-def test_a_put_relies_on_no_row_that_is_not_what_was_written(change: str, filled: Rig) -> None:
-    filled.put("other", 1000)
-    with filled.sql() as connection:
-        connection.exec_driver_sql(f"UPDATE blobs SET {change} WHERE id = x'{_hex(1)}'")
-    filled.put("again", 1)
-    filled.see_all()
-    assert filled.read("again") == block(1)
-    assert check(filled.store).problems == []
-
-
-def _hex(number: int) -> str:
-    return chunk_id(block(number)).hex()
-
-
-def test_an_index_that_lets_a_needed_pack_go(filled: Rig) -> None:
-    with filled.sql() as connection:
-        connection.exec_driver_sql("UPDATE packs SET state = 3")
-    with pytest.raises(StoreError, match=r"index is damaged: .*new index.*reindex"):
-        collect(filled.store)
-    filled.see_all()
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_a_flipped_bit_in_the_file_of_the_index(seed: int, filled: Rig, tmp_path: Path) -> None:
-    """It may be a row or the database's own structure: a new index is always the way out."""
-    path = tmp_path / "store" / "index.sqlite"
-    filled.store.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA journal_mode=DELETE")
-    connection.close()
-    chance = Random(seed)
-    for _ in range(3):
-        flip(path, chance, 0, path.stat().st_size)
-    opened: list[Rig] = []
-    complaint(lambda: opened.append(Rig(open_store(str(tmp_path / "store")))))
-    for rig in opened:
-        rig.truth = filled.truth
-        read_all(rig)
-        for act in (check, scrub, collect):
-            complaint(lambda act=act, rig=rig: act(rig.store))  # type: ignore[misc]
-        rig.store.close()
-    for file in (tmp_path / "store").glob("index.sqlite*"):
-        file.unlink()
-    rig = Rig(open_store(str(tmp_path / "store")))
-    rig.truth = filled.truth
-    reindex(rig.store)
-    rig.see_clean()
-    rig.store.close()

@@ -1,6 +1,5 @@
 """Processes that are killed or stopped at any moment: what they acknowledged is there, exactly."""
 
-import multiprocessing
 import os
 import signal
 import time
@@ -25,11 +24,10 @@ from meltemi.chunks.opening import open_store
 from meltemi.errors import DamageError
 from tests.chunks.faults.rig import Rig, blocks
 from tests.chunks.faults.worker import collect_until, work
+from tests.support.forking import FORKING
 
-CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.chunks.faults.worker"])
 ROUNDS = 12
-BATCHES = 9
+BATCHES = 3
 
 
 class Worker:
@@ -37,8 +35,8 @@ class Worker:
 
     def __init__(self, folder: str, index: str, role: str, seed: int) -> None:
         self._pipe: Connection
-        self._pipe, theirs = CONTEXT.Pipe(duplex=False)
-        self.process: ForkServerProcess = CONTEXT.Process(
+        self._pipe, theirs = FORKING.Pipe(duplex=False)
+        self.process: ForkServerProcess = FORKING.Process(
             target=work, args=(folder, index, role, seed, theirs), daemon=True
         )
         self.process.start()
@@ -182,7 +180,7 @@ def test_kill_a_collector_at_each_step_of_rewriting(
     rig.put("kept", 1)
     rig.remove("old")
     folder = str(tmp_path / "store")
-    process = CONTEXT.Process(
+    process = FORKING.Process(
         target=collect_until, args=(folder, index, owner, step), kwargs={"first": first}
     )
     process.start()
