@@ -15,6 +15,7 @@ import yaml
 from meltemi.cli.output import FORMATS, print_rows
 from meltemi.cli.progress import Bars, Lines, progress
 from meltemi.cli.table import lines
+from meltemi.cli.telling import telling
 from meltemi.errors import UsageError
 from meltemi.model.plan import Action, Kind, Plan, Subject
 from meltemi.replication.report import Outcome, Result
@@ -158,3 +159,29 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "in total" in shown
     assert "because" in shown
     assert "\x1b]0;evil" not in shown
+
+
+def test_how_far_bytes_have_come(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lines where nobody looks, and a bar that moves on a terminal."""
+    monkeypatch.setattr("meltemi.cli.telling._EVERY_SECONDS", 0)
+    with telling("push x.raw", 4 * 2**20) as tell:
+        tell(2**20, 4 * 2**20)
+        tell(4 * 2**20, None)
+    first, second, last = capsys.readouterr().err.splitlines()
+    assert first == "push x.raw: 25 %, 1.0 MiB of 4.0 MiB"
+    assert second == "push x.raw: 4.0 MiB"
+    assert last.startswith("push x.raw: 4.0 MiB in ")
+    main, side = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = ""
+    with os.fdopen(side, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with telling("push x.raw", 4 * 2**20) as tell:
+            tell(2**20, 4 * 2**20)
+            while "1.0/4.0 MiB" not in shown:
+                shown += os.read(main, 1 << 16).decode()
+    os.close(main)
+    assert "push x.raw" in shown

@@ -175,6 +175,7 @@ def test_it_is_exported_on_its_own(pair: Pair, tmp_path: Path) -> None:
     line = ("image", "pull", child, "child.raw", "--library", pair.here.url)
     done = meltemi(*line, code=0, cwd=tmp_path)
     assert "as a whole" not in done.err
+    assert "fetch snapshot" in done.err
     assert (tmp_path / "child.raw").read_bytes() == CHILD
     only = ("--match", f"id={child}")
     meltemi("dump", pair.here.url, tmp_path / "archive", *only, code=0)
@@ -194,6 +195,7 @@ def test_a_push_borrows_as_well(pair: Pair, tmp_path: Path) -> None:
     done = meltemi(
         *("image", "push", "child.raw", *words, "--library", pair.here.url), code=0, cwd=tmp_path
     )
+    assert "push child.raw: " in done.err
     [row] = json.loads(done.out)
     pair.wait_for_loan(row["ID"])
     assert pair.here.data(row["ID"]) == data
