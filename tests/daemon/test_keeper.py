@@ -32,7 +32,7 @@ def keeper_of(state: State, board: Board, folder: Path) -> Keeper:
     """Make one that leads, and has nothing to do."""
     file = folder / "meltemi.yaml"
     file.write_text(_CONFIGURATION)
-    accounts = Accounts(state.credentials, None)
+    accounts = Accounts(state.credentials, lambda: None)
 
     async def opened(*_: object) -> Any:
         raise AssertionError
