@@ -13,6 +13,9 @@ from meltemi.errors import MeltemiError, QuotaError, RefusedError, UsageError
 _BUSY_SECONDS: Final = 120
 """How long a writer waits for another one of the same SQLite file, or for a lock's holder."""
 
+IDLE_SECONDS: Final = 60
+"""How long PostgreSQL waits for one who has stopped in a transaction, where nothing is said."""
+
 _PATIENCE: Final = {
     "connect_timeout": 10,
     "keepalives_idle": 15,
@@ -31,7 +34,8 @@ class Database:
     `holds` says what is in it, as in "an index"; `error` is what is raised where it fails, with
     what the database said; `full` where its disk is full. Where it does not take what it is given,
     that is a RefusedError. A URL
-    that cannot be used is a UsageError. `pool` says in SQLAlchemy's words how many connections
+    that cannot be used is a UsageError. `idle` is for how long PostgreSQL waits for one who has
+    stopped in a transaction, in seconds. `pool` says in SQLAlchemy's words how many connections
     are kept.
     """
 
@@ -42,6 +46,7 @@ class Database:
         holds: str,
         error: type[MeltemiError],
         full: type[MeltemiError] = QuotaError,
+        idle: int = IDLE_SECONDS,
         **pool: int,
     ) -> None:
         self._noun = holds.rpartition(" ")[2]
@@ -61,7 +66,7 @@ class Database:
             event.listen(self._engine, "connect", _prepare_sqlite)
         else:
             event.listen(self._engine, "do_connect", _connect_to_postgresql)
-            event.listen(self._engine, "connect", _prepare_postgresql)
+            event.listen(self._engine, "connect", lambda one, _: _prepare_postgresql(one, idle))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -144,10 +149,10 @@ def _connect_to_postgresql(
     return Watchful.connect(*words, **named)
 
 
-def _prepare_postgresql(connection: Any, _record: object) -> None:
+def _prepare_postgresql(connection: Any, idle: int) -> None:
     """Let nobody wait for ever for one who stopped, or whose host is gone, in a transaction."""
     connection.execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
-    connection.execute(f"SET idle_in_transaction_session_timeout = '{_BUSY_SECONDS // 2}s'")
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{idle}s'")
     connection.commit()
 
 

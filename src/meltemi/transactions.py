@@ -24,13 +24,16 @@ class Database(databases.Database):
     """Runs work in transactions, in threads of its own.
 
     `holds` says what is in it, as in "a catalogue"; `error` is what is raised where it fails.
+    `idle` is for how long PostgreSQL waits for one who has stopped in a transaction, in seconds.
     SQLite has one thread: it writes one transaction at a time anyway, and reads faster than
     threads could hand over to each other.
     """
 
-    def __init__(self, url: str, *, holds: str, error: type[MeltemiError]) -> None:
+    def __init__(
+        self, url: str, *, holds: str, error: type[MeltemiError], idle: int = databases.IDLE_SECONDS
+    ) -> None:
         super().__init__(
-            url, holds=holds, error=error, full=error, pool_size=_THREADS, max_overflow=0
+            url, holds=holds, error=error, full=error, idle=idle, pool_size=_THREADS, max_overflow=0
         )
         self._threads = ThreadPoolExecutor(
             1 if self.is_sqlite else _THREADS, thread_name_prefix=self._noun

@@ -20,6 +20,7 @@ IMAGE = Image("i", name="image", owner="me", size=100, status="active")
 PLACE = Place("s", "i", "t")
 SUBJECT = Subject("route", "s", "t", "i", "image")
 RUN = Run("route", Cause.SCHEDULE, ("t",), None, 0.0, "holder", id=7)
+OTHER = replace(RUN, route="another route", id=8)
 
 
 class Time:
@@ -202,6 +203,25 @@ def test_there_is_a_history_of_whom_to_charge_for_how_much(
     assert of(board).since == 1000.0
 
 
+def test_of_two_routes_to_one_place_the_first_has_the_image_until_it_lets_go(board: Board) -> None:
+    see(board)
+    # An owner has not chosen what the operator's route carries, or may not.
+    board.saw(OTHER, PLACE, IMAGE, (note(Standing.LEFT_OUT),))
+    board.unseen("another route", "s", ["t"], set(), None)
+    assert (of(board).wanted, of(board).route) == (True, "route")
+    board.saw(OTHER, PLACE, IMAGE, ())
+    assert (of(board).wanted, of(board).route) == (True, "route")
+    assert [change.observed for change in board.take_dirt().history] == ["ready"]
+    assert board.take_released() == []
+    board.unseen("route", "s", ["t"], set(), None)
+    [released] = board.take_released()
+    assert (released.place, released.route) == (PLACE, "route")
+    assert board.take_released() == []
+    board.saw(OTHER, PLACE, IMAGE, ())
+    assert (of(board).wanted, of(board).route) == (True, "another route")
+    board.drop([])  # what is left is counted for one route
+
+
 def test_a_look_at_some_images_says_nothing_of_others(board: Board) -> None:
     see(board)
     board.unseen("route", "s", ["t"], set(), {"another"})
@@ -219,6 +239,20 @@ def test_what_is_in_hand_is_left_alone(board: Board) -> None:
     assert see(board).status == "copying 0 %"
     board.unseen("route", "s", ["t"], set(), None)
     assert of(board).wanted
+
+
+def test_what_is_broken_off_is_queued(board: Board) -> None:
+    see(board, the := action())
+    board.broken_off(the)
+    assert of(board).detail == "it is missing"
+    board.started(the)
+    board.moved(the, 43)
+    board.broken_off(the)
+    placement = of(board)
+    assert (placement.status, placement.detail, placement.done) == ("queued", "interrupted", 0)
+    board.finished(Outcome(the, Result.DONE, "", "i", 100), 7)
+    board.broken_off(the)
+    assert of(board).status == "ready"
 
 
 def test_what_was_under_way_when_a_daemon_died_is_queued(clock: Time) -> None:

@@ -103,6 +103,7 @@ def test_status(user: User) -> None:
         (["wait", "once", "--in", "R1,"], 2, "--in takes names of libraries"),
         (["wait", "twice"], 3, "several images are named 'twice': "),
         (["statos"], 2, "did you mean status?"),
+        (["status", "--late", "--watch"], 2, "--late does not go with --watch"),
     ],
 )
 def test_what_cannot_be_meant_is_told_in_one_line(
@@ -290,17 +291,24 @@ def test_a_daemon_that_comes_back(tmp_path: Path) -> None:
         address = daemon.url.removeprefix("http://")
         settled(Asked(daemon), 2)
         env = {"MELTEMI_DAEMON": daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
-        with running("wait", "late", "--in", "R1", env=env) as waiting:
-            lines = waiting.lines()
+        watching = running("status", "--region", "R1", "--watch", "-f", "json", env=env)
+        with running("wait", "late", "--in", "R1", env=env) as waiting, watching as watch:
+            assert watch.process.stdout is not None
+            assert json.loads(watch.process.stdout.readline())["Name"] == "early"
+            lines, told = waiting.lines(), watch.lines()
             assert next(lines) == "late: the daemon does not know it"
             daemon.kill()
             assert "trying again" in next(lines)
+            assert "trying again" in next(told)
             shelves.put(1, "late", b"data")
             daemon.start("--listen", address)
-            told = list(lines)
-            assert told[-1] == "late: R1 ready"
-            assert not any("trying again" in line for line in told)  # that is said once
+            rest = list(lines)
+            assert rest[-1] == "late: R1 ready"
+            assert not any("trying again" in line for line in rest)  # that is said once
             assert waiting.wait().code == 0
+            # Once each, and nothing of what had been told before.
+            assert next(told) == "meltemi: the daemon answers again"
+            assert json.loads(watch.process.stdout.readline())["Name"] == "late"
 
 
 def test_usage(cloud: Cloud, user: User) -> None:

@@ -1,7 +1,12 @@
 """What goes wrong around a daemon that goes on: targets, clocks, its own configuration."""
 
 import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
+from threading import Event
 
 from lab import images
 from lab.faketime import Clock
@@ -28,9 +33,16 @@ def test_a_target_that_hangs_for_good_delays_no_other(
                 image = source.put(name, b"data")
                 eventually(lambda image=image: targets[1].has(image))  # type: ignore[misc]
             assert targets[0].images() == []
+            eventually(lambda: follow_each_other(daemon, "t0"))
             proxy.fault()
             eventually(lambda: len(targets[0].images()) == 3)  # once it was found to be silent
             eventually(lambda: {p.observed for p in daemon.placements()} == {"ready"})
+
+
+def follow_each_other(daemon: Daemon, library: str) -> bool:
+    """Say whether of the runs that look at a library none has begun before the last one's end."""
+    runs = [run for run in reversed(daemon.runs()) if library in run.libraries]
+    return all(one.ended and one.ended <= other.began for one, other in pairwise(runs))
 
 
 def test_a_target_that_hangs_in_the_middle_of_data_delays_no_other(
@@ -85,7 +97,7 @@ def test_the_clock_jumps(source: Service, targets: list[Service], tmp_path: Path
         source.put("first", b"data")
         daemon = Daemon(tmp_path, settings, environment=clock.environment)
         with daemon:
-            eventually(lambda: daemon.statuses("t0").get("first", "").startswith("failed"))
+            eventually(lambda: "failed" in {change.observed for change in daemon.changes()})
             for hours in (30, -30, 0):
                 clock.set(hours * 3600)
                 image = source.put(f"after {hours} hours", b"data")
@@ -124,20 +136,43 @@ def test_priorities_and_what_a_library_bears(
 ) -> None:
     with Proxy(targets[0].url) as proxy:
         settings = configuration(source, proxy, match={"tag": "low"})
-        settings["libraries"]["t0"]["transfers"] = 1
+        of_target = {**settings["libraries"], "t0": {"url": proxy.url, "transfers": 1}}
+        of_source = {**settings["libraries"], "s": {"url": source.url, "transfers": 1}}
         settings["routes"]["high"] = {
             "from": "s", "to": "t0", "match": {"tag": "high"}, "priority": 5,
         }  # fmt: skip
         names = {}
         for number, tag in enumerate(["low", "high"] * 3):
             names[source.put(tag, images.random_bytes(MIB, number), tags=[tag])] = tag
-        daemon = Daemon(tmp_path, settings)
-        proxy.fault(Fault("PUT", FILE, rate=4 * MIB))
+        daemon = Daemon(tmp_path, {**settings, "libraries": of_target})
         daemon.pause(Held.LIBRARY, "t0")
-        with daemon:
+
+        def observed() -> Counter[str]:
+            return Counter(placement.observed for placement in daemon.placements())
+
+        with daemon, held_up(proxy) as go_on:
             eventually(lambda: "leads" in daemon.said)
             daemon.resume(Held.LIBRARY, "t0")
-            eventually(lambda: len(daemon.statuses("t0")) == 2)
-            eventually(lambda: {p.observed for p in daemon.placements()} == {"ready"})
+            eventually(lambda: observed() == {"copying": 1, "queued": 5})
+            go_on.set()
+            eventually(lambda: observed() == {"ready": 6})
         order = [names[request.path.split("/")[-2]] for request in proxy.of("PUT", FILE)]
-        assert order[1:4].count("high") >= 2  # what was found first may have begun before
+        assert order[1:] == sorted(order[1:])  # the first may have been found before the others
+        for number in (6, 7):
+            source.put("low", images.random_bytes(MIB, number), tags=["low"])
+        daemon.configure({**settings, "libraries": of_source})
+        with daemon, held_up(proxy) as go_on:
+            eventually(lambda: observed() == {"ready": 6, "copying": 1, "queued": 1})
+            go_on.set()
+            eventually(lambda: observed() == {"ready": 8})
+
+
+@contextmanager
+def held_up(proxy: Proxy) -> Iterator[Event]:
+    """Hold the next upload up until it may go on; the others are not."""
+    go_on = Event()
+    proxy.fault(Fault("PUT", FILE, times=1, before=go_on.wait))
+    try:
+        yield go_on
+    finally:
+        go_on.set()

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
 
 from lab import Postgres, images
+from meltemi.daemon.state.state import State
 from tests.daemon.words import configuration
 from tests.support.daemon import Daemon
 from tests.support.glance import Service
@@ -14,6 +16,9 @@ from tests.support.waiting import eventually
 
 MIB = 2**20
 
+ONE = r"images/[^/?]+$"
+"""The path of an image's metadata."""
+
 STAGES = {
     "before the target is read": Fault("GET", "images$", times=1),
     "before registering": Fault("POST", "images$", times=1),
@@ -21,9 +26,12 @@ STAGES = {
     "before sending": Fault("PUT", FILE, times=1),
     "sending": Fault("PUT", FILE, times=1, cut_body=3 * MIB, hang=True),
     "sent": Fault("PUT", FILE, times=1, cut_answer=-1, hang=True),
+    "verifying": Fault("GET", ONE, times=1, hang=True),
     "before publishing": Fault("PATCH", "", times=1),
     "published": Fault("PATCH", "", times=1, cut_answer=0, hang=True),
 }
+SHOWN = {"registered": "copying", "sending": "copying", "verifying": "verifying"}
+"""What the state says of an image when the daemon dies."""
 
 
 def test_killed_at_every_step_of_a_run(source: Service, target: Service, tmp_path: Path) -> None:
@@ -36,6 +44,7 @@ def test_killed_at_every_step_of_a_run(source: Service, target: Service, tmp_pat
             proxy.fault(fault)
             with Daemon(tmp_path, configuration(source, proxy, schedule="1s")) as daemon:
                 proxy.wait_for(fault.method, fault.path, hanging=fault.hang)
+                eventually(lambda step=step: is_shown(daemon, step))  # type: ignore[misc]
                 daemon.kill()
         see_nothing_half_made(target, made)
         direct.configure(configuration(source, target, schedule="1s"))
@@ -45,6 +54,24 @@ def test_killed_at_every_step_of_a_run(source: Service, target: Service, tmp_pat
     assert {key: target.data(key) for key in made} == made
     assert target.sql("SELECT count(*) FROM images WHERE deleted") == "0"
     assert {p.observed for p in direct.placements()} == {"ready"}
+    gone = next(iter(made))
+    source.delete(gone)
+    with Proxy(target.url) as proxy:
+        proxy.fault(Fault("DELETE", ONE, times=1, cut_answer=-1, hang=True))
+        settings = configuration(source, proxy, schedule="1s", on_source_deletion="delete")
+        with Daemon(tmp_path, settings) as daemon:
+            proxy.wait_for("DELETE", ONE, hanging=True)
+            daemon.kill()
+    direct.configure(configuration(source, target, schedule="1s", on_source_deletion="delete"))
+    with direct:
+        eventually(lambda: sum(one.wanted for one in direct.placements()) == len(STAGES) - 1)
+    assert set(target.statuses()) == made.keys() - {gone}
+    assert all(run.ended for run in direct.runs()[1:])
+
+
+def is_shown(daemon: Daemon, step: str) -> bool:
+    """Say whether the state knows how far an image has come."""
+    return daemon.statuses("t0").get(step, "").startswith(SHOWN.get(step, ""))
 
 
 def see_nothing_half_made(target: Service, made: Mapping[str, bytes]) -> None:
@@ -86,6 +113,45 @@ def test_another_daemon_takes_over_from_one_that_was_killed(
     assert target.data(first) == data
     assert len(target.images()) == 1
     assert {run.result for run in waiting.runs() if run.holder in waiting.said} == {"done"}
+
+
+def test_another_host_takes_over_what_was_on_its_way(
+    source: Service, target: Service, tmp_path: Path, database: str
+) -> None:
+    """Whether a process of another host lives, nobody can see; but whoever led before is done."""
+    data = images.random_bytes(4 * MIB, 1)
+    image = source.put("image", data)
+    settings = configuration(source, target, schedule="1s", daemon={"database": database})
+    with Proxy(target.url) as proxy:
+        proxy.fault(Fault("PUT", FILE, times=1, cut_body=MIB, hang=True))
+        through = configuration(source, proxy, schedule="1s", daemon={"database": database})
+        with Daemon(tmp_path, through) as one:
+            proxy.wait_for("PUT", FILE, hanging=True)
+            eventually(lambda: one.statuses("t0").get("image", "").startswith("copying"))
+            one.kill()
+    mark = "meltemi_replicated_at"
+    target.sql(
+        "UPDATE image_properties SET value = regexp_replace(value, 'by [^/]+/', 'by elsewhere/')"
+        f" WHERE name = '{mark}'"
+    )
+    two = Daemon(tmp_path, settings, "two")
+    two.ask(moved_elsewhere)
+    with two:
+        eventually(lambda: two.statuses("t0") == {"image": "ready"})
+    assert target.data(image) == data
+    assert len(target.images()) == 1
+    assert not [one for one in two.changes() if "another replicator" in one.detail]
+
+
+async def moved_elsewhere(state: State) -> None:
+    """Let the daemon that led have been one of another host."""
+
+    def move(connection: Connection) -> None:
+        for table in ("runs", "leases"):
+            place = "'elsewhere' || substr(holder, strpos(holder, '/'))"
+            connection.execute(text(f"UPDATE {table} SET holder = {place}"))
+
+    await state._database.write(move)
 
 
 def test_a_daemon_that_stops_hands_over_at_once(

@@ -19,6 +19,10 @@ def test_images_arrive_and_changes_follow(
         assert targets[2].data(second) == some_data(2)
         source.change(first, os_version="12")
         eventually(lambda: targets[0].show(first).get("os_version") == "12")
-    runs = daemon.runs()
-    assert {run.cause for run in runs} == {"start", "schedule"}
-    assert all(run.result == "done" for run in runs)
+        assert {run.cause for run in daemon.runs()} == {"start", "schedule"}
+        assert {run.result for run in daemon.runs() if run.ended} == {"done"}
+        # Without a schedule, and whatever events were lost.
+        daemon.configure(configuration(source, *targets, daemon={"reconcile": "1s"}))
+        eventually(lambda: "reconciliation" in {run.cause for run in daemon.runs()})
+        third = source.put("third", some_data(3), visibility="public")
+        eventually(lambda: all(t.has(third) for t in targets))

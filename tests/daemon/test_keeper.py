@@ -1,79 +1,203 @@
-"""The daemon that leads: what it lets its database have, and how it hears what it is asked."""
+"""The daemon that leads, between libraries in memory: what is asked of it in unlucky moments."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+import yaml
 
-from meltemi.config.load import load
+from meltemi.config.load import Configuration, load
 from meltemi.daemon.accounts import Accounts
 from meltemi.daemon.board import Board
 from meltemi.daemon.counters import Counters
 from meltemi.daemon.keeper import Keeper
 from meltemi.daemon.owners import Owners
 from meltemi.daemon.shelf import Shelf
-from meltemi.daemon.state.records import Cause, Request
-from meltemi.daemon.state.state import State
+from meltemi.daemon.state.records import Cause, Request, Run
+from meltemi.daemon.state.state import State, open_state
 from meltemi.errors import StateError
-from meltemi.model.placement import Observed, Place, Placement
+from meltemi.libraries.base import Library
+from meltemi.model.address import LibraryAddress
+from meltemi.model.credential import Credential
+from meltemi.model.placement import Observed
+from tests.support.memory import MemoryLibrary
 
-pytestmark = pytest.mark.parametrize("state", ["sqlite"], indirect=True)
+pytestmark = pytest.mark.timeout(120)  # what is lost never happens
 
-_CONFIGURATION = """
-version: 1
-libraries: {s: {path: s}, t: {path: t}, u: {path: u}}
-routes:
-  r: {from: s, to: [t, u]}
-"""
-
-
-def keeper_of(state: State, board: Board, folder: Path) -> Keeper:
-    """Make one that leads, and has nothing to do."""
-    file = folder / "meltemi.yaml"
-    file.write_text(_CONFIGURATION)
-    accounts = Accounts(state.credentials, lambda: None)
-
-    async def opened(*_: object) -> Any:
-        raise AssertionError
-
-    return Keeper(
-        load(file),
-        state,
-        Shelf({}, opened, accounts.credential),
-        board=board,
-        counters=Counters(),
-        owners=Owners(board, [], accounts.has, time.time),
-        accounts=accounts,
-        holder="one",
-    )
+ME = "me"
+_T = TypeVar("_T")
 
 
-async def test_what_has_been_kept_is_not_kept_again(
-    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def until(condition: Callable[..., Awaitable[_T]], *words: object) -> _T:
+    """Wait until something holds, and give what."""
+    while not (found := await condition(*words)):  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.01)
+    return found
+
+
+class Place:
+    """A keeper at work between `s`, `t` and `u`."""
+
+    def __init__(self, folder: Path, state: State) -> None:
+        self._folder = folder
+        self.state = state
+        self.libraries = {name: MemoryLibrary(name) for name in ("s", "t", "u")}
+        self.board = Board([], time.time)
+        self.counters = Counters()
+
+    def configuration(self, **routes: Any) -> Configuration:
+        """Read a configuration with some routes from `s`."""
+        file = self._folder / "meltemi.yaml"
+        libraries = {name: {"url": f"http://{name}"} for name in self.libraries}
+        named = {name: {"from": "s", **route} for name, route in routes.items()}
+        file.write_text(yaml.safe_dump({"version": 1, "libraries": libraries, "routes": named}))
+        return load(file)
+
+    def keeper(self, configuration: Configuration) -> Keeper:
+        """Give a keeper."""
+
+        async def open_(name: str, _: LibraryAddress, __: Credential | None) -> Library:
+            return self.libraries[name]
+
+        accounts = Accounts(self.state.credentials, lambda: None)
+        return Keeper(
+            configuration,
+            self.state,
+            Shelf(configuration.libraries, open_, accounts.credential),
+            board=self.board,
+            counters=self.counters,
+            owners=Owners(self.board, (), accounts.has, time.time),
+            accounts=accounts,
+            holder=ME,
+        )
+
+    @asynccontextmanager
+    async def at_work(self, **routes: Any) -> AsyncIterator[Keeper]:
+        """Let a keeper work; it must not end by itself."""
+        keeper = self.keeper(self.configuration(**routes))
+        working = asyncio.create_task(keeper.run())
+        try:
+            yield keeper
+            assert not working.done()
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+    async def looked(self, count: int = 1) -> list[Run]:
+        """Wait until so many runs have ended; give those that have."""
+
+        async def ended() -> list[Run]:
+            found = [run for run in await self.state.runs(most=100) if run.ended]
+            return found if len(found) >= count else []
+
+        return await until(ended)
+
+    async def is_of(self, route: str) -> bool:
+        """Say whether the one image that is wanted is so by a route."""
+        return [one.route for one in self.board if one.wanted] == [route]
+
+    async def heard(self, cause: Cause) -> float:
+        """Say how many requests were counted."""
+        name = "meltemi_requests_heard_total"
+        return self.counters.registry.get_sample_value(name, {"cause": cause}) or 0
+
+    async def ready(self, *images: str, at: str) -> None:
+        """Wait until these images, and no others, are wanted and ready in a library."""
+
+        async def are_there() -> bool:
+            found = [one for one in self.board if one.wanted and one.observed is Observed.READY]
+            return {one.place.image for one in found if one.place.library == at} == set(images)
+
+        await until(are_there)
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    state = await open_state(f"sqlite:///{tmp_path / 'state.sqlite'}")
+    await state.lead(ME, 3600, lambda _: False)
+    yield Place(tmp_path, state)
+    await state.close()
+
+
+async def test_a_configuration_that_comes_in_the_middle_of_a_look(
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Place("s", "i", "t")
-    known = Placement(place, "r", wanted=True, observed=Observed.COPYING, since=1.0)
-    board = Board([known], time.time)  # it is queued anew, which is a change
-    await state.lead("one", 60, lambda _: False)
-    keeper = keeper_of(state, board, tmp_path)
+    image = place.libraries["s"].put(b"data")
+    reached, go = asyncio.Event(), asyncio.Event()
+    begin = place.state.begin
 
-    async def fails(*_: object) -> None:
-        raise StateError("the database is away")
+    async def slow(run: Run) -> int:
+        reached.set()
+        await go.wait()
+        return await begin(run)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(state.troubles, "keep", fails)
-        with pytest.raises(StateError):
-            await keeper._keep()
-    await keeper._keep()
-    assert len(await state.changes(most=10)) == 1
+    monkeypatch.setattr(place.state, "begin", slow)
+    async with place.at_work(before={"to": "t"}) as keeper:
+        await reached.wait()
+        reloading = asyncio.create_task(keeper.reload(place.configuration(after={"to": "u"})))
+        await asyncio.sleep(0)
+        go.set()
+        await reloading
+        await place.ready(image.id, at="u")
+    assert {one.place.library for one in place.board} == {"u"}
 
 
-async def test_who_asks_for_another_attempt_waits_for_no_other(
-    state: State, tmp_path: Path
+async def test_a_look_that_is_broken_off_has_failed(place: Place) -> None:
+    held = place.libraries["t"].hold("list")
+    async with place.at_work(before={"to": "t"}) as keeper:
+        await held.reached.wait()
+        await keeper.reload(place.configuration())
+        [run] = await place.looked()
+    assert (run.route, run.result) == ("before", "failed")
+    assert run.detail.startswith("broken off")
+
+
+async def test_a_retry_does_not_wait_for_a_library_that_had_failed(place: Place) -> None:
+    async with place.at_work(all={"to": "t"}) as keeper:
+        [lane] = keeper.lanes
+        lane.failures = 20
+        lane.fail("t: it is away")  # for minutes
+        image = place.libraries["s"].put(b"data")
+        await place.state.ask(Request(Cause.RETRY, 0.0))
+        await place.ready(image.id, at="t")
+        assert lane.failures == 0
+
+
+async def test_what_one_route_carries_no_more_another_one_may(place: Place) -> None:
+    image = place.libraries["s"].put(b"data", tags=("golden",))
+    routes = {"one": {"to": "t"}, "two": {"to": "t", "match": {"tag": "golden"}}}
+    async with place.at_work(**routes) as keeper:
+        await place.looked(2)
+        await place.ready(image.id, at="t")
+        [placement] = place.board
+        other = ({"one", "two"} - {placement.route}).pop()
+        await keeper.reload(place.configuration(**{other: routes[other]}))
+        await until(place.is_of, other)
+        await place.ready(image.id, at="t")
+
+
+async def test_what_is_asked_is_heard_where_the_database_fails_meanwhile(
+    place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeper = keeper_of(state, Board([], time.time), tmp_path)
-    for lane in keeper.lanes:
-        lane.fail(f"{lane.library}: silent")
-    keeper._answer(Request(Cause.RETRY, 1.0, library="t"))
-    assert {lane.library: lane.is_ready for lane in keeper.lanes} == {"t": True, "u": False}
+    async with place.at_work(all={"to": "t"}):
+        await place.looked()
+        image = place.libraries["s"].put(b"data")
+        answered, failures = place.state.answered, 3
+
+        async def failing(holder: str, numbers: Any) -> None:
+            nonlocal failures
+            if failures:
+                failures -= 1
+                raise StateError("the server closed the connection")
+            await answered(holder, numbers)
+
+        monkeypatch.setattr(place.state, "answered", failing)
+        await place.state.ask(Request(Cause.EVENT, 0.0, source="s", image=image.id))
+        await place.ready(image.id, at="t")
+        assert await until(place.heard, Cause.EVENT) == 1
+    assert failures == 0
+    assert await place.state.requests() == {}

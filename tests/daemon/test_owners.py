@@ -95,6 +95,15 @@ def test_of_several_routes_the_one_answers_that_knows_the_region() -> None:
     assert told(the) == "mars: not allowed; venus: unknown region"
 
 
+def test_what_a_route_without_choice_carries_is_told_as_it_is() -> None:
+    the = owners(placement("crete", Observed.READY, by="golden"))
+    only = route("one", "crete", "sparta")
+    the.take([only])
+    the.refuse(Place("s", "i", "crete"), "left out by the operator's rules")
+    hear(the, only, Wish("crete", "crete"), Wish("sparta", "sparta", "not allowed"))
+    assert told(the) == "crete: ready; sparta: not allowed"
+
+
 def test_what_is_withdrawn_is_told_until_it_is_gone() -> None:
     board = Board([placement("crete", Observed.READY, wanted=False)], lambda: 1.0)
     the, only = Owners(board, (), lambda _, __: False, lambda: 1.0), route("one", "crete")

@@ -1,7 +1,9 @@
 """The daemon's parts without I/O: jobs, lanes, schedules, waits."""
 
+import asyncio
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from meltemi.daemon.backoff import Backoff
 from meltemi.daemon.jobs import parted, removals_of
-from meltemi.daemon.lanes import Errand, Lane, Room
+from meltemi.daemon.lanes import Errand, Gate, Lane, Room
 from meltemi.daemon.repeating import Unrepeated
 from meltemi.daemon.service import Service
 from meltemi.daemon.state.records import Cause
@@ -83,6 +85,68 @@ def test_a_lane_has_room_where_all_its_rooms_have() -> None:
     assert other.has_room
 
 
+class Passing:
+    """Images that pass a gate, by name, in the order in which they have."""
+
+    def __init__(self) -> None:
+        self.gate = Gate()
+        self.passed: list[str] = []
+        self._leave: dict[str, asyncio.Event] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def come(self, name: str, rooms: Sequence[Room]) -> None:
+        """Let one come, and go in where there is room."""
+
+        async def pass_() -> None:
+            async with self.gate.passed(rooms):
+                self.passed.append(name)
+                await self._leave[name].wait()
+
+        self._leave[name] = asyncio.Event()
+        self._tasks[name] = asyncio.create_task(pass_())
+        await asyncio.sleep(0)
+
+    async def leave(self, name: str) -> None:
+        """Let one go on."""
+        self._leave[name].set()
+        await self._tasks[name]
+        await asyncio.sleep(0)
+
+    async def give_up(self, name: str) -> None:
+        """Break one off."""
+        self._tasks[name].cancel()
+        await asyncio.gather(self._tasks[name], return_exceptions=True)
+        await asyncio.sleep(0)
+
+
+async def test_who_waits_for_one_target_keeps_no_place_of_the_source() -> None:
+    source, slow, quick = Room(2), Room(1), Room(1)
+    work = Passing()
+    await work.come("hangs", (source, slow))
+    await work.come("waits", (source, slow))
+    await work.come("goes on", (source, quick))
+    assert work.passed == ["hangs", "goes on"]
+    assert (source.taken, slow.taken, quick.taken) == (2, 1, 1)
+    await work.leave("hangs")
+    assert work.passed[2:] == ["waits"]
+
+
+async def test_images_set_out_in_the_order_in_which_they_came() -> None:
+    room, other = Room(1), Room(1)
+    work = Passing()
+    for name in ("first", "second", "third", "fourth"):
+        await work.come(name, (room,))
+    await work.give_up("second")
+    await work.leave("first")
+    await work.come("fifth", (room, other))
+    assert work.passed == ["first", "third"]
+    await work.give_up("third")
+    await work.leave("fourth")
+    assert work.passed == ["first", "third", "fourth", "fifth"]
+    await work.leave("fifth")
+    assert (room.taken, other.taken) == (0, 0)
+
+
 def test_what_is_under_way_is_looked_at_when_it_has_arrived() -> None:
     one, in_hand = lane(), {"a"}
     one.leave(Errand(Cause.EVENT, frozenset("ab")))
@@ -116,6 +180,9 @@ def test_a_lane_that_failed_is_left_alone_and_then_looked_at(
     the.fail("t: silent")
     now[0] += 1.9
     assert the.is_away  # at least half of four seconds
+    the.hurry()
+    assert the.is_ready
+    assert the.failures == 2
     the.succeed()
     the.succeed()
     assert the.failures == 0

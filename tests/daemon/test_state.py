@@ -1,11 +1,16 @@
 """The state: leases, and what only the leader may write; in SQLite and in PostgreSQL."""
 
 import asyncio
+import time
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from meltemi.daemon.state.records import Cause, Change, Held, Pause, Request, Run
+from lab import Postgres
+from meltemi.daemon.state.records import Answer, Cause, Change, Held, Pause, Request, Run
 from meltemi.daemon.state.state import State, open_state
 from meltemi.errors import LeaseError, UsageError
 from meltemi.model.placement import Observed, Place, Placement
@@ -66,13 +71,15 @@ async def test_only_the_leader_writes(state: State) -> None:
         await state.begin(RUN)
     await state.ask(Request(Cause.RETRY, 1.0))
     with pytest.raises(LeaseError):
-        await state.take_requests("one")
+        await state.answered("one", await state.requests())
+    with pytest.raises(LeaseError):
+        await state.succeed("one", 0.0)
     with pytest.raises(LeaseError):
         await state.forget("one", 1e12)
     assert await state.placements() == [PLACEMENT]
     assert await state.changes(most=10) == []
     assert [run.id for run in await state.runs(most=10)] == [number]
-    assert len(await state.take_requests("two")) == 1
+    assert len(await state.requests()) == 1
 
 
 async def test_placements_are_kept_as_they_are(state: State) -> None:
@@ -82,6 +89,26 @@ async def test_placements_are_kept_as_they_are(state: State) -> None:
     await state.save("one", [replace(many[7], done=5)], [many[8].place])
     kept = await state.placements()
     assert kept == [*many[:7], replace(many[7], done=5), *many[9:]]
+
+
+async def test_whatever_libraries_say_can_be_kept(state: State) -> None:
+    odd: Any = {"name": "a\0b", "owner": 7, "detail": "half \ud800", "size": 2**70}
+    await state.lead("one", 60, nobody_is_gone)
+    one = replace(PLACEMENT, place=Place("s", "i\0", "t"), **odd)
+    change = Change(1.0, one.place, "r", wanted=True, observed=Observed.READY, moved=2**70, **odd)
+    for _ in range(2):
+        await state.save("one", [one], history=[change])
+    [kept] = await state.placements()
+    [*_, told] = await state.changes(most=9)
+    name = "a\N{REPLACEMENT CHARACTER}b"
+    for found in (kept, told):
+        assert (found.name, found.owner, found.detail) == (name, "7", "half ?")
+        assert found.size == 2**63 - 1
+    assert told.place == kept.place == Place("s", "i\N{REPLACEMENT CHARACTER}", "t")
+    await state.save("one", [], [one.place])
+    assert await state.placements() == []
+    await state.answers.save("one", [Answer("s", "i", "a\0b", None, "a\0", 1.0)], [])
+    assert [answer.name for answer in await state.answers.read()] == [name]
 
 
 async def test_changes_come_in_order_and_runs_the_latest_first(state: State) -> None:
@@ -117,13 +144,44 @@ async def test_a_history_that_was_kept_is_not_kept_again(state: State) -> None:
     assert len(await state.changes(most=9)) == 3
 
 
-async def test_requests_are_heard_once_in_order(state: State) -> None:
+async def test_requests_are_heard_in_order_until_they_are_answered(state: State) -> None:
     await state.lead("one", 60, nobody_is_gone)
     asked = [Request(Cause.EVENT, float(n), image=str(n)) for n in range(3)]
     for request in asked:
         await state.ask(request)
-    assert await state.take_requests("one") == asked
-    assert await state.take_requests("one") == []
+    heard = await state.requests()
+    assert list(heard.values()) == asked
+    # One that was begun before, and is kept after, has a lower number than the last.
+    first, *others = heard
+    await state.answered("one", others)
+    assert await state.requests() == {first: asked[0]}
+    await state.answered("one", [first])
+    assert await state.requests() == {}
+
+
+async def test_whoever_leads_next_knows_who_led_and_ends_what_they_left(state: State) -> None:
+    began = time.time()
+    for holder in ("old", "one", "two"):
+        await state.lead(holder, -1, nobody_is_gone)
+        await state.begin(replace(RUN, holder=holder, began=1.5 if holder == "old" else began))
+    done = replace(RUN, holder="two", began=began, ended=began, result="done")
+    done = replace(done, id=await state.begin(done))
+    assert await state.succeed("two", began - 60) == ["one"]
+    last, *left, old = await state.runs(most=10)
+    assert last == done
+    assert [(run.holder, run.result) for run in left] == [("two", "failed"), ("one", "failed")]
+    assert all(run.ended is not None and run.detail for run in left)
+    assert old.ended is None
+
+
+async def test_who_stops_in_a_transaction_keeps_nobody_from_leading_for_long(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    postgres.create_database(tmp_path.name)
+    state = await open_state(f"{postgres.url}/{tmp_path.name}")
+    [told] = await state._rows(text("SHOW idle_in_transaction_session_timeout"))
+    await state.close()
+    assert set(told.values()) == {"10s"}
 
 
 async def test_pauses(state: State) -> None:

@@ -106,6 +106,22 @@ async def test_what_boots_with_an_image_that_is_dropped_is_planned_again() -> No
     assert set(work.crete.images) == {first.id}
 
 
+async def test_what_is_broken_off_is_queued_and_what_waited_is_dropped() -> None:
+    work = Work()
+    first, second = work.source.put(b"1", name="first"), work.source.put(b"22", name="second")
+    held = work.crete.hold("upload", image_id=first.id, at=1)
+    await work.submit()
+    await held.reached.wait()
+    assert {one.observed for one in work.board} == {Observed.COPYING, Observed.QUEUED}
+    await work.dispatcher.retire(work.lanes.values())
+    await asyncio.sleep(0)
+    assert not work.board.in_hand
+    assert {one.place.image for one in work.board} == {first.id, second.id}
+    assert {one.observed for one in work.board} == {Observed.QUEUED}
+    assert [tally.run for tally in work.dispatcher.settled()] == [work.tally.run]
+    assert work.lanes["crete"].load == 0
+
+
 async def test_a_run_is_not_over_while_its_removals_are_under_way() -> None:
     work = Work()
     image = work.source.put(b"1")

@@ -11,7 +11,7 @@ from meltemi.errors import QuotaError
 from meltemi.model.image import Image
 from meltemi.model.plan import Standing
 from meltemi.model.provenance import timestamp
-from meltemi.replication.claim import GIVEN_UP, Claim
+from meltemi.replication.claim import GIVEN_UP, Claim, end_claims
 from meltemi.replication.report import Result
 from tests.replication.running import DATA, plan, replicas, standings, sync, synced
 from tests.support.memory import MemoryLibrary
@@ -42,6 +42,17 @@ def test_who_has_given_up(
 ) -> None:
     image = Image("1", status="saving", updated_at=updated)
     assert Claim(holder, until).is_given_up(image, NOW) is given_up
+
+
+def test_who_is_known_to_have_ceased_holds_nothing() -> None:
+    for holder in ("far away/1/0badc0de", f"{HERE}/{os.getppid()}/0badc0de"):
+        claim, image = Claim(holder, NOW + timedelta(seconds=30)), Image("1", status="saving")
+        assert claim.holds_against(NOW)
+        assert not claim.is_given_up(image, NOW)
+        end_claims([holder])
+        assert not claim.holds_against(NOW)
+        assert claim.is_abandoned
+        assert claim.is_given_up(image, NOW)
 
 
 def test_our_own_upload_was_broken_off_where_it_is_planned_again() -> None:

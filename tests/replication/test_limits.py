@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from meltemi.model.route import Link
 from meltemi.replication import limits
-from meltemi.replication.limits import Bandwidth
+from meltemi.replication.limits import Bandwidth, Links
 
 Timetable = tuple[tuple[int, int | None], ...]
 
@@ -87,3 +88,36 @@ async def test_all_share_one_rate(clock: Clock) -> None:
 
     await asyncio.gather(*(transfer() for _ in range(3)))
     assert clock.now - 1000 >= 2.5
+
+
+def cable(rate: int, *libraries: str) -> Link:
+    return Link("cable", frozenset(libraries), ((0, rate),))
+
+
+def test_what_lies_between_libraries() -> None:
+    links = Links([cable(10, "crete", "sparta"), Link("other", frozenset(["athens"]), ())])
+    [here] = links.beside("crete", ["athens"])
+    assert links.beside("sparta", ["athens", "crete"]) == [here]
+    assert links.beside("crete", ["sparta"]) == []
+    [there] = links.beside("athens", ["crete"])
+    assert there is not here
+    assert links.beside("delos", ["crete"]) == []
+
+
+async def test_another_bandwidth_of_a_link_holds_at_once_for_what_crosses_it(clock: Clock) -> None:
+    links = Links([cable(1, "crete")])
+    [crossing] = links.beside("crete", ["athens"])
+    await crossing.spend(1000)
+    waiting = asyncio.create_task(crossing.spend(1))
+    await asyncio.sleep(0)
+    links.follow([cable(500, "crete")])
+    assert links.beside("crete", ["athens"]) == [crossing]
+    await waiting
+    assert clock.now - 1000 < 10, "not a quarter of an hour"
+    await crossing.spend(10**9)
+    waiting = asyncio.create_task(crossing.spend(1))
+    await asyncio.sleep(0)
+    links.follow([])
+    await waiting
+    assert clock.now - 1000 < 20
+    assert links.beside("crete", ["athens"]) == []

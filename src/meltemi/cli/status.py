@@ -23,6 +23,7 @@ from meltemi.cli.options import option
 from meltemi.cli.output import check_columns, output_options, print_rows, printing_rows
 from meltemi.cli.working import INTERRUPTED
 from meltemi.daemon.client import Client
+from meltemi.errors import UsageError
 from meltemi.model.units import format_duration
 
 _SHOWN: Final = ("ID", "Name", "Library", "Status", "Behind", "Since")
@@ -49,6 +50,8 @@ def command(image: str | None, **options: Any) -> int:
     than `within` of its route.
     """
     watching = options["watch"]
+    if watching and options["late"]:
+        raise UsageError("--late does not go with --watch, which shows every change")
     check_columns(_WATCHED if watching else _COLUMNS, options)
     work = _watch if watching else _show
     return asking(partial(work, image=image, options=options), options)
@@ -82,6 +85,8 @@ async def _watch(client: Client, *, image: str | None, options: Mapping[str, Any
                         show(_watched(one, one["since"]))
                 elif event.kind == "away":
                     say(f"meltemi: {event.data['reason']}; trying again")
+                elif event.kind == "back":
+                    say("meltemi: the daemon answers again")
                 else:
                     show(_watched(event.data, event.data.get("at")))
     except asyncio.CancelledError:

@@ -67,6 +67,7 @@ class Board:
         self._moved: dict[Place, int] = defaultdict(int)
         self._dirt = Dirt()
         self._timed = {place for place, one in self._all.items() if one.due is not None}
+        self._released: list[Placement] = []
         self.in_hand: set[Place] = set()
         self.census = Census()
         for placement in self._all.values():
@@ -74,7 +75,7 @@ class Board:
             self.census.changed(None, placement)
         for placement in list(self._all.values()):
             if placement.observed in UNDER_WAY:
-                self._put(replace(placement, observed=Observed.QUEUED, detail="interrupted"))
+                self._put(_interrupted(placement))
 
     def __iter__(self) -> Iterator[Placement]:
         return iter(self._all.values())
@@ -98,20 +99,22 @@ class Board:
         return due
 
     def saw(self, run: Run, place: Place, image: Image, what: Settled) -> None:
-        """Take note of what is to be done about an image; nothing says that it is ready."""
+        """Take note of what is to be done about an image; nothing says that it is ready.
+
+        Of several routes that want it in one place, the first has it until it wants it no more.
+        """
         if place in self.in_hand:
             return
         old = self._all.get(place)
         told = _told(what)
         if told is None:
-            if old is None:
-                return
-            self._put(_unwanted(old))
+            if old is not None and old.route == run.route:
+                self._put(_unwanted(old))
             return
         observed, detail = told
         new = Placement(
             place=place,
-            route=run.route,
+            route=old.route if old is not None and old.wanted else run.route,
             wanted=True,
             observed=observed,
             since=self._clock(),
@@ -205,6 +208,12 @@ class Board:
         if placement is not None and placement.observed is Observed.COPYING:
             self._put(replace(placement, observed=Observed.VERIFYING))
 
+    def broken_off(self, action: Action) -> None:
+        """Take note that work on an action ends, which was not done."""
+        placement = self._all.get(place_of(action))
+        if placement is not None and placement.observed in UNDER_WAY:
+            self._put(_interrupted(placement))
+
     def finished(self, outcome: Outcome, run: int) -> None:
         """Take note of how an action ended."""
         action = outcome.action
@@ -240,6 +249,11 @@ class Board:
                 new = replace(placement, observed=Observed.QUEUED, detail=why)
                 self._put(replace(new, attempts=attempts, due=due))
         return held
+
+    def take_released(self) -> list[Placement]:
+        """Give what routes have ceased to want since; another one may want it."""
+        released, self._released = self._released, []
+        return released
 
     def take_dirt(self) -> Dirt:
         """Give what is to be kept, which is clean from now on."""
@@ -308,6 +322,8 @@ class Board:
             return
         if old is None or _news(old) != _news(new):
             self._dirt.history.append(self._change(new, now))
+        if old is not None and old.wanted and not new.wanted:
+            self._released.append(old)
         if new.due is None:
             self._timed.discard(place)
         else:
@@ -367,6 +383,10 @@ def _news(placement: Placement) -> tuple[object, ...]:
 
 def _is_left(placement: Placement) -> bool:
     return not placement.wanted and placement.observed in _THERE
+
+
+def _interrupted(placement: Placement) -> Placement:
+    return replace(placement, observed=Observed.QUEUED, detail="interrupted", done=0, total=0)
 
 
 def _unwanted(placement: Placement) -> Placement:

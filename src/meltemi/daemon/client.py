@@ -123,23 +123,23 @@ class Client:
     async def events(self, query: Query) -> AsyncGenerator[Event]:
         """Give events as they come, for ever.
 
-        Where the stream breaks off, it goes on behind the last one as soon as the daemon answers;
-        that is one event `away`, and the next one is `begin`. Raise UnreachableError where it has
-        never answered.
+        Where the stream breaks off, that is an event `away`, and `back` once the daemon answers
+        again; it goes on behind the last one. Raise UnreachableError where it has never answered.
         """
         last: list[str] = []
         is_away = False
         while True:
+            goes_on = bool(last)
             try:
                 async for event in self._stream(_with("/v1/events", query), last):
                     is_away = False
-                    yield event
+                    yield Event("back", {}) if goes_on and event.kind == "begin" else event
             except UnreachableError as error:
                 if not self._has_answered:
                     raise
                 if not is_away:
-                    is_away = True
                     yield Event("away", {"reason": str(error)})
+                is_away = True
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _stream(self, path: str, last: list[str]) -> AsyncIterator[Event]:

@@ -208,6 +208,7 @@ class Dispatcher:
         finally:
             for action in hearing.left:  # where it was broken off
                 self._board.in_hand.discard(place_of(action))
+                self._board.broken_off(action)
                 if not removing:
                     job.lane(action).take(-1)
                     self._tallies[job.run].dropped(action.subject.target)

@@ -16,7 +16,7 @@ from meltemi.daemon.board import Board, Dirt
 from meltemi.daemon.census import Census, Way
 from meltemi.daemon.counters import Counters
 from meltemi.daemon.dispatch import Dispatcher
-from meltemi.daemon.lanes import Errand, Lane, Room
+from meltemi.daemon.lanes import Errand, Gate, Lane, Room
 from meltemi.daemon.look import Look
 from meltemi.daemon.owners import Owners
 from meltemi.daemon.runs import Tally
@@ -34,6 +34,9 @@ _log: Final = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.5
 """How often requests and timers are looked at, and what was observed is kept."""
+
+_URGENT: Final = frozenset({Cause.REQUEST, Cause.RETRY})
+"""Causes behind which somebody waits: also where a library is left alone since it failed."""
 
 _TOGETHER: Final = 2000
 """Changes that are kept at once: the lease, and what others ask for, must not wait for more."""
@@ -71,6 +74,8 @@ class Keeper:
         self._awake = asyncio.Event()
         self._lanes: dict[tuple[str, str], Lane] = {}
         self._rooms: dict[str, Room] = {}
+        self._gate = Gate()
+        self._turn = asyncio.Lock()
         self._timers: dict[tuple[str, Cause, Schedule], Timer] = {}
         self._dispatcher = Dispatcher(shelf, board, counters, self._awake.set)
         self._looks: dict[asyncio.Task[None], list[Lane]] = {}
@@ -120,13 +125,15 @@ class Keeper:
 
     async def reload(self, configuration: Configuration) -> None:
         """Go on with another configuration; transfers of routes that are the same go on."""
-        before = list(self._lanes.values())
-        changed = self._shelf.changed(configuration.libraries)
-        changed |= {name for name, _ in self._transfers.items() ^ configuration.transfers.items()}
-        self._take(configuration, Cause.CONFIGURATION, changed)
-        kept = {id(lane) for lane in self._lanes.values()}
-        await self._break_off([lane for lane in before if id(lane) not in kept])
-        await self._shelf.reload(configuration.libraries)
+        async with self._turn:
+            before = list(self._lanes.values())
+            changed = self._shelf.changed(configuration.libraries)
+            limits = self._transfers.items() ^ configuration.transfers.items()
+            changed |= {name for name, _ in limits}
+            self._take(configuration, Cause.CONFIGURATION, changed)
+            kept = {id(lane) for lane in self._lanes.values()}
+            await self._break_off([lane for lane in before if id(lane) not in kept])
+            await self._shelf.reload(configuration.libraries)
         self._awake.set()
 
     async def _break_off(self, lanes: Collection[Lane]) -> None:
@@ -145,7 +152,7 @@ class Keeper:
         self._routes = {route.name: route for route in configuration.routes}
         self._history = configuration.daemon.history
         self._reconcile = configuration.daemon.reconcile
-        self._dispatcher.links = self._dispatcher.links.replaced(configuration.links)
+        self._dispatcher.links.follow(configuration.links)
         self._transfers = configuration.transfers
         for name, most in configuration.transfers.items():
             if name not in self._rooms or self._rooms[name].most != most:
@@ -157,7 +164,7 @@ class Keeper:
                 is_other = not {route.source, *route.targets}.isdisjoint(changed)
                 if lane is None or lane.route != route or is_other:
                     ends = [name for name in (route.source, library) if name in self._transfers]
-                    lane = Lane(route, library, [self._rooms[name] for name in ends])
+                    lane = Lane(route, library, [self._rooms[name] for name in ends], self._gate)
                     lane.leave(Errand(cause))
                 lanes[route.name, library] = lane
                 self._counters.knows(route.name, library)
@@ -173,12 +180,14 @@ class Keeper:
 
     async def _tick(self) -> None:
         try:
-            await self._hear()
-            self._leave_errands()
-            await self._start_looks()
-            self._dispatcher.start()
-            await self._keep()
-            self._scribe.start()
+            # Lanes are not to be exchanged in the middle of it.
+            async with self._turn:
+                await self._hear()
+                self._leave_errands()
+                await self._start_looks()
+                self._dispatcher.start()
+                await self._keep()
+                self._scribe.start()
         except LeaseError:
             raise
         except StateError as error:
@@ -191,22 +200,28 @@ class Keeper:
         for lane in self._lanes.values():
             names = (Held.ROUTE, lane.route.name), (Held.LIBRARY, lane.library)
             lane.is_paused = not paused.isdisjoint(names)
-        for request in await self._state.take_requests(self._holder):
+        asked = await self._state.requests()
+        for request in asked.values():
             if request.cause is Cause.EVENT:
                 self._scribe.judge(request, self._answer)
             else:
                 self._answer(request)
+        if asked:
+            # Only now: where this fails, they are heard once more, and none is lost.
+            await self._state.answered(self._holder, asked)
+            for request in asked.values():
+                self._counters.heard(request.cause)
 
     def _answer(self, request: Request) -> None:
-        self._counters.heard(request.cause)
         for (route, library), lane in self._lanes.items():
             asked = (request.route, request.library, request.source)
             there = (route, library, lane.route.source)
             if all(a in (None, b) for a, b in zip(asked, there, strict=True)):
                 images = None if request.image is None else frozenset({request.image})
                 lane.leave(Errand(request.cause, images))
-                if request.cause is Cause.RETRY:
+                if request.cause in _URGENT:
                     lane.hurry()
+                if request.cause is Cause.RETRY:
                     self._board.hurry(lane.route.name, library, request.image)
 
     def _leave_errands(self) -> None:
@@ -219,8 +234,18 @@ class Keeper:
                 waiting = self._lanes.get((name, library))
                 if waiting is not None and waiting.is_open:
                     waiting.leave(Errand(Cause.RETRY, frozenset(images)))
+        self._pass_on()
         for lane in self._lanes.values():
             lane.hold(partial(self._is_in_hand, lane))
+
+    def _pass_on(self) -> None:
+        """Have other routes look at what one has ceased to want."""
+        for left in self._board.take_released():
+            source, image, library = left.place
+            for lane in self._lanes.values():
+                leads_there = (lane.route.source, lane.library) == (source, library)
+                if leads_there and lane.route.name != left.route:
+                    lane.leave(Errand(Cause.RETURN, frozenset({image})))
 
     def _is_in_hand(self, lane: Lane, image: str) -> bool:
         return Place(lane.route.source, image, lane.library) in self._board.in_hand
@@ -293,6 +318,9 @@ class Keeper:
                     problems[name] = str(error)
                 self._dispatcher.withdraw(found.withdrawn, by_name)
                 self._dispatcher.submit(tally, found.plan, by_name, found.account)
+        except asyncio.CancelledError:
+            problems[route.source] = "broken off: the configuration has changed, or the daemon ends"
+            raise
         except MeltemiError as error:
             problems[route.source] = str(error)
         except Exception as error:  # noqa: BLE001 - logged; the daemon goes on

@@ -4,8 +4,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 from meltemi.daemon.backoff import OF_LIBRARIES
@@ -30,17 +30,57 @@ class Errand:
 
 
 class Room:
-    """Where so many images may be under way at once: a lane, or all that one library bears."""
+    """Where so many images may be under way at once: a lane, or all that one library bears.
+
+    `load` is how many have been begun, `taken` how many of them have a place.
+    """
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self.slots = asyncio.Semaphore(most)
-        self.load = 0
+        self.load = self.taken = 0
 
     @property
     def is_free(self) -> bool:
         """Say whether another image may set out."""
         return self.load < self.most
+
+
+class Gate:
+    """Lets images set out as they come, each once there is a place in all its rooms.
+
+    Nobody has a place in one room while he waits for another: who waits for a slow target would
+    keep the source's places from all others.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[asyncio.Future[None], Sequence[Room]]] = []
+
+    @asynccontextmanager
+    async def passed(self, rooms: Sequence[Room]) -> AsyncIterator[None]:
+        """Wait for a place in each of some rooms, and have it meanwhile."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, rooms))
+        self._admit()
+        try:
+            await turn
+            yield
+        finally:
+            if not turn.cancelled():
+                for room in rooms:
+                    room.taken -= 1
+            self._admit()
+
+    def _admit(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for turn, rooms in waiting:
+            if turn.cancelled():
+                continue
+            if all(room.taken < room.most for room in rooms):
+                for room in rooms:
+                    room.taken += 1
+                turn.set_result(None)
+            else:
+                self._waiting.append((turn, rooms))
 
 
 @dataclass(slots=True)
@@ -49,16 +89,17 @@ class Lane:
 
     Whoever wants it looked at leaves an errand; errands that wait are one. After a failure of the
     library, or of the source, nothing is done until the wait is over. `rooms` are those of its
-    libraries that bear only so much, and its own. `origins` are the identities by which replicas
-    there were seen to know the source; None until everything has been looked at. `held` are images
-    under way that are to be looked at again once they have arrived. `looked` is when it was looked
-    at last, in seconds since 1970. `fails_at_work` says that images could not be brought, though
-    the library may well be read.
+    libraries that bear only so much, and its own; all lanes that share some share the `gate`.
+    `origins` are the identities by which replicas there were seen to know the source; None until
+    everything has been looked at. `held` are images under way that are to be looked at again once
+    they have arrived. `looked` is when it was looked at last, in seconds since 1970.
+    `fails_at_work` says that images could not be brought, though the library may well be read.
     """
 
     route: Route
     library: str
     rooms: Sequence[Room] = ()
+    gate: Gate = field(default_factory=Gate)
     errand: Errand | None = None
     is_looked_at: bool = False
     is_paused: bool = False
@@ -123,16 +164,9 @@ class Lane:
         for room in self.rooms:
             room.load += images
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Wait until an image may be under way, and let no more than that be so meanwhile.
-
-        Everybody enters the rooms in the same order: source, target, lane.
-        """
-        async with AsyncExitStack() as entered:
-            for room in self.rooms:
-                await entered.enter_async_context(room.slots)
-            yield
+    def slot(self) -> AbstractAsyncContextManager[None]:
+        """Wait until an image may be under way, and let no more than that be so meanwhile."""
+        return self.gate.passed(self.rooms)
 
     @property
     def is_ready(self) -> bool:
@@ -153,7 +187,7 @@ class Lane:
         self.leave(Errand(Cause.RETURN))
 
     def hurry(self) -> None:
-        """End the wait after a failure now."""
+        """End the wait after a failure: somebody wants to know now."""
         self._until = self._clock()
 
     def read(self, *, is_busy: bool) -> None:

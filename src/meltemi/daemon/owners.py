@@ -225,14 +225,21 @@ class Owners:
             elif wish.target is not None and (wish.target, owner) in self._disturbed:
                 refusal = refusal or BAD_CREDENTIAL
             name = wish.name.lower()
+            placement = self._board.get(place) if place else None
             if wish.target is None and name in expected:
                 refusal = None
+            elif placement is not None and placement.wanted and self._is_of_another(placement):
+                refusal = None  # it is there, or comes, whatever the owner may choose
             rank = 2 if refusal == UNKNOWN else 1 if refusal else 0
-            word = refusal or _word(self._board.get(place) if place else None)
+            word = refusal or _word(placement)
             if name not in best or rank < best[name][0]:
                 best[name] = rank, wish.name, wish.target, word
         ordered = sorted(best.values(), key=lambda one: one[0])
         return [(name, target, word) for _, name, target, word in ordered]
+
+    def _is_of_another(self, placement: Placement) -> bool:
+        """Say whether a route carries an image on which owners do not choose."""
+        return placement.route not in self._routes
 
     def _leaving(
         self, asked: Asked, routes: Iterable[Route], named: set[str | None]

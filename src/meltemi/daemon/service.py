@@ -32,7 +32,7 @@ from meltemi.messaging import connection_to
 from meltemi.model.address import LibraryAddress
 from meltemi.model.credential import Credential
 from meltemi.model.listening import ListeningAddress
-from meltemi.replication.claim import holder_lives, this_holder
+from meltemi.replication.claim import GIVEN_UP, end_claims, holder_lives, this_holder
 
 _log: Final = logging.getLogger(__name__)
 
@@ -42,6 +42,9 @@ LEASE_SECONDS: Final = 10.0
 _RENEW_SECONDS: Final = 2.0
 _MARGIN_SECONDS: Final = 2.0
 """How long before the end of its lease a daemon that could not renew it ceases to lead."""
+
+_LATELY: Final = 2 * GIVEN_UP.total_seconds()
+"""Seconds after which nobody believes any more that what a daemon was sending still comes."""
 
 SILENCE_SECONDS: Final = 30.0
 """How long a library may be silent."""
@@ -65,6 +68,7 @@ class Service:
         self._configuration = _load(file)
         self._address = address or self._configuration.daemon.api.listen
         self._seen = _stamp(file)
+        self._reading = asyncio.Lock()
         self._keeper: Keeper | None = None
         self._hearing: Hearing | None = None
         self._counters = Counters()
@@ -113,16 +117,19 @@ class Service:
 
     async def reload(self) -> None:
         """Read the configuration again; one that is wrong is refused, and the old one holds."""
-        self._seen = _stamp(self._file)
-        try:
-            new = await asyncio.to_thread(_load, self._file)
-        except ConfigurationError as error:
-            _log.error("%s; the configuration before it stays in force", error)
-            self._counters.refused()
-            return
-        self._counters.reloaded(time.time())
-        if new == self._configuration:
-            return
+        async with self._reading:
+            self._seen = _stamp(self._file)
+            try:
+                new = await asyncio.to_thread(_load, self._file)
+            except ConfigurationError as error:
+                _log.error("%s; the configuration before it stays in force", error)
+                self._counters.refused()
+                return
+            self._counters.reloaded(time.time())
+            if new != self._configuration:
+                await self._go_on_with(new)
+
+    async def _go_on_with(self, new: Configuration) -> None:
         if _fixed(new) != _fixed(self._configuration):
             _log.warning(
                 "%s: daemon.database, listen, tls and metrics take effect at the next start",
@@ -155,36 +162,44 @@ class Service:
     async def _lead(self, state: State) -> None:
         """Lead until the lease is lost, or this is cancelled: then give it back."""
         _log.info("%s leads", self.holder)
-        accounts = Accounts(state.credentials, lambda: _vault(self._configuration.daemon.keys))
-        shelf = Shelf(self._configuration.libraries, _open, accounts.credential)
         try:
+            accounts = Accounts(state.credentials, lambda: _vault(self._configuration.daemon.keys))
             await accounts.renew()
+            # Whoever led before has ceased to transfer: it holds no image any more.
+            end_claims(await state.succeed(self.holder, time.time() - _LATELY))
             board = Board(await state.placements(), time.time)
             owners = Owners(board, await state.answers.read(), accounts.has, time.time)
-            self._keeper = Keeper(
-                self._configuration,
-                state,
-                shelf,
-                board=board,
-                counters=self._counters,
-                owners=owners,
-                accounts=accounts,
-                holder=self.holder,
-            )
-            self._counters.leader.set(1)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._keeper.run())
-                    tasks.create_task(self._renew(state))
-            except* StateError as group:
-                raise group.exceptions[0] from None
+            await self._work(state, board, owners, accounts)
+        finally:
+            with suppress(StateError):  # the lease ends by itself
+                await state.resign(self.holder)
+            _log.info("%s does not lead any more", self.holder)
+
+    async def _work(self, state: State, board: Board, owners: Owners, accounts: Accounts) -> None:
+        """Let a keeper work, and keep the lease meanwhile."""
+        # Both have to see the same configuration: nothing is awaited in between.
+        shelf = Shelf(self._configuration.libraries, _open, accounts.credential)
+        keeper = self._keeper = Keeper(
+            self._configuration,
+            state,
+            shelf,
+            board=board,
+            counters=self._counters,
+            owners=owners,
+            accounts=accounts,
+            holder=self.holder,
+        )
+        self._counters.leader.set(1)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(keeper.run())
+                tasks.create_task(self._renew(state))
+        except* StateError as group:
+            raise group.exceptions[0] from None
         finally:
             self._keeper = None
             self._counters.leader.set(0)
             await shelf.close()
-            with suppress(StateError):  # the lease ends by itself
-                await state.resign(self.holder)
-            _log.info("%s does not lead any more", self.holder)
 
     async def _renew(self, state: State) -> None:
         """Keep the lease; raise LeaseError when it is lost, or may be."""
@@ -198,7 +213,8 @@ class Service:
                     leads = await state.lead(self.holder, LEASE_SECONDS, _is_gone)
             except (StateError, TimeoutError) as error:
                 if begun + _RENEW_SECONDS >= held + LEASE_SECONDS - _MARGIN_SECONDS:
-                    raise LeaseError(f"the lease could not be renewed in time: {error}") from error
+                    why = str(error) or "the database, or this process, is too slow"
+                    raise LeaseError(f"the lease could not be renewed in time: {why}") from error
                 continue
             if not leads:
                 raise LeaseError("another daemon leads by now")

@@ -11,6 +11,7 @@ update, which costs Glance as much as registering the image.
 
 import os
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
@@ -33,6 +34,9 @@ _BY: Final = " by "
 _THIS: Final = token_hex(4)
 """Tells this process from another that had its number, as in a container that was started anew."""
 
+_ENDED: Final[set[str]] = set()
+"""Holders that are known to have ceased, wherever they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -53,7 +57,8 @@ class Claim:
     def holds_against(self, now: datetime) -> bool:
         """Say whether another replicator must keep away.
 
-        A claim ends with its time, or with its process where that can be seen: on this host.
+        A claim ends with its time, or with its process where that can be seen: on this host, or
+        where somebody who knows has said so.
         One that ends later than any replicator would say is none.
         """
         credible = now < self.until < now + _FARTHEST
@@ -66,19 +71,19 @@ class Claim:
 
     @property
     def is_abandoned(self) -> bool:
-        """Say whether the holder was a process of this host that is gone."""
+        """Say whether the holder is known to have ceased."""
         return self._holder_lives is False
 
     @property
     def _holder_lives(self) -> bool | None:
-        """Say whether the holder still runs; None where it cannot be seen from this host."""
-        return holder_lives(self.holder)
+        """Say whether the holder still works; None where nobody here knows."""
+        return False if self.holder in _ENDED else holder_lives(self.holder)
 
     def is_given_up(self, image: Image, now: datetime) -> bool:
         """Say whether nobody sends an image any more that is `saving` under this claim.
 
-        A sender on another host cannot be seen: it is given a day since the upload began. This
-        process does not plan what it sends itself: what it has claimed, it has broken off.
+        A sender of which nobody knows is given a day since the upload began. This process does not
+        plan what it sends itself: what it has claimed, it has broken off.
         """
         if self.is_ours:
             return True
@@ -115,6 +120,11 @@ def unfinished(replica: Image, origin: Provenance) -> bool:
     if claim is None:
         return False
     return not (claim.stays and origin.source_hash == describe_hash(replica.hashes))
+
+
+def end_claims(holders: Iterable[str]) -> None:
+    """Hear of holders that have ceased, and hold nothing any more."""
+    _ENDED.update(holders)
 
 
 def this_holder() -> str:

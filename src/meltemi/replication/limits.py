@@ -26,7 +26,8 @@ class Throttle(Protocol):
 class Bandwidth:
     """Shares a number of bytes a second among all transfers that spend from it.
 
-    `timetable` is as in `Limits`; the local time of day decides. Empty means no limit.
+    `timetable` is as in `Limits`; the local time of day decides. Empty means no limit. It may be
+    changed at any time.
     """
 
     def __init__(
@@ -35,14 +36,14 @@ class Bandwidth:
         *,
         today: Callable[[], datetime] = datetime.now,
     ) -> None:
-        self._timetable = timetable
+        self.timetable = timetable
         self._today = today
         self._free = 0.0
         self._at = time.monotonic()
 
     async def spend(self, count: int) -> None:
         """Wait until `count` bytes may pass; what waits is served in any order."""
-        if not self._timetable:
+        if not self.timetable:
             return
         while (rate := self._rate()) is not None:
             now = time.monotonic()
@@ -56,7 +57,7 @@ class Bandwidth:
 
     def _rate(self) -> int | None:
         moment = self._today()
-        return bandwidth_at(self._timetable, moment.hour * _MINUTES_AN_HOUR + moment.minute)
+        return bandwidth_at(self.timetable, moment.hour * _MINUTES_AN_HOUR + moment.minute)
 
 
 class Jointly:
@@ -75,19 +76,24 @@ class Links:
     """The links between libraries, each with one bandwidth for all that crosses it."""
 
     def __init__(self, links: Iterable[Link] = ()) -> None:
-        self._links = {link: Bandwidth(link.bandwidth) for link in links}
+        self._links: dict[str, tuple[Link, Bandwidth]] = {}
+        self.follow(links)
+
+    def follow(self, links: Iterable[Link]) -> None:
+        """Go on with other links; what is under way has the new bandwidth of its links at once."""
+        new = {link.name: link for link in links}
+        for name, (_, bandwidth) in self._links.items():
+            bandwidth.timetable = new[name].bandwidth if name in new else ()
+        kept = {name: bandwidth for name, (_, bandwidth) in self._links.items()}
+        self._links = {
+            name: (link, kept.get(name) or Bandwidth(link.bandwidth)) for name, link in new.items()
+        }
 
     def beside(self, library: str, others: Iterable[str]) -> list[Bandwidth]:
         """Give the links at the side of a library that lie between it and any of the others."""
         far = set(others)
         return [
             bandwidth
-            for link, bandwidth in self._links.items()
+            for link, bandwidth in self._links.values()
             if library in link.libraries and not far <= link.libraries
         ]
-
-    def replaced(self, links: Iterable[Link]) -> "Links":
-        """Give other links; those that are the same go on as they are."""
-        new = Links(links)
-        new._links |= {link: old for link, old in self._links.items() if link in new._links}
-        return new

@@ -3,7 +3,7 @@
 `versions/` makes these tables; a change here needs a revision there. Times are seconds since 1970.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +19,37 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator
 
 from meltemi.columns import DOCUMENT, NUMBER, ORDERED
+
+_LARGEST: Final = 2**63 - 1
+
+
+class Foreign(TypeDecorator[str]):
+    """Text that libraries have given, whatever it is; what not every database holds is replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Any) -> str | None:  # noqa: ARG002
+        """Write it."""
+        if value is None:
+            return None
+        text = str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return text.encode(errors="replace").decode()
+
+
+class Bytes(TypeDecorator[int]):
+    """A number of bytes that a library has given; more than can be is kept as the most."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Any) -> int | None:  # noqa: ARG002
+        """Write it."""
+        return None if value is None else min(value, _LARGEST)
+
+
+FOREIGN: Final = Foreign().with_variant(Foreign(collation="C"), "postgresql")
+"""Ordered by bytes, too."""
 
 
 class Whole(TypeDecorator[int]):
@@ -41,24 +72,24 @@ metadata = MetaData()
 placements = Table(
     "placements",
     metadata,
-    Column("source", ORDERED, primary_key=True),
-    Column("image", ORDERED, primary_key=True),
-    Column("library", ORDERED, primary_key=True),
+    Column("source", FOREIGN, primary_key=True),
+    Column("image", FOREIGN, primary_key=True),
+    Column("library", FOREIGN, primary_key=True),
     Column("route", ORDERED, nullable=False),
     Column("wanted", Boolean, nullable=False),
     Column("observed", ORDERED, nullable=False),
     Column("since", Double, nullable=False),
-    Column("name", ORDERED),
-    Column("owner", ORDERED),
-    Column("detail", Text, nullable=False),
+    Column("name", FOREIGN),
+    Column("owner", FOREIGN),
+    Column("detail", Foreign, nullable=False),
     Column("behind", Double),
     Column("run", BigInteger),
-    Column("size", BigInteger, nullable=False),
-    Column("done", BigInteger, nullable=False),
-    Column("total", BigInteger, nullable=False),
+    Column("size", Bytes, nullable=False),
+    Column("done", Bytes, nullable=False),
+    Column("total", Bytes, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("due", Double),
-    Column("target_id", ORDERED),
+    Column("target_id", FOREIGN),
     Index("placements_by_image", "image"),
     Index("placements_by_name", "name"),
     Index("placements_by_owner", "owner"),
@@ -70,18 +101,18 @@ changes = Table(
     metadata,
     Column("id", NUMBER, primary_key=True, autoincrement=True),
     Column("at", Double, nullable=False),
-    Column("source", ORDERED, nullable=False),
-    Column("image", ORDERED, nullable=False),
-    Column("library", ORDERED, nullable=False),
+    Column("source", FOREIGN, nullable=False),
+    Column("image", FOREIGN, nullable=False),
+    Column("library", FOREIGN, nullable=False),
     Column("route", ORDERED, nullable=False),
-    Column("name", ORDERED),
-    Column("owner", ORDERED),
+    Column("name", FOREIGN),
+    Column("owner", FOREIGN),
     Column("wanted", Boolean, nullable=False),
     Column("observed", ORDERED, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("detail", Foreign, nullable=False),
     Column("run", BigInteger),
-    Column("size", BigInteger, nullable=False),
-    Column("moved", BigInteger, nullable=False),
+    Column("size", Bytes, nullable=False),
+    Column("moved", Bytes, nullable=False),
     Index("changes_by_time", "at"),
     Index("changes_by_image", "image", "id"),
 )
@@ -155,12 +186,12 @@ answers = Table(
     "answers",
     metadata,
     Column("source", ORDERED, primary_key=True),
-    Column("image", ORDERED, primary_key=True),
-    Column("name", ORDERED),
-    Column("owner", ORDERED),
-    Column("text", Text, nullable=False),
+    Column("image", FOREIGN, primary_key=True),
+    Column("name", FOREIGN),
+    Column("owner", FOREIGN),
+    Column("text", Foreign, nullable=False),
     Column("at", Double, nullable=False),
-    Column("problem", Text, nullable=False),
+    Column("problem", Foreign, nullable=False),
     Index("answers_by_owner", "owner"),
 )
 """What owners are told of the regions that they have chosen for an image."""

@@ -1,8 +1,9 @@
 """The state in a database: written by the daemon that leads, read by all."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, text, update
 
@@ -30,13 +31,20 @@ from meltemi.errors import StateError
 from meltemi.model.placement import Place, Placement
 from meltemi.transactions import Database, insert_if_new
 
+_HEARD: Final = 1000
+"""Requests that are heard at once."""
+
+_IDLE_SECONDS: Final = 10
+"""How long a daemon that has stopped in a transaction, as where its host is gone, keeps the lease's
+row from the others."""
+
 
 async def open_state(url: str) -> "State":
     """Open the state, with the tables that this release works with.
 
     UsageError where the URL is none, StateError where the database fails.
     """
-    database = Database(url, holds="the state", error=StateError)
+    database = Database(url, holds="the state", error=StateError, idle=_IDLE_SECONDS)
     try:
         await database.run(lambda: REVISIONS.upgrade(database))
     except BaseException:
@@ -139,6 +147,18 @@ class State:
 
         await self._database.write(write)
 
+    async def succeed(self, holder: str, since: float) -> list[str]:
+        """Name the daemons that have led before, since a moment; runs that they left have ended."""
+        lately, others = runs.c.began >= since, runs.c.holder != holder
+        end = {"ended": time.time(), "result": "failed", "detail": "its daemon leads no more"}
+
+        def take_over(connection: Connection) -> list[str]:
+            demand_lease(connection, holder)
+            connection.execute(update(runs).where(lately, runs.c.ended.is_(None)).values(end))
+            return list(connection.scalars(select(runs.c.holder).where(lately, others).distinct()))
+
+        return await self._database.write(take_over)
+
     async def begin(self, run: Run) -> int:
         """Keep a run that begins; give its number."""
 
@@ -149,19 +169,22 @@ class State:
 
         return await self._database.write(write)
 
-    async def take_requests(self, holder: str) -> list[Request]:
-        """Give what has been asked for since, oldest first, and forget it."""
+    async def requests(self) -> dict[int, Request]:
+        """Give what has been asked, by number, the oldest first, as much as is heard at once."""
+        query = select(requests).order_by(requests.c.id).limit(_HEARD)
+        return {row["id"]: request_of(dict(row)) for row in await self._rows(query)}
 
-        def take(connection: Connection) -> list[Request]:
+    async def answered(self, holder: str, numbers: Collection[int]) -> None:
+        """Forget what has been asked for, by number.
+
+        Not by the last one: numbers are given before what has them is kept.
+        """
+
+        def forget(connection: Connection) -> None:
             demand_lease(connection, holder)
-            rows = connection.execute(select(requests).order_by(requests.c.id)).mappings().all()
-            if rows:
-                connection.execute(delete(requests).where(requests.c.id <= rows[-1]["id"]))
-            return [request_of(dict(row)) for row in rows]
+            connection.execute(delete(requests).where(requests.c.id.in_(numbers)))
 
-        if not await self._database.read(_any_request):
-            return []
-        return await self._database.write(take)
+        await self._database.write(forget)
 
     async def forget(self, holder: str, before: float) -> None:
         """Forget acts, runs, and changes that are metered, where they are older than a moment."""
@@ -253,10 +276,6 @@ def _is_kept(connection: Connection, change: Change) -> bool:
     names = ("at", *Place._fields, "observed", "wanted", "detail")
     same = and_(*(changes.c[name] == row[name] for name in names))
     return connection.execute(select(changes.c.id).where(same).limit(1)).first() is not None
-
-
-def _any_request(connection: Connection) -> bool:
-    return connection.execute(select(requests.c.id).limit(1)).first() is not None
 
 
 def _at(place: Place) -> ColumnElement[bool]:
