@@ -78,21 +78,21 @@ class Service:
 
     async def run(self) -> None:
         """Go on until cancelled; raise StateError where the state cannot be opened."""
-        state = await open_state(self._configuration.daemon.database)
-        intake = Intake(state.inbox, lambda: self._configuration, self._wake)
-        hearing = None
-        try:
-            hearing = self._hearing = Hearing(await state.inbox.queue(), intake)
-            async with self._exposing(), self._serving(state, intake) as url:
-                self._ready(f"{state.label}; {url}")
-                await hearing.follow(self._configuration.buses)
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._follow())
-                    tasks.create_task(self._lead_in_turn(state))
-        finally:
-            if hearing is not None:
-                await hearing.stop()
-            await state.close()
+        url, hearing = self._configuration.daemon.database, None
+        # Whoever asks much holds up only those who ask: the lease must not wait for them.
+        async with _opened(url) as state, _opened(url) as asked:
+            intake = Intake(asked.inbox, lambda: self._configuration, self._wake)
+            try:
+                hearing = self._hearing = Hearing(await asked.inbox.queue(), intake)
+                async with self._exposing(), self._serving(asked, intake) as told:
+                    self._ready(f"{state.label}; {told}")
+                    await hearing.follow(self._configuration.buses)
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._follow())
+                        tasks.create_task(self._lead_in_turn(state))
+            finally:
+                if hearing is not None:
+                    await hearing.stop()
 
     def _serving(self, state: State, intake: Intake) -> AbstractAsyncContextManager[str]:
         return serving(lambda: self._configuration, self._address, state, self.holder, intake)
@@ -219,6 +219,15 @@ class Service:
             if not leads:
                 raise LeaseError("another daemon leads by now")
             held = begun
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[State]:
+    state = await open_state(url)
+    try:
+        yield state
+    finally:
+        await state.close()
 
 
 def _load(file: Path) -> Configuration:

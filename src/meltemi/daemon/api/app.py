@@ -102,7 +102,7 @@ def application(parts: Parts) -> web.Application:
             _handling(parts, operation),
         )
     app.router.add_get(HEALTH, _healthy)
-    app.router.add_post(webhook.PATH, parts.webhook)
+    app.router.add_post(webhook.PATH, parts.webhook.answer)
     return app
 
 

@@ -85,7 +85,7 @@ class Webhook:
         self._configuration = configuration
         self._intake = intake
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response:
         """Answer 202 once what a request tells is kept; raise what its sender did wrong."""
         settings = self._configuration().daemon.webhook
         if settings is None:
