@@ -90,10 +90,10 @@ def _table(rows: list[list[Any]], columns: list[str]) -> None:
     from meltemi.cli.table import lines  # noqa: PLC0415 - slow to import
 
     width = get_terminal_size().columns if sys.stdout.isatty() else None
-    ascii_only = not sys.stdout.encoding.lower().startswith("utf")
+    encoding = sys.stdout.encoding or "utf-8"  # none where it is not a file
     told = [[_plain(cell) for cell in row] for row in rows]
-    for line in lines(columns, told, width=width, ascii_only=ascii_only):
-        sys.stdout.write(f"{line}\n")
+    found = lines(columns, told, width=width, ascii_only=not encoding.lower().startswith("utf"))
+    click.echo("\n".join(found))
 
 
 def _json(rows: list[list[Any]], columns: list[str]) -> None:
