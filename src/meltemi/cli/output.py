@@ -93,7 +93,8 @@ def _table(rows: list[list[Any]], columns: list[str]) -> None:
     encoding = sys.stdout.encoding or "utf-8"  # none where it is not a file
     told = [[_plain(cell) for cell in row] for row in rows]
     found = lines(columns, told, width=width, ascii_only=not encoding.lower().startswith("utf"))
-    click.echo("\n".join(found))
+    sys.stdout.write("".join(f"{line}\n" for line in found))
+    sys.stdout.flush()  # before anything is said elsewhere, as click does
 
 
 def _json(rows: list[list[Any]], columns: list[str]) -> None:
