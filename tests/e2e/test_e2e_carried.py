@@ -240,7 +240,7 @@ def test_an_image_of_before_the_multihash_has_its_md5_checked(
     assert rows == {image: "done", wrong: "failed"}
     replica = target.show(image)
     assert replica["meltemi_source_hash"] == f"md5:{replica['checksum']}"
-    assert target.show(wrong)["status"] == "queued"
+    target.wait_for(wrong, "queued")
     assert user.rows(*words, "--exclude", f"id={wrong}") == []
 
 

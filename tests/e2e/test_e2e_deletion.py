@@ -158,7 +158,7 @@ def test_nothing_is_deleted_after_a_run_with_errors(pair: Pair, name: str) -> No
     rows = {r["ID"]: r["Result"] for r in pair.run("--on-source-deletion", "delete", code=3)}
     assert rows == {broken: "failed", gone: "skipped"}
     assert pair.target.has(gone)
-    assert pair.target.show(broken)["status"] == "queued"
+    pair.target.wait_for(broken, "queued")
 
 
 def test_deselected_images_are_not_gone(pair: Pair, name: str) -> None:

@@ -103,4 +103,5 @@ def test_one_source_error_is_told_once_a_target(source: Service, targets: list[S
     assert done.code == 3
     for target in targets:
         assert "not the one on record" in done.about(image, target.url)
-        assert target.statuses() == {image: "queued"}
+        target.wait_for(image, "queued")
+        assert list(target.statuses()) == [image]

@@ -20,8 +20,8 @@ def see_failed(done: Done, place: Service, image_id: str, *texts: str) -> None:
     line = done.about(image_id, place.url, "failed")
     assert not [text for text in texts if text not in line], line
     if place.has(image_id):
+        place.wait_for(image_id, "queued")
         image = place.show(image_id)
-        assert image["status"] == "queued", image
         assert image["visibility"] == "private", image
 
 
