@@ -5,16 +5,19 @@ import io
 import json
 import os
 import pty
+import re
 import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
+from rich.cells import cell_len
 
 from meltemi.cli.output import FORMATS, print_rows
 from meltemi.cli.progress import Bars, Lines, progress
-from meltemi.cli.table import lines
 from meltemi.cli.telling import telling
 from meltemi.errors import UsageError
 from meltemi.model.plan import Action, Kind, Plan, Subject
@@ -63,27 +66,43 @@ def test_a_row_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[bold]" in printed(capsys, "table")
 
 
+class Terminal(io.StringIO):
+    """Takes what is printed as a terminal does."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def tabulated(out: io.StringIO, columns: Sequence[str], *rows: Sequence[str]) -> list[str]:
+    """Give the lines of a table without what makes its head bold, and blanks at their ends."""
+    with redirect_stdout(out):
+        wanted = {"format": "table", "column": ()}
+        print_rows([dict(zip(columns, row, strict=True)) for row in rows], columns, wanted)
+    return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in out.getvalue().splitlines()]
+
+
 def test_columns_stand_below_each_other() -> None:
-    rows = [["1", "名前", "ready"], ["22", "a", "ü"]]
-    assert list(lines(("ID", "Name", "Status"), rows, width=None)) == [
+    rows = ["1", "名前", "ready"], ["22", "a", "ü"]
+    assert tabulated(io.StringIO(), ("ID", "Name", "Status"), *rows) == [
         "ID ┃ Name ┃ Status",
         "━━━╇━━━━━━╇━━━━━━━",
         "1  │ 名前 │ ready",
         "22 │ a    │ ü",
     ]
-    assert list(lines(("ID",), [], width=None, ascii_only=True)) == ["ID", "--"]
 
 
-def test_a_table_fits_its_terminal_and_loses_nothing() -> None:
-    rows = [["0123456789", "out of room in there", "名前名前名"], ["1", "", "ready"]]
-    assert list(lines(("ID", "Why", "Status"), rows, width=25)) == [
-        "ID     ┃ Why    ┃ Status",
-        "━━━━━━━╇━━━━━━━━╇━━━━━━━━",
-        "012345 │ out of │ 名前名",
-        "6789   │ room   │ 前名",
-        "       │ in     │",
-        "       │ there  │",
-        "1      │        │ ready",
+def test_a_table_fits_its_terminal_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "25")
+    rows = ["0123456789", "out of room in there", "名前名前名"], ["1", "", "ready"]
+    told = tabulated(Terminal(), ("ID", "Why", "Status"), *rows)
+    assert max(map(cell_len, told)) <= 25
+    cells = [re.split("[┃│]", line) for line in told if "╇" not in line]
+    texts = ("".join(column).split() for column in zip(*cells, strict=True))
+    assert ["".join(words) for words in texts] == [
+        "ID01234567891",
+        "Whyoutofroominthere",
+        "Status名前名前名ready",
     ]
 
 

@@ -5,7 +5,7 @@ from operator import attrgetter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meltemi.daemon.board import Dirt
+from meltemi.daemon.dirt import Dirt
 from meltemi.daemon.state.records import Change
 from meltemi.model.placement import Observed, Place
 

@@ -21,6 +21,7 @@ from meltemi.daemon.state.records import Cause, Request, Run
 from meltemi.daemon.state.state import State, open_state
 from meltemi.errors import StateError
 from meltemi.libraries.base import Library
+from meltemi.model import placement as model
 from meltemi.model.address import LibraryAddress
 from meltemi.model.credential import Credential
 from meltemi.model.placement import Observed
@@ -201,3 +202,22 @@ async def test_what_is_asked_is_heard_where_the_database_fails_meanwhile(
         assert await until(place.heard, Cause.EVENT) == 1
     assert failures == 0
     assert await place.state.requests() == {}
+
+
+async def test_what_has_been_kept_is_not_kept_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = model.Place("s", "i", "t")
+    known = model.Placement(at, "r", wanted=True, observed=Observed.COPYING, since=1.0)
+    place.board = Board([known], time.time)  # it is queued anew, which is a change
+    keeper = place.keeper(place.configuration(r={"to": "t"}))
+
+    async def fails(*_: object) -> None:
+        raise StateError("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place.state.troubles, "keep", fails)
+        with pytest.raises(StateError):
+            await keeper._keep()
+    await keeper._keep()
+    assert len(await place.state.changes(most=10)) == 1

@@ -9,7 +9,6 @@ import io
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from shutil import get_terminal_size
 from typing import Any, Final
 
 import click
@@ -87,14 +86,19 @@ def _choose(columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 def _table(rows: list[list[Any]], columns: list[str]) -> None:
-    from meltemi.cli.table import lines  # noqa: PLC0415 - slow to import
+    from rich.console import Console  # noqa: PLC0415 - slow to import
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    width = get_terminal_size().columns if sys.stdout.isatty() else None
-    encoding = sys.stdout.encoding or "utf-8"  # none where it is not a file
-    told = [[_plain(cell) for cell in row] for row in rows]
-    found = lines(columns, told, width=width, ascii_only=not encoding.lower().startswith("utf"))
-    sys.stdout.write("".join(f"{line}\n" for line in found))
-    sys.stdout.flush()  # before anything is said elsewhere, as click does
+    table = Table(show_edge=False, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_plain(cell)) for cell in row))
+    terminal = sys.stdout.isatty()
+    Console(file=sys.stdout, width=None if terminal else 10_000, soft_wrap=not terminal).print(
+        table
+    )
 
 
 def _json(rows: list[list[Any]], columns: list[str]) -> None:

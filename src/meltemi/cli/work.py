@@ -1,7 +1,6 @@
 """What commands that replicate have in common: opening, planning, running, telling the result."""
 
 import asyncio
-import logging
 import signal
 from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
@@ -13,7 +12,7 @@ import click
 
 from meltemi.cli.output import print_rows
 from meltemi.cli.progress import progress
-from meltemi.cli.working import log_from
+from meltemi.cli.working import log_as
 from meltemi.errors import GuardError, ImageError, MeltemiError, StalePlanError, UsageError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
@@ -146,9 +145,7 @@ def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
 
     Whoever is told to stop again, while it is stopping, goes on to stop in good order.
     """
-    level = logging.DEBUG if options["debug"] else logging.INFO
-    quiet = not (options["debug"] or options["verbose"])
-    log_from(logging.ERROR if quiet else level)
+    log_as(options)
 
     async def interruptible() -> int:
         loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)

@@ -1,4 +1,4 @@
-"""Work of commands that no event loop runs: how it is logged, and how it is interrupted."""
+"""How commands log, and how those that no event loop runs are interrupted."""
 
 import logging
 import signal
@@ -18,11 +18,16 @@ def log_from(level: int) -> None:
     logging.getLogger("stamina").setLevel(logging.ERROR)
 
 
+def log_as(options: Mapping[str, Any]) -> None:
+    """Log what --verbose or --debug asks for, else errors alone."""
+    level = logging.DEBUG if options["debug"] else logging.INFO
+    log_from(level if options["debug"] or options["verbose"] else logging.ERROR)
+
+
 @contextmanager
 def interruptible(options: Mapping[str, Any], leaves: str) -> Iterator[None]:
     """Log as the options say; Ctrl-C and SIGTERM end the work, and `leaves` says what is left."""
-    level = logging.DEBUG if options["debug"] else logging.INFO
-    log_from(level if options["debug"] or options["verbose"] else logging.ERROR)
+    log_as(options)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -12,9 +12,10 @@ from typing import Final
 
 from meltemi.config.load import Configuration
 from meltemi.daemon.accounts import Accounts
-from meltemi.daemon.board import Board, Dirt
+from meltemi.daemon.board import Board
 from meltemi.daemon.census import Census, Way
 from meltemi.daemon.counters import Counters
+from meltemi.daemon.dirt import Dirt
 from meltemi.daemon.dispatch import Dispatcher
 from meltemi.daemon.lanes import Errand, Gate, Lane, Room
 from meltemi.daemon.look import Look
