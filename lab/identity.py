@@ -67,6 +67,11 @@ class Identity:
         facts = {"interface": "public", "region_id": region, "service_id": service_id}
         self.call("POST", "/endpoints", {"endpoint": {**facts, "url": url}})
 
+    def withdraw(self, kind: str) -> None:
+        """Take the services of a type out of the catalog, with their endpoints."""
+        for service in self.call("GET", f"/services?type={kind}")["services"]:
+            self.call("DELETE", f"/services/{service['id']}")
+
     def project(self, name: str) -> str:
         """Create a project unless it exists, and return its id."""
         return self.ensure("project", name, {"domain_id": "default"})

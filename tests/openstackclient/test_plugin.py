@@ -204,8 +204,7 @@ def test_the_catalog_says_where_the_daemon_is(place: Place, cloud: Cloud) -> Non
     try:
         place.openstack("wait", image, "--region", "Crete")
     finally:
-        service = cloud.keystone.ensure("service", "image-replication", {})
-        cloud.keystone.call("DELETE", f"/services/{service}")
+        cloud.keystone.withdraw("image-replication")
     place.helens.delete(image)
 
 
