@@ -43,9 +43,16 @@ class Replication:
                 return []
             raise CommandError(f"{self._url}: {error.message}") from error
         except exceptions.ClientException as error:
-            raise CommandError(f"{self._url}: no daemon answers: {error}") from error
+            raise CommandError(f"{self._url}: no daemon answers: {_cause(error)}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise CommandError(
                 f"{self._url}: something answers, but it is no daemon of Meltemi"
             ) from error
         return found
+
+
+def _cause(error: BaseException) -> str:
+    """Say what the layers below were told first, without what each of them adds."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return (isinstance(error, OSError) and error.strerror) or str(error)
