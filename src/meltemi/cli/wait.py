@@ -121,9 +121,9 @@ class _Waiting:
         try:
             found = await self._client.pages("/v1/placements", "placements", {"image": self._image})
             there = {one["library"]: one for one in found if one["wanted"]}
-            libraries = self._libraries or list(there)
+            troubles = await self._troubles(there)
+            libraries = self._libraries or [*{**there, **troubles}]
             missing = [name for name in libraries if name not in there]
-            troubles = await self._troubles() if missing else {}
         except VanishedError:
             self._old = self._old or {}
             self.told = "the daemon does not know it"
@@ -139,14 +139,17 @@ class _Waiting:
         self.told = ", ".join(f"{name} {told[name]}" for name in libraries) or "no library gets it"
         return bool(libraries) and {told[name] for name in libraries} == {"ready"}
 
-    async def _troubles(self) -> dict[str, str]:
-        """Give why libraries are left alone, as far as that is told."""
-        routes = (await self._client.get("/v1/routes"))["routes"]
-        libraries = [library for route in routes for library in route["libraries"]]
+    async def _troubles(self, there: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Give why libraries are left alone that may want the image, as far as that is told.
+
+        What a route that carries it wants in them is not known before they answer.
+        """
+        carrying = {one["route"] for one in there.values()}
         return {
             one["name"]: f"is left alone for a while ({one['trouble']})"
-            for one in libraries
-            if one.get("trouble")
+            for route in (await self._client.get("/v1/routes"))["routes"]
+            for one in route["libraries"]
+            if one.get("trouble") and (self._libraries or route["name"] in carrying)
         }
 
     def _must_go_on(self, asked: Sequence[Mapping[str, Any]]) -> None:
