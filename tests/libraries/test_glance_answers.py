@@ -20,6 +20,7 @@ from tests.libraries.handling import MIB, listed
 from tests.libraries.test_glance_http import IMAGE, Handler, opened, saying, serving
 
 DEEP = "[" * 100_000
+BOILERPLATE = "The request media type text/x is not supported by this server."
 
 
 def text(body: str, status: int = 200, **headers: str) -> Handler:
@@ -86,6 +87,10 @@ def test_an_error_page_of_nothing_but_beginnings_is_one_line(piece: str) -> None
     [
         ("<html><title>Gone</title><h1>410 Gone</h1>It was here.</html>", "It was here."),
         ("<head>\n<title>400\nBad Request</title></head><p>No\nname</p>", "No name"),
+        ("404 Not Found\n\nNo image found with ID 1\n\n", "No image found with ID 1"),
+        ("403 Forbidden", "403 Forbidden"),
+        ("999 What is this", "999 What is this"),
+        (f"415 Unsupported Media Type\n\n{BOILERPLATE}\n\nImage disk_format", "Image disk_format"),
         ('{"message": "No &amp; no", "code": 400}', "No & no"),
         ('{"error": {"message": "why"}}', "{'error': {'message': 'why'}}"),
         ('{"message": {"message": "deep"}}', "deep"),

@@ -3,7 +3,9 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from html import unescape
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
@@ -18,6 +20,10 @@ Spend = Callable[[int], Awaitable[None]]
 """Is told of bytes that have come, and returns when more may come."""
 
 _MARKUP: Final = re.compile(r"<title>[^<]*</title>|<[^<>]*>")
+_STATUS: Final = re.compile(r"(\d{3}) ")
+_BOILERPLATE: Final = re.compile(r"^The request media type \S+ is not supported by this server\. ")
+"""What WebOb puts before Glance's own words where it is data that is refused."""
+
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-")
 _LONGEST_REASON: Final = 300
 
@@ -54,8 +60,17 @@ def reason_of(text: str) -> str:
         if isinstance(found, dict):
             found = found.get("message", found)
     reason = " ".join(unescape(_MARKUP.sub(" ", str(found))).split())
-    reason = re.sub(r"^\d{3} [A-Z][A-Za-z ]*?(?=[A-Z(]|$)", "", reason) or reason
+    reason = _BOILERPLATE.sub("", _without_status(reason))
     return reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "…"
+
+
+def _without_status(reason: str) -> str:
+    """Take away the status with which an error page begins, unless it says nothing else."""
+    if found := _STATUS.match(reason):
+        with suppress(ValueError):
+            title = f"{found[1]} {HTTPStatus(int(found[1])).phrase}"
+            return reason.removeprefix(title).strip() or reason
+    return reason
 
 
 def start_of(response: aiohttp.ClientResponse, wanted: int) -> int:
