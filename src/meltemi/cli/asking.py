@@ -11,7 +11,7 @@ import click
 from meltemi.cli.options import FilePath, option, together
 from meltemi.cli.work import run
 from meltemi.daemon.client import Client, TokenOfOurs
-from meltemi.errors import UsageError
+from meltemi.errors import ConfigurationError, UsageError
 from meltemi.libraries.glance.auth import Auth, tls_of, token_of_cloud
 from meltemi.model.address import LibraryAddress, parse_url
 from meltemi.model.token import is_token
@@ -86,14 +86,18 @@ def _parsed(url: str) -> str:
 
 def _told_by(file: Path, url: str | None) -> tuple[str, Path | None]:
     """Give what the configuration says: where the daemon answers, and where its token may be."""
-    from meltemi.config.load import load  # noqa: PLC0415 - slow to import
+    from meltemi.config.load import load, load_api  # noqa: PLC0415 - slow to import
 
     if not file.exists() and not url:
         raise UsageError(
             f"which daemon? there is no {file}; name it by --file, or an address by --daemon "
             "(MELTEMI_DAEMON)"
         )
-    settings = load(file).daemon.api
+    try:
+        settings = load(file).daemon.api
+    except ConfigurationError as error:
+        settings = load_api(file)
+        say(f"meltemi: {error}; a daemon that is at work keeps to the configuration before it")
     scheme = "https" if settings.tls else "http"
     own = settings.token_file
     counts = settings.is_for_all_who_read and own.exists()

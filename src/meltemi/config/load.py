@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from meltemi.config.choosing import check_accounts, check_choosing, choosing_of
 from meltemi.config.schema import (
+    DaemonAlone,
     DaemonEntry,
     FileEntry,
     LibraryEntry,
@@ -131,6 +132,20 @@ def load(file: Path) -> Configuration:
         if library.notifications is not None
     }
     return Configuration(libraries, tuple(routes), tuple(links), transfers, daemon, buses)
+
+
+def load_api(file: Path) -> Api:
+    """Read where a daemon answers, whatever is wrong with libraries and routes.
+
+    Raise ConfigurationError where that cannot be told.
+    """
+    document = read_versioned(file, VERSION)
+    try:
+        entry = DaemonAlone.model_validate(document.data)
+    except ValidationError as error:
+        raise fail(file, explain(error, document, DaemonAlone)) from None
+    folder = file.absolute().parent
+    return _daemon(within(folder, entry.daemon), folder).api
 
 
 def _daemon(entry: DaemonEntry, folder: Path) -> Daemon:

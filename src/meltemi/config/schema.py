@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from meltemi.documents.fields import (
     Duration,
@@ -272,6 +272,14 @@ class DaemonEntry(Entry):
         if not (self.listen.is_loopback or self.tokens or self.keystone):
             raise ValueError("to listen beyond loopback takes tokens, or keystone")
         return self
+
+
+class DaemonAlone(Entry):
+    """What the file says of the daemon; nothing else is looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    daemon: DaemonEntry = DaemonEntry()
 
 
 class FileEntry(Entry):
