@@ -52,8 +52,9 @@ def test_there_and_further(folder: Path) -> None:
     succeed("load", "./back", "copy", cwd=folder)
     assert succeed("compare", "./vault", "./back", cwd=folder).idle
     succeed("bundle", "state", "copy", "copy.state", cwd=folder)
-    nothing = succeed(*words, "--since", "copy.state", cwd=folder)
+    nothing = succeed(*words, "--since", "copy.state", "-f", "json", cwd=folder)
     assert "nothing is lacking there" in nothing.err
+    assert nothing.rows == []
 
 
 def make_keys(folder: Path, name: str) -> None:

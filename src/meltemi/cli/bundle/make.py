@@ -7,7 +7,7 @@ import click
 
 from meltemi.cli import options as opt
 from meltemi.cli.bundle.work import archive_argument, bundle_options, opened, place_of
-from meltemi.cli.output import check_columns, output_options, print_one
+from meltemi.cli.output import check_columns, output_options, print_one, print_rows
 from meltemi.cli.working import interruptible
 from meltemi.libraries.archive.bundles import making
 from meltemi.libraries.archive.bundles.state import State, read_state
@@ -66,6 +66,8 @@ def command(archive: str, folder: Path, **options: Any) -> int:
         made = making.make(contents, folder, options["size"], since, key)
     if made is None:
         click.echo("nothing is lacking there: no set was made", err=True)
+        if options["format"] != "table":
+            print_rows([], _COLUMNS, options)
         return 0
     row = {
         "Set": str(made.path),
