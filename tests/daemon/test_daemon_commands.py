@@ -102,6 +102,8 @@ def test_status(user: User) -> None:
         (["wait", "once", "--in", "R1,R11"], 2, "there is no library 'R11'; did you mean R1?"),
         (["wait", "once", "--in", "R1,"], 2, "--in takes names of libraries"),
         (["wait", "twice"], 3, "several images are named 'twice': "),
+        (["usage", "--region", "R11"], 2, "there is no library 'R11'; did you mean R1?"),
+        (["usage", "--from", "yesterday"], 2, "'yesterday' is not a day, as 2026-11-01"),
         (["statos"], 2, "did you mean status?"),
         (["status", "--late", "--watch"], 2, "--late does not go with --watch"),
     ],
@@ -210,13 +212,17 @@ def test_a_library_that_does_not_answer_is_told(cloud: Cloud, user: User) -> Non
     assert "stamina" not in cloud.asked.daemon.said  # whose words say nothing
     user.meltemi("wait", image, "--in", "R1")
     env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
-    with running("wait", image, "--in", "R2", env=env) as waiting:
-        lines = waiting.lines()
-        assert next(lines) == f"{image}: R2 is left alone for a while ({second})"
+    anywhere = running("wait", image, env=env)
+    with running("wait", image, "--in", "R2", env=env) as waiting, anywhere as patient:
+        lines, more = waiting.lines(), patient.lines()
+        alone = f"R2 is left alone for a while ({second})"
+        assert (next(lines), next(more)) == (f"{image}: {alone}", f"{image}: R1 ready, {alone}")
         cloud.second.fault()
         user.meltemi("retry")
-        assert list(lines)[-1] == f"{image}: R2 ready"
-        assert waiting.wait().code == 0
+        assert (list(lines)[-1], list(more)[-1]) == (
+            *(f"{image}: R2 ready", f"{image}: R1 ready, R2 ready"),
+        )
+        assert (waiting.wait().code, patient.wait().code) == (0, 0)
     eventually(lambda: not any(troubles()))
 
 
@@ -274,7 +280,11 @@ def test_on_its_own_machine_a_daemon_needs_no_settings(tmp_path: Path) -> None:
         assert token.stat().st_mode & 0o777 == 0o600
         user = User(tmp_path, dict)
         port = daemon.url.rpartition(":")[2]
-        daemon.configure({**settings, "daemon": {"listen": f"127.0.0.1:{port}"}})
+        settings["daemon"] = {"listen": f"127.0.0.1:{port}"}
+        daemon.configure({**settings, "colour": "red"})
+        lines = user.meltemi("status", image).lines
+        assert "colour: unknown key; a daemon that is at work keeps to" in lines[0]
+        daemon.configure(settings)
         user.meltemi("wait", image, env={"OS_CLOUD": "which does not count here"})
         env = {"MELTEMI_DAEMON": daemon.url}
         assert "no token was given" in user.meltemi("status", code=5, env=env).complaint
@@ -318,7 +328,7 @@ def test_usage(cloud: Cloud, user: User) -> None:
     cloud.look()
     eventually(lambda: len(user.rows("usage", "--project", owner)) == 2)
     eventually(lambda: user.rows("usage", "--project", owner)[1]["Moved"] == size)
-    rows = user.rows("usage", "--project", owner, "--library", "R1")
+    rows = user.rows("usage", "--project", owner, "--region", "R1")
     assert [(row["Project"], row["Library"], row["Moved"]) for row in rows] == [(owner, "R1", size)]
     day = rows[0]["Day"]
     assert {row["Day"] for row in user.rows("usage", "--from", day)} >= {day}

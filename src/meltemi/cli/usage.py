@@ -1,19 +1,28 @@
 """`meltemi usage`."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date
 from functools import partial
 from typing import Any, Final
 
 import click
 
-from meltemi.cli.asking import asking, daemon_options
-from meltemi.cli.options import option
+from meltemi.cli.asking import asking, daemon_options, region_option
+from meltemi.cli.options import Parsed, option
 from meltemi.cli.output import check_columns, output_options, print_rows
 from meltemi.daemon.client import Client
 
 _COLUMNS: Final = ("Day", "Project", "Library", "Moved", "Byte-hours")
-_DAY: Final = click.DateTime(["%Y-%m-%d"])
+
+
+def _parse_day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise ValueError(f"{text!r} is not a day, as 2026-11-01") from None
+
+
+_DAY: Final = Parsed("day", _parse_day)
 
 
 @click.command("usage")
@@ -32,7 +41,7 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
     help="Up to this day, which is included.",
 )
 @option("--project", "usage_project", metavar="ID", help="Of this project only.")
-@option("--library", "usage_library", metavar="LIBRARY", help="In this target only.")
+@region_option
 @output_options
 @daemon_options
 def command(**options: Any) -> int:
@@ -46,19 +55,15 @@ def command(**options: Any) -> int:
 
 async def _show(client: Client, *, options: Mapping[str, Any]) -> int:
     query = {
-        "from": _told(options["usage_from"]),
-        "to": _told(options["usage_to"]),
+        "from": options["usage_from"],
+        "to": options["usage_to"],
         "project": options["usage_project"],
-        "library": options["usage_library"],
+        "library": options["region"],
         "limit": "10000",
     }
     found = await client.pages("/v1/usage", "usage", query)
     print_rows([_row(one) for one in found], _COLUMNS, options)
     return 0
-
-
-def _told(day: datetime | None) -> str | None:
-    return None if day is None else day.date().isoformat()
 
 
 def _row(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,8 @@ async def listing(call: Call) -> web.Response:
         owner=call.sender.project,
     )
     found = [one for one in await call.state.usage.read(asked, now) if one[0] > (after or ())]
+    if not found:  # of one that is a target no more there may be some
+        call.known_library(asked.library)
     told = [documents.usage(*one) for one in found[:limit]]
     following = call.next("/".join(found[limit - 1][0])) if len(found) > limit else None
     return answer(
