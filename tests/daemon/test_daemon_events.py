@@ -92,6 +92,7 @@ def test_how_far_an_image_has_come(cloud: Cloud) -> None:
         assert event.id == 0
         assert (event.data["name"], event.data["total"]) == ("large", 3 * 2**20)
         assert event.data["status"].startswith("copying ")
+        assert event.data["at"].endswith("Z")
     finally:
         cloud.second.fault()
 

@@ -191,6 +191,8 @@ class Client:
             raise SilentError(f"{self._url}: the daemon does not answer") from error
         except aiohttp.ClientConnectorError as error:
             raise UnreachableError(f"{self._url}: no daemon answers: {error.strerror}") from error
+        except aiohttp.ClientPayloadError as error:
+            raise UnreachableError(f"{self._url}: the daemon went away") from error
         except aiohttp.ClientError as error:
             raise UnreachableError(f"{self._url}: the daemon went away: {error}") from error
 

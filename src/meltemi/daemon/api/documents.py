@@ -75,9 +75,10 @@ def change(one: Change) -> dict[str, Any]:
     }
 
 
-def progress(one: Progress) -> dict[str, Any]:
+def progress(one: Progress, now: float) -> dict[str, Any]:
     """Tell how far an image has come."""
     return {
+        "at": moment(now),
         **one.place._asdict(),
         "name": one.name,
         "status": status_of("copying", "", one.done, one.total),

@@ -6,6 +6,7 @@ it has not taken in time is read from the database once it goes on.
 
 import asyncio
 import logging
+import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -175,7 +176,8 @@ class Feed:
             self._tell()
         moving = dict.fromkeys(await self._state.views.progress())
         if moved := [one for one in moving if one not in self._moving]:
-            self._moved = list(map(_moving, moved))
+            now = time.time()
+            self._moved = [_moving(one, now) for one in moved]
             self._moves += 1
             self._tell()
         self._moving = moving
@@ -193,8 +195,8 @@ def _of(change: Change) -> _Sent:
     return _Sent(change, event, bare, change.id)
 
 
-def _moving(progress: Progress) -> _Sent:
-    event = _event("progress", documents.progress(progress))
+def _moving(progress: Progress, now: float) -> _Sent:
+    event = _event("progress", documents.progress(progress, now))
     return _Sent(progress, event, event)
 
 
