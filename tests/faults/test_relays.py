@@ -114,7 +114,7 @@ def test_a_relay_killed_while_it_gets_an_image(
         assert done.code in (3, 6), done.err
         ends = {row["To"]: (row["Result"], row["Detail"]) for row in done.rows}
         assert ends[str(near)][0] == "failed"
-        skipped = ("skipped", f"not copied, since the relay {near} has it not")
+        skipped = ("skipped", f"not copied, since the relay {near} did not get it")
         assert {ends[str(target)] for target in others} == {skipped}
         see_nothing(others)
         relay.server.start()

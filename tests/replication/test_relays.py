@@ -256,7 +256,7 @@ async def test_what_the_relay_failed_to_get_is_taken_up_by_the_next_run(
         assert ends[target.name, kernel.id] is Result.SKIPPED
         assert kernel.id not in target.images
         assert image.id not in target.images
-    assert "not copied, since the relay relay has it not" in details(outcomes)
+    assert "not copied, since the relay relay did not get it" in details(outcomes)
     await synced(source, relay, *near, relay="relay")
     assert [target.data(kernel.id) for target in near] == [DATA, DATA]
 

@@ -202,7 +202,7 @@ class Engine:
             relay = first.relay if awaited is None else awaited.result()
             if relay is None:
                 for action in group:
-                    self._skip(action, f"not copied, since the relay {first.sender} has it not")
+                    self._skip(action, f"not copied, since the relay {first.sender} did not get it")
                     self._end(action, None)
                 return
             image = replace(image, id=relay.image_id, hashes=relay.hashes)
