@@ -75,7 +75,7 @@ async def test_of_two_that_begin_at_one_place_the_second_is_refused_as_a_whole(
 ) -> None:
     other = await open_library(LibraryAddress(path=tmp_path / "new"), name="b", writable=True)
     await unmade.create(image())
-    with pytest.raises(ImageError, match="in use by another dump") as caught:
+    with pytest.raises(ImageError, match="in use by another process") as caught:
         await other.create(image())
     assert type(caught.value) is ImageError
     assert caught.value.library == "b"

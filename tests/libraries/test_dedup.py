@@ -175,7 +175,7 @@ async def test_what_was_deleted_goes_with_the_next_collection(
 
 async def test_one_writes_and_many_read_at_a_time(vault: Path, library: Library) -> None:
     await put(library, DATA)
-    with pytest.raises(BusyError, match="in use by another dump"):
+    with pytest.raises(BusyError, match="in use by another process"):
         opened(vault, writable=True)
     reader = opened(vault)
     assert [one.name for one in await listed(reader)] == ["one"]

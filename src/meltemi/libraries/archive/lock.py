@@ -24,8 +24,8 @@ def lock(folder: Folder, *, exclusive: bool) -> int:
         except BlockingIOError:
             os.close(fd)
             raise BusyError(
-                f"{shown(folder.path)} is in use by another dump or load, which holds "
-                f"{shown(folder.path / LOCK)}; wait for its end"
+                f"{shown(folder.path)} is in use by another process (a dump, a load, a daemon), "
+                f"which holds {shown(folder.path / LOCK)}; wait for its end"
             ) from None
         except OSError:
             os.close(fd)
