@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 
 from meltemi.cli import options as opt
-from meltemi.cli.bundle.work import archive_argument, bundle_options, place_of
+from meltemi.cli.bundle.work import archive_argument, bundle_options, counting, place_of
 from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.working import interruptible
 from meltemi.libraries.archive.bundles import applying
@@ -43,7 +43,9 @@ def command(bundles: Path, archive: str, **options: Any) -> int:
         key = signing.read_public_key(options["verify_key"])
     leaves = "nothing of the set counts; apply it again"
     with interruptible(options, leaves), closing(open_set(bundles, key)) as found:
-        done = applying.apply(found, place, options["index"])
+        to_read = 2 * sum(part.size for part in found.manifest.parts)
+        with counting(f"apply {found.manifest.id}", to_read) as read:
+            done = applying.apply(found, place, options["index"], read)
         if done is None:
             click.echo(f"set {found.manifest.id} has been applied already", err=True)
             done = Applied()

@@ -6,9 +6,10 @@ from typing import Any, Final
 import click
 
 from meltemi.cli import options as opt
-from meltemi.cli.bundle.work import archive_argument, bundle_options, opened, place_of
+from meltemi.cli.bundle.work import archive_argument, bundle_options, counting, opened, place_of
 from meltemi.cli.output import check_columns, output_options, print_one, print_rows
 from meltemi.cli.working import interruptible
+from meltemi.errors import printable
 from meltemi.libraries.archive.bundles import making
 from meltemi.libraries.archive.bundles.state import State, read_state
 from meltemi.model.units import parse_size
@@ -62,8 +63,12 @@ def command(archive: str, folder: Path, **options: Any) -> int:
 
         key = signing.read_private_key(options["sign_key"])
     since = State() if options["since"] is None else read_state(options["since"])
-    with interruptible(options, "no set was made"), opened(place, options) as contents:
-        made = making.make(contents, folder, options["size"], since, key)
+    with (
+        interruptible(options, "no set was made"),
+        opened(place, options) as contents,
+        counting(f"make {printable(str(folder))}") as done,
+    ):
+        made = making.make(contents, folder, options["size"], since, key, done=done)
     if made is None:
         click.echo("nothing is lacking there: no set was made", err=True)
         if options["format"] != "table":

@@ -1,6 +1,6 @@
 """What the commands of bundles have in common."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from meltemi.cli import options as opt
+from meltemi.cli.telling import telling
 from meltemi.cli.work import archive_address
 from meltemi.errors import UsageError
 from meltemi.libraries.archive.dedup.contents import Contents
@@ -36,3 +37,17 @@ def opened(place: Path | str, options: Mapping[str, Any]) -> Iterator[Contents]:
     """Open an archive to be read."""
     with ExitStack() as held:
         yield open_contents(place, options["index"], held, writable=False)
+
+
+@contextmanager
+def counting(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Tell how far some work is; what is given takes how many bytes were done since last."""
+    come = 0
+    with telling(what, total) as tell:
+
+        def done(count: int) -> None:
+            nonlocal come
+            come += count
+            tell(come, total)
+
+        yield done

@@ -18,7 +18,7 @@ from meltemi.chunks.session import Session
 from meltemi.errors import ArchiveError, DamageError
 from meltemi.libraries.archive.bundles import records
 from meltemi.libraries.archive.bundles.manifest import SetManifest
-from meltemi.libraries.archive.bundles.reading import BundleSet
+from meltemi.libraries.archive.bundles.reading import BundleSet, Done
 from meltemi.libraries.archive.dedup.contents import Contents, image_of, is_data_of, name_of
 from meltemi.libraries.archive.dedup.documents import Documents, unseal
 from meltemi.libraries.archive.dedup.opening import can_begin, check_index, open_contents
@@ -38,16 +38,19 @@ class Applied:
     stored: int = 0
 
 
-def apply(bundles: BundleSet, place: Path | str, index: str | None) -> Applied | None:
+def apply(
+    bundles: BundleSet, place: Path | str, index: str | None, done: Done = lambda _: None
+) -> Applied | None:
     """Bring a set into the archive in a folder or a bucket; make the archive where there is none.
 
+    All of it is read twice, first to see that it is whole; `done` is told of bytes that were read.
     Give None where that set has been applied. Raise ArchiveError where something of it is missing
     or altered, where it builds on what is not there, does not hold together, or an image has other
     data here: then nothing of it counts.
     """
     where = shown(place) if isinstance(place, Path) else place
     check_index(place, index)
-    bundles.check()
+    bundles.check(done)
     if can_begin(place):
         _must_fit(bundles.manifest, where, None)
     with ExitStack() as held:
@@ -56,7 +59,7 @@ def apply(bundles: BundleSet, place: Path | str, index: str | None) -> Applied |
             if documents.is_applied(bundles.manifest.id):
                 return None
             _must_fit(bundles.manifest, where, (contents, documents))
-            return _apply(bundles, contents, documents)
+            return _apply(bundles, contents, documents, done)
 
 
 def _must_fit(bound: SetManifest, where: str, archive: tuple[Contents, Documents] | None) -> None:
@@ -82,14 +85,14 @@ def _must_fit(bound: SetManifest, where: str, archive: tuple[Contents, Documents
         )
 
 
-def _apply(bundles: BundleSet, contents: Contents, documents: Documents) -> Applied:
+def _apply(bundles: BundleSet, contents: Contents, documents: Documents, done: Done) -> Applied:
     store = contents.store
     # As long as it lives, no pack that it brings is collected.
     with Session(store.sessions) as session:
         packer = Packer(*(store.backend, store.blobs, session.number, store.crowd), lambda *_: None)
         with closing(packer):
             applying = _Applying(bundles.manifest, contents, documents, packer)
-            for record in bundles.records():
+            for record in bundles.records(done):
                 applying.take(record)
                 session.check()
             applying.flush()

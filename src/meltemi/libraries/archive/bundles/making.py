@@ -1,9 +1,10 @@
 """Making a set of bundles: what an archive has and another, whose state is known, lacks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
@@ -66,11 +67,18 @@ def state_of(contents: Contents) -> State:
 
 
 def make(
-    contents: Contents, folder: Path, size: int, since: State, key: "Ed25519PrivateKey | None"
+    contents: Contents,
+    folder: Path,
+    size: int,
+    since: State,
+    key: "Ed25519PrivateKey | None",
+    *,
+    done: Callable[[int], None] = lambda _: None,
 ) -> Made | None:
     """Write a set into a folder, in bundles of at most `size` bytes; None where nothing is lacking.
 
-    Beside it lies the state of the other archive once it has been applied there.
+    Beside it lies the state of the other archive once it has been applied there. `done` is told of
+    bytes that were written.
     """
     store = contents.store
     # As long as it lives, no pack that is there now is deleted.
@@ -86,10 +94,9 @@ def make(
             sealing.begin_folder(folder)
             set_id = f"{datetime.now(UTC):%Y%m%dt%H%M%Sz}-{token_hex(8)}"
             with closing(BundleWriter(folder, set_id, size)) as out:
-                for record in _described(wanted, documents):
-                    out.add(record)
-                for blob in _blobs(store, needed, covered):
-                    out.add(blob)
+                described = _described(wanted, documents)
+                for record in chain(described, _blobs(store, needed, covered)):
+                    done(out.add(record))
                 parts = out.finish()
                 bound = SetManifest(set_id, parts, bases, since.after)
                 content = bound.encode()

@@ -1,6 +1,6 @@
 """Reading a set of bundles: all of it, as it was made, or nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from os import fdopen
 from pathlib import Path
@@ -18,6 +18,9 @@ from meltemi.libraries.archive.layout import SET
 if TYPE_CHECKING:  # slow, and needed only where keys are
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+Done = Callable[[int], None]
+"""Is told of bytes that were read."""
+
 
 class BundleSet:
     """A set whose bundles lie beside its manifest."""
@@ -26,7 +29,7 @@ class BundleSet:
         self.manifest = manifest_
         self._folder = folder
 
-    def check(self) -> None:
+    def check(self, done: Done) -> None:
         """Read all of it; raise ArchiveError where a bundle is missing, or is not what was made."""
         names = [self.manifest.name(n) for n in self._numbers()]
         if missing := [name for name in names if not self._folder.has(name)]:
@@ -36,15 +39,15 @@ class BundleSet:
                 f"{missing[0]}{more}; nothing was applied"
             )
         for number in self._numbers():
-            with self._opened(number) as file:
+            with self._opened(number, done) as file:
                 while file.read(BLOCK):
                     pass
 
-    def records(self) -> Iterator[Record]:
+    def records(self, done: Done) -> Iterator[Record]:
         """Give what it holds, in order; raise ArchiveError at the latest when all was read."""
         before = Kind.DELETED
         for number in self._numbers():
-            with self._opened(number) as file:
+            with self._opened(number, done) as file:
                 try:
                     for kind, record in decode_all(file, before):
                         before = kind
@@ -60,7 +63,7 @@ class BundleSet:
         return range(1, len(self.manifest.parts) + 1)
 
     @contextmanager
-    def _opened(self, number: int) -> Iterator["_Hashed"]:
+    def _opened(self, number: int, done: Done) -> Iterator["_Hashed"]:
         """Open a bundle behind its header; who reads it to its end knows that it is whole."""
         name, part = self.manifest.name(number), self.manifest.parts[number - 1]
         size = self._folder.size(name)
@@ -70,7 +73,7 @@ class BundleSet:
         with fdopen(self._folder.open_file(name), "rb") as raw, failing(self._folder.path / name):
             if raw.read(len(header)) != header:
                 raise self._wrong(number, "it does not say what it is, or is another one")
-            file = _Hashed(raw, size - len(header))
+            file = _Hashed(raw, size - len(header), done)
             yield file
         if file.left or file.hash.hexdigest() != part.blake3:
             raise self._wrong(number, "it was altered")
@@ -85,16 +88,18 @@ class BundleSet:
 class _Hashed:
     """A file that is hashed as it is read, and no further than it was long."""
 
-    def __init__(self, file: BinaryIO, length: int) -> None:
+    def __init__(self, file: BinaryIO, length: int, done: Done) -> None:
         self.hash = blake3()
         self.left = length
         self._file = file
+        self._done = done
 
     def read(self, length: int) -> bytes:
         """Give that many bytes, or what is left."""
         data = self._file.read(min(length, self.left))
         self.hash.update(data)
         self.left -= len(data)
+        self._done(len(data))
         return data
 
 

@@ -68,7 +68,10 @@ def read_state(path: Path) -> State:
         after = _Header.model_validate(header).after
         return State(dict(map(_known, lines)), after)
     except ValidationError as error:
-        raise ArchiveError(f"{shown(path)}: not a state: {reason(error)}") from None
+        raise ArchiveError(
+            f"{shown(path)}: not a state, as lies beside a set in a file that ends in .state: "
+            f"{reason(error)}"
+        ) from None
     except (ValueError, UsageError) as error:
         raise ArchiveError(f"{shown(path)}: not a state: {error}") from error
 

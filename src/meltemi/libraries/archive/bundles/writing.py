@@ -29,8 +29,8 @@ class BundleWriter:
         self._beside: list[str] = []
         self._kept = False
 
-    def add(self, record: Record) -> None:
-        """Append a record; raise UsageError where a bundle cannot hold even that one."""
+    def add(self, record: Record) -> int:
+        """Append a record, and give its bytes; raise UsageError where no bundle can hold it."""
         raw = encode(record)
         if self._fd >= 0 and self._size + len(raw) > self._most:
             self._end()
@@ -45,6 +45,7 @@ class BundleWriter:
             write_all(self._fd, raw)
         self._hash.update(raw)
         self._size += len(raw)
+        return len(raw)
 
     def finish(self) -> list[Part]:
         """Bring all bundles to the disk, and name them; give what they are."""
