@@ -218,6 +218,7 @@ def test_a_file_that_changes_leaves_nothing(station: Workstation) -> None:
         (("folder",), 2, "folder: it is neither a file nor a disk"),
         (("fifo",), 2, "fifo: it is neither a file nor a disk"),
         (("data", "--base", "nonsense"), 3, "image nonsense: 404"),
+        (("disk",), 2, "disk: it looks like qcow2; say what it is: --disk-format qcow2, or raw"),
         (("data", "--property", "x"), 2, "'x' is not KEY=VALUE"),
         (("data", "--visibility", "all"), 2, "'all' is not one of"),
         (("data", "--library", "./archive"), 2, "an archive"),
@@ -232,6 +233,7 @@ def test_misuse_is_told_in_a_line(
     station: Workstation, words: tuple[str, ...], code: int, complaint: str
 ) -> None:
     station.file("data", b"data")
+    station.file("disk", b"QFI\xfb\0\0\0\3" + bytes(504))
     (station.folder / "folder").mkdir()
     os.mkfifo(station.folder / "fifo")
     line = ("image", "push", "--library", station.proxy, "--name", "x", *words)

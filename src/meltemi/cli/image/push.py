@@ -14,6 +14,7 @@ from meltemi.cli.work import run
 from meltemi.model.image import Image
 from meltemi.workstation.ancestry import PARENT
 from meltemi.workstation.files import LocalFile
+from meltemi.workstation.formats import check_raw
 from meltemi.workstation.pushing import Push
 
 _COLUMNS: Final = ("ID", "Name", "Bytes", "Wire", "Hash")
@@ -30,7 +31,7 @@ _COLUMNS: Final = ("ID", "Name", "Bytes", "Wire", "Hash")
     "Without it, images that look alike are compared with.",
 )
 @opt.option("--id", metavar="ID", help="The image's id.")
-@opt.option("--disk-format", default="raw", show_default=True, help="What the file is.")
+@opt.option("--disk-format", help="What the file is.  [default: raw, unless it looks otherwise]")
 @opt.option("--container-format", default="bare", show_default=True, help="What that lies in.")
 @opt.option("--property", multiple=True, metavar="KEY=VALUE", help="A property; repeatable.")
 @opt.option("--tag", multiple=True, help="A tag; repeatable.")
@@ -56,7 +57,7 @@ def command(file: Path, **options: Any) -> int:
         options["id"] or "",
         name=options["name"],
         visibility=options["visibility"],
-        disk_format=options["disk_format"],
+        disk_format=options["disk_format"] or "raw",
         container_format=options["container_format"],
         tags=frozenset(options["tag"]),
         properties={**parent, **opt.pairs(options["property"], "--property")},
@@ -67,6 +68,8 @@ def command(file: Path, **options: Any) -> int:
 async def _push(path: Path, image: Image, options: dict[str, Any]) -> int:
     wire = 0
     with closing(LocalFile(path)) as file:
+        if options["disk_format"] is None:
+            check_raw(file)
         async with opened(options) as library:
             push = Push(library, file, image, options["base"])
             await push.begin()
