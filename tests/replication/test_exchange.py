@@ -1,5 +1,6 @@
 """Copies by pieces between libraries in memory: only what the target lacks crosses the wire."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,11 +15,13 @@ from meltemi.chunks.exchange.gathering import Span
 from meltemi.chunks.exchange.remote import Spend
 from meltemi.errors import (
     ForbiddenError,
+    QuotaError,
 )
 from meltemi.model.address import LibraryAddress
 from meltemi.model.image import Image
 from meltemi.model.plan import Plan
 from meltemi.model.route import Limits
+from meltemi.region.data.janitor import BEAT_SECONDS, PATIENCE_SECONDS
 from meltemi.replication.exchange import bases as exchange_bases
 from meltemi.replication.limits import Bandwidth
 from meltemi.replication.planfile import VERSION, Header, PlannedRoute, load_plan, save_plan
@@ -320,6 +323,28 @@ async def test_what_is_put_together_to_something_else_never_becomes_active(
     monkeypatch.undo()
     athens.lies.clear()
     await copied(athens, crete)
+
+
+async def test_a_region_that_was_killed_has_time_to_notice(
+    athens: ExchangingLibrary, crete: ExchangingLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = athens.put(TEXT)
+    crete.fail("upload", QuotaError("full"), times=9)
+    await copied(athens, crete, Result.FAILED)
+    crete.faults.clear()
+    crete.edit(image.id, status="saving")
+    waited, pause = 0.0, asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        nonlocal waited
+        left, waited = PATIENCE_SECONDS + 2 * BEAT_SECONDS - waited, waited + seconds
+        if 0 < left <= seconds:
+            crete.edit(image.id, status="queued")
+        await pause(0)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    _, outcome = await copied(athens, crete)
+    assert outcome.target_id == image.id
 
 
 # Saved plans

@@ -57,6 +57,9 @@ _ATTEMPTS: Final = 4
 _SETTLING_SECONDS: Final = 30
 """How long a target may take to notice that an upload was cut off."""
 
+_REVIVING_SECONDS: Final = 60
+"""The same, of a region of Meltemi: one that was killed looks half a minute for a heart first."""
+
 
 @dataclass(slots=True)
 class Delivery:
@@ -175,7 +178,7 @@ class Delivery:
 
     async def _settled(self) -> Image:
         """Give the image, after waiting for an earlier upload to be noticed as cut off."""
-        for _ in range(_SETTLING_SECONDS):
+        for _ in range(_REVIVING_SECONDS if self.pieces else _SETTLING_SECONDS):
             image = await self.target.show(self.target_id)
             claim = _claim_on(image)
             cut_off = claim is not None and (claim.is_ours or claim.is_abandoned)
