@@ -431,13 +431,13 @@ class Engine:
     def _finish(self, outcome: Outcome) -> None:
         subject = outcome.action.subject
         _log.info(
-            "%s %s from %s to %s: %s %s",
+            "%s %s from %s to %s: %s%s",
             outcome.action.kind,
             subject.label,
             subject.source,
             subject.target,
             outcome.result,
-            outcome.detail,
+            outcome.detail and f": {outcome.detail}",
         )
         self._outcomes.append(outcome)
         self._reporter.finished(outcome)
