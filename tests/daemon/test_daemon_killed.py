@@ -1,7 +1,9 @@
 """Daemons that die: the next one completes what was left, and nothing is copied twice."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from threading import Event
 
 import pytest
 from sqlalchemy import Connection, text
@@ -11,7 +13,7 @@ from meltemi.daemon.state.state import State
 from tests.daemon.words import configuration
 from tests.support.daemon import Daemon
 from tests.support.glance import Service
-from tests.support.proxy import FILE, Fault, Proxy
+from tests.support.proxy import FILE, PATIENCE, Fault, Proxy
 from tests.support.waiting import eventually
 
 MIB = 2**20
@@ -103,12 +105,15 @@ def test_another_daemon_takes_over_from_one_that_was_killed(
         one, two = (Daemon(tmp_path, settings, name) for name in ("one", "two"))
         data = images.random_bytes(8 * MIB, 1)
         first = source.put("first", data, visibility="public")
-        proxy.fault(Fault("PUT", FILE, times=1, rate=MIB // 4))
+        killed = Event()
+        half_way = partial(killed.wait, PATIENCE)
+        proxy.fault(Fault("PUT", FILE, times=1, at=MIB // 2, before=half_way))
         with one, two:
             proxy.wait_for("PUT", FILE, bytes_moved=MIB // 2)
             leading, waiting = sorted((one, two), key=lambda daemon: "leads" not in daemon.said)
             assert "leads" not in waiting.said
             leading.kill()
+            killed.set()
             eventually(lambda: waiting.statuses("t0") == {"first": "ready"})
     assert target.data(first) == data
     assert len(target.images()) == 1
