@@ -198,7 +198,7 @@ def test_no_option_is_missing_here() -> None:
         | {*("FORMAT", "COLUMN", "DRY_RUN", "VERBOSE", "DEBUG", "FILE", "ROUTE", "OUT", "CHECK")}
         | {*("DAEMON", "DAEMON_TOKEN_FILE", "LISTEN", "REGION", "LATE", "WATCH", "LAST")}
         | {*("WAIT_IN", "WAIT_TIMEOUT", "DEDUP", "INDEX")}
-        | {*("USAGE_FROM", "USAGE_TO", "USAGE_PROJECT", "USAGE_LIBRARY")}
+        | {*("USAGE_FROM", "USAGE_TO", "USAGE_PROJECT")}
     )
     there = {
         str(parameter.envvar)
