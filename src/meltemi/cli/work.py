@@ -20,7 +20,7 @@ from meltemi.model.address import LibraryAddress, parse_address
 from meltemi.model.plan import Action, Plan, Standing
 from meltemi.model.route import Link, Route
 from meltemi.model.units import format_size
-from meltemi.replication.engine import is_removal
+from meltemi.replication.guard import is_removal, judged
 from meltemi.replication.limits import Links
 from meltemi.replication.report import Outcome, Reporter, Result
 from meltemi.replication.run import Libraries, opened, plan_route, run_plan
@@ -278,13 +278,9 @@ def _summarize(planned: Sequence[tuple[Route, Plan]]) -> None:
     others = "".join(f", {count} {standing}" for standing, count in sorted(notes.items()))
     click.echo(f"{in_sync} in sync, {actions} to do ({size}){others}", err=True)
     for route, plan in planned:
-        most, removals = route.policy.max_delete, sum(map(is_removal, plan.actions))
-        if removals > most:
-            click.echo(
-                f"meltemi: {removals} replicas would be hidden or deleted, more than max_delete "
-                f"({most}) allows: none would be",
-                err=True,
-            )
+        for _, guard in judged(filter(is_removal, plan.actions), route.policy.max_delete):
+            if guard is not None:
+                click.echo(f"meltemi: {guard}", err=True)
         if not (plan.actions or plan.notes or plan.errors or sum(plan.in_sync.values())):
             click.echo(f"meltemi: no image of {route.source} is selected", err=True)
 
