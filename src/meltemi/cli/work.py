@@ -12,7 +12,7 @@ import click
 
 from meltemi.cli.output import print_rows
 from meltemi.cli.progress import progress
-from meltemi.cli.working import log_as
+from meltemi.cli.working import GOES_ON, interrupted, log_as
 from meltemi.errors import GuardError, ImageError, MeltemiError, StalePlanError, UsageError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
@@ -140,10 +140,11 @@ def _with_tls(address: LibraryAddress, options: Mapping[str, Any]) -> LibraryAdd
     return replace(address, cacert=cacert, insecure=address.insecure or options["insecure"])
 
 
-def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
+def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any], *, leaves: str = "") -> int:
     """Run a command's work to its exit code; SIGTERM ends it as Ctrl-C does.
 
-    Whoever is told to stop again, while it is stopping, goes on to stop in good order.
+    Whoever is told to stop again, while it is stopping, goes on to stop in good order. `leaves`
+    says what is left then; nothing where the work only looks.
     """
     log_as(options)
 
@@ -163,7 +164,8 @@ def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
     try:
         return asyncio.run(interruptible())
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        click.echo(err=True)  # a terminal has just shown ^C
+        raise interrupted(leaves) from None
 
 
 async def plan_all(
@@ -197,12 +199,19 @@ async def show_plan(
     return worst_error([plan for _, plan in plans])
 
 
-async def replicate(
+def replicate(routes: Sequence[Route], connections: Connections, options: Mapping[str, Any]) -> int:
+    """Plan and carry out routes, one after another, and print what became of each image.
+
+    With `--dry-run`, only show what would be done.
+    """
+    if options.get("dry_run"):
+        return run(show_plan(routes, connections, options), options)
+    return run(_replicate(routes, connections, options), options, leaves=GOES_ON)
+
+
+async def _replicate(
     routes: Sequence[Route], connections: Connections, options: Mapping[str, Any]
 ) -> int:
-    """Plan and carry out routes, one after another, and print what became of each image."""
-    if options.get("dry_run"):
-        return await show_plan(routes, connections, options)
     rows: list[dict[str, Any]] = []
     plans: list[Plan] = []
     outcomes: list[Outcome] = []
