@@ -19,7 +19,7 @@ from meltemi.daemon.owners import Owners
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Cause, Request, Run
 from meltemi.daemon.state.state import State, open_state
-from meltemi.errors import StateError
+from meltemi.errors import StateError, UnreachableError
 from meltemi.libraries.base import Library
 from meltemi.model import placement as model
 from meltemi.model.address import LibraryAddress
@@ -41,12 +41,12 @@ async def until(condition: Callable[..., Awaitable[_T]], *words: object) -> _T:
 
 
 class Place:
-    """A keeper at work between `s`, `t` and `u`."""
+    """A keeper at work between `s`, `t`, `u` and `v`."""
 
     def __init__(self, folder: Path, state: State) -> None:
         self._folder = folder
         self.state = state
-        self.libraries = {name: MemoryLibrary(name) for name in ("s", "t", "u")}
+        self.libraries = {name: MemoryLibrary(name) for name in ("s", "t", "u", "v")}
         self.board = Board([], time.time)
         self.counters = Counters()
 
@@ -166,6 +166,23 @@ async def test_a_retry_does_not_wait_for_a_library_that_had_failed(place: Place)
         await place.state.ask(Request(Cause.RETRY, 0.0))
         await place.ready(image.id, at="t")
         assert lane.failures == 0
+
+
+async def test_a_target_that_fails_late_does_not_speak_for_those_that_are_looked_at_again(
+    place: Place,
+) -> None:
+    error = UnreachableError("u: no answer", library="u")
+    hanging = place.libraries["u"].hold("list", error=error)
+    image = place.libraries["s"].put(b"data")
+    async with place.at_work(all={"to": ["u", "v"]}) as keeper:
+        await place.ready(image.id, at="v")
+        again = place.libraries["v"].hold("list")
+        await place.state.ask(Request(Cause.REQUEST, 0.0))
+        await again.reached.wait()
+        hanging.go.set()
+        await place.looked()
+        assert {lane.library: lane.failures for lane in keeper.lanes} == {"u": 1, "v": 0}
+        again.go.set()
 
 
 async def test_what_one_route_carries_no_more_another_one_may(place: Place) -> None:

@@ -304,18 +304,22 @@ class Keeper:
             lanes=by_name,
         )
         problems: dict[str, str] = {}
+        # Those that were read may be looked at by another one, before this one ends.
+        left = dict(by_name)
         try:
             async for found in look.found():
                 in_sync = sum(found.plan.in_sync.values())
                 tally.run = replace(tally.run, in_sync=tally.run.in_sync + in_sync)
                 busy = {action.subject.target for action in found.plan.actions}
                 for name in found.libraries:
-                    by_name[name].read(is_busy=name in busy)
-                    by_name[name].is_looked_at = False
-                    by_name[name].looked = time.time()
+                    lane = left.pop(name)
+                    lane.read(is_busy=name in busy)
+                    lane.is_looked_at = False
+                    lane.looked = time.time()
                 for name, error in found.errors.items():
-                    by_name[name].fail(str(error))
-                    by_name[name].is_looked_at = False
+                    lane = left.pop(name)
+                    lane.fail(str(error))
+                    lane.is_looked_at = False
                     problems[name] = str(error)
                 self._dispatcher.withdraw(found.withdrawn, by_name)
                 self._dispatcher.submit(tally, found.plan, by_name, found.account)
@@ -328,9 +332,9 @@ class Keeper:
             _log.exception("route %s: a defect", route.name)
             problems[route.source] = f"a defect in Meltemi: {error}"
         finally:
-            for lane in lanes:
-                if lane.is_looked_at and problems:
-                    lane.fail(next(iter(problems.values())))
+            for lane in left.values():
+                if route.source in problems:
+                    lane.fail(problems[route.source])
                 lane.is_looked_at = False
             result, detail = ("failed" if problems else "done"), "; ".join(problems.values())
             tally.run = replace(tally.run, ended=time.time(), result=result, detail=detail)
