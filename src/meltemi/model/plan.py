@@ -59,12 +59,14 @@ class Relay:
     """The image that a copy's data comes from, where that is not the source's.
 
     `hashes` are those that its data has to have: what the source recorded, or, where it recorded
-    none, what was computed of its data; empty where that is yet to be.
+    none, what was computed of its data; empty where that is yet to be. `is_coming` says that it has
+    yet to arrive there, by the same plan.
     """
 
     library: str
     image_id: str
     hashes: Hashes
+    is_coming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
