@@ -191,7 +191,7 @@ async def test_a_target_that_fails_late_does_not_speak_for_those_that_are_looked
         await again.reached.wait()
         hanging.go.set()
         await place.looked()
-        assert {lane.library: lane.failures for lane in keeper.lanes} == {"u": 1, "v": 0}
+        assert [lane.failures for lane in keeper.lanes if lane.library == "v"] == [0]
         again.go.set()
 
 

@@ -29,10 +29,10 @@ from meltemi.replication.run import Libraries, plan_route, with_ways
 _log: Final = logging.getLogger(__name__)
 
 _GRACE_SECONDS: Final = 1.0
-"""How long targets that were read wait for the others, to share the reading of data."""
+"""How long targets that were read wait for the others, to share the reading of data, or a relay."""
 
 _SHORT_GRACE_SECONDS: Final = 0.2
-"""The same where somebody waits for a few images."""
+"""The same where somebody waits for a few images, and who is too late need not be read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,13 @@ class Look:
         by_name = {name: asyncio.create_task(plan) for name, plan in plans.items()}
         self._await_relay(by_name)
         tasks = {*by_name.values()}
+        is_short = narrowing is not None and self._relaying is None
         hearing = asyncio.create_task(self._hear_owners(listing, narrowing))
         try:
             while tasks:
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if tasks:
-                    grace = _GRACE_SECONDS if narrowing is None else _SHORT_GRACE_SECONDS
+                    grace = _SHORT_GRACE_SECONDS if is_short else _GRACE_SECONDS
                     more, tasks = await asyncio.wait(tasks, timeout=grace)
                     done |= more
                 for one in _together([one for task in done for one in task.result()]):
