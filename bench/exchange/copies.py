@@ -14,6 +14,7 @@ from lab import images
 
 _KIB: Final = 2**10
 _UNKNOWN: Final = "an image of which nothing is known"
+_ALL: Final = "all three, of which nothing is known"
 
 
 def link(services: Services) -> Iterator[Result]:
@@ -24,6 +25,7 @@ def link(services: Services) -> Iterator[Result]:
         "the snapshot": _runs(services, SNAPSHOT),
         "the next build": _runs(services, NEXT),
         _UNKNOWN: _runs(services, GOLDEN, empty=True),
+        _ALL: _runs(services, GOLDEN, SNAPSHOT, NEXT, empty=True),
         "the next build, to who trusts nobody": _runs(services, NEXT, trusting=False),
     }
     for name in ("an identical image", "an identical image of a small disk"):
@@ -32,7 +34,7 @@ def link(services: Services) -> Iterator[Result]:
     for name, most in (("the snapshot", 62), ("the next build", 56)):
         crossed = [one.traffic.bytes / MIB for one in copied[name]]
         yield at_most(f"{name}: on the wire", most, median(crossed), "MiB", {"MiB": crossed})
-    for name in ("the snapshot", "the next build", _UNKNOWN):
+    for name in ("the snapshot", "the next build", _UNKNOWN, _ALL):
         least = [one.traffic.there / BANDWIDTH for one in copied[name]]
         took = _seconds(copied[name])
         runs = {"bytes divided by bandwidth": least, "seconds": took}
@@ -42,8 +44,8 @@ def link(services: Services) -> Iterator[Result]:
     yield _everything(copied)
 
 
-def _runs(services: Services, name: str, **how: bool) -> Sequence[Copied]:
-    return [services.over_the_link(name, **how) for _ in range(services.scale.runs)]
+def _runs(services: Services, *names: str, **how: bool) -> Sequence[Copied]:
+    return [services.over_the_link(*names, **how) for _ in range(services.scale.runs)]
 
 
 def _seconds(copied: Sequence[Copied]) -> list[float]:

@@ -141,14 +141,14 @@ class Services:
         with self.room() as folder, Region(folder, settings=settings) as region:
             yield region
 
-    def over_the_link(self, name: str, *, empty: bool = False, trusting: bool = True) -> Copied:
-        """Copy an image over the slow link, from near to far, and see what that takes."""
+    def over_the_link(self, *names: str, empty: bool = False, trusting: bool = True) -> Copied:
+        """Copy images over the slow link, from near to far, and see what that takes."""
         source = self.source
         way = self.target(empty=empty, trusting=trusting)
         with way as target, delayed(target.url) as url:
             before = self.link.traffic()
             cpu = {"source": _cpu(source), "target": _cpu(target)}
-            run = copy(source.url, url, name)
+            run = copy(source.url, url, *names)
             used = {"source": _cpu(source) - cpu["source"], "target": _cpu(target) - cpu["target"]}
             return Copied(run, used, self.link.traffic() - before)
 
@@ -162,9 +162,10 @@ class Services:
             shutil.rmtree(folder)
 
 
-def copy(source: str, target: str, name: str) -> Run:
-    """Copy an image as a user does."""
-    return meltemi("livecopy", source, target, "--match", f"name={name}")
+def copy(source: str, target: str, *names: str) -> Run:
+    """Copy images as a user does."""
+    matches = [f"--match=name={name}" for name in names]
+    return meltemi("livecopy", source, target, *matches)
 
 
 def _cpu(region: Region) -> float:
