@@ -30,7 +30,7 @@ class Caught:
     route: Route
     connections: Connections
 
-    async def replicate(
+    def replicate(
         self, routes: Sequence[Route], connections: Connections, options: Mapping[str, Any]
     ) -> int:
         """Stand in for doing it."""

@@ -219,9 +219,18 @@ def test_history_tells_how_it_came_about(asked: Asked) -> None:
 
 
 def test_who_answers(asked: Asked) -> None:
+    told = asked.get("/v1/daemon", token=OPERATOR)
+    [run] = asked.get("/v1/runs?limit=1", token=OPERATOR)["runs"]
+    assert told["holder"] == told["leader"] == run["holder"]
+    assert told["sender"] == {"who": "operator", "role": "operator", "project": None}
+
+
+def test_hosts_are_not_named_to_readers(asked: Asked) -> None:
     told = asked.get("/v1/daemon", token=READER)
-    assert told["holder"] == told["leader"]
+    assert set(told) == {"version", "sender"}
     assert told["sender"] == {"who": "reader", "role": "reader", "project": None}
+    [run] = asked.get("/v1/runs?limit=1", token=READER)["runs"]
+    assert "holder" not in run
 
 
 def test_what_the_description_says_is_so(asked: Asked, tmp_path: Path) -> None:

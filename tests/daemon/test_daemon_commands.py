@@ -171,6 +171,16 @@ def test_waiting_in_vain(user: User) -> None:
     assert [line.startswith(text) for line, text in zip(done.lines, told, strict=True)]
 
 
+def test_who_no_longer_waits_leaves_nothing_to_be_done(cloud: Cloud) -> None:
+    env = {"MELTEMI_DAEMON": cloud.asked.daemon.url, "MELTEMI_DAEMON_TOKEN": READER}
+    with running("wait", "never", "--in", "R1", env=env) as waiting:
+        lines = waiting.lines()
+        assert next(lines) == "never: the daemon does not know it"
+        waiting.send(signal.SIGINT)
+        assert list(lines) == ["", "meltemi: interrupted"]
+        assert waiting.wait().code == 130
+
+
 def test_waiting_for_what_fails_and_is_tried_again(cloud: Cloud, user: User) -> None:
     cloud.second.fault(Fault("PUT", FILE, answer=413))
     cloud.source.put("large", b"large")

@@ -19,13 +19,16 @@ from meltemi.daemon.owners import Owners
 from meltemi.daemon.shelf import Shelf
 from meltemi.daemon.state.records import Cause, Request, Run
 from meltemi.daemon.state.state import State, open_state
-from meltemi.errors import StateError
+from meltemi.errors import StateError, UnreachableError
 from meltemi.libraries.base import Library
 from meltemi.model import placement as model
 from meltemi.model.address import LibraryAddress
 from meltemi.model.credential import Credential
 from meltemi.model.placement import Observed
+from meltemi.replication.report import Result
+from tests.chunks.making import MIB, noise
 from tests.support.memory import MemoryLibrary
+from tests.support.memory_exchange import ExchangingLibrary
 
 pytestmark = pytest.mark.timeout(120)  # what is lost never happens
 
@@ -41,12 +44,14 @@ async def until(condition: Callable[..., Awaitable[_T]], *words: object) -> _T:
 
 
 class Place:
-    """A keeper at work between `s`, `t` and `u`."""
+    """A keeper at work between `s`, `t`, `u` and `v`."""
 
     def __init__(self, folder: Path, state: State) -> None:
         self._folder = folder
         self.state = state
-        self.libraries = {name: MemoryLibrary(name) for name in ("s", "t", "u")}
+        self.libraries: dict[str, MemoryLibrary] = {
+            name: MemoryLibrary(name) for name in ("s", "t", "u", "v")
+        }
         self.board = Board([], time.time)
         self.counters = Counters()
 
@@ -105,6 +110,11 @@ class Place:
         """Say how many requests were counted."""
         name = "meltemi_requests_heard_total"
         return self.counters.registry.get_sample_value(name, {"cause": cause}) or 0
+
+    def failed(self, library: str) -> float:
+        """Say how many images could not be brought to a library."""
+        labels = {"route": "all", "library": library, "result": Result.FAILED}
+        return self.counters.registry.get_sample_value("meltemi_actions_total", labels) or 0
 
     async def ready(self, *images: str, at: str) -> None:
         """Wait until these images, and no others, are wanted and ready in a library."""
@@ -166,6 +176,71 @@ async def test_a_retry_does_not_wait_for_a_library_that_had_failed(place: Place)
         await place.state.ask(Request(Cause.RETRY, 0.0))
         await place.ready(image.id, at="t")
         assert lane.failures == 0
+
+
+async def test_a_target_that_fails_late_does_not_speak_for_those_that_are_looked_at_again(
+    place: Place,
+) -> None:
+    error = UnreachableError("u: no answer", library="u")
+    hanging = place.libraries["u"].hold("list", error=error)
+    image = place.libraries["s"].put(b"data")
+    async with place.at_work(all={"to": ["u", "v"]}) as keeper:
+        await place.ready(image.id, at="v")
+        again = place.libraries["v"].hold("list")
+        await place.state.ask(Request(Cause.REQUEST, 0.0))
+        await again.reached.wait()
+        hanging.go.set()
+        await place.looked()
+        assert [lane.failures for lane in keeper.lanes if lane.library == "v"] == [0]
+        again.go.set()
+
+
+async def test_a_target_that_hangs_holds_up_none_of_those_that_share_a_relay(
+    place: Place,
+) -> None:
+    source, hanging = place.libraries["s"], place.libraries["u"].hold("list")
+    first = source.put(b"data")
+    async with place.at_work(all={"to": ["t", "u", "v"], "relay": "t"}):
+        await hanging.reached.wait()
+        await place.ready(first.id, at="v")
+        second = source.put(b"more")
+        await place.state.ask(Request(Cause.REQUEST, 0.0))
+        await place.ready(first.id, second.id, at="v")
+        assert place.libraries["u"].images == {}
+        hanging.go.set()
+        await place.ready(first.id, second.id, at="u")
+    assert (source.served[first.id], source.served[second.id]) == (4, 4)
+    assert not place.failed("u")
+
+
+async def test_pieces_come_from_the_relay_that_has_yet_to_get_them(place: Place) -> None:
+    source, relay, target = libraries = [ExchangingLibrary(name) for name in ("s", "t", "u")]
+    place.libraries |= {library.name: library for library in libraries}
+    first = source.put(noise(1, MIB), name="build 1")
+    async with place.at_work(all={"to": ["t", "u"], "relay": "t"}):
+        await place.ready(first.id, at="u")
+        for library in (source, relay):
+            library.requests.clear()
+        second = source.put(noise(1, MIB) + noise(2, 1000), name="build 2")
+        await place.state.ask(Request(Cause.REQUEST, 0.0))
+        await place.ready(first.id, second.id, at="u")
+    assert not source.count("read")
+    assert not relay.count("read")
+    assert target.data(second.id) == source.data(second.id)
+
+
+async def test_what_another_run_brings_to_the_relay_is_awaited(place: Place) -> None:
+    image = place.libraries["s"].put(b"data")
+    coming = place.libraries["t"].hold("upload", image_id=image.id, at=4)
+    place.libraries["u"].fail("list", UnreachableError("u: no answer", library="u"))
+    async with place.at_work(all={"to": ["t", "u"], "relay": "t"}):
+        await coming.reached.wait()
+        await place.looked()
+        await place.state.ask(Request(Cause.RETRY, 0.0))
+        await place.looked(2)
+        coming.go.set()
+        await place.ready(image.id, at="u")
+    assert not place.failed("u")
 
 
 async def test_what_one_route_carries_no_more_another_one_may(place: Place) -> None:

@@ -18,9 +18,12 @@ from meltemi.model.address import LibraryAddress
 from meltemi.model.credential import Credential
 from meltemi.model.image import STATUS, Image
 from meltemi.model.placement import Observed, Place, Placement
+from meltemi.model.plan import Action, Kind, Subject
 from meltemi.model.route import ANY, Allowance, Choosing, Policy, Route
 from meltemi.model.task import IMPORT_TASK
 from meltemi.replication.choosing import UNKNOWN, Wish
+from meltemi.replication.guard import judged
+from meltemi.replication.report import Outcome, Result
 from tests.support.memory import MemoryLibrary
 
 HERE = Asked("s", "i")
@@ -118,6 +121,20 @@ def test_what_is_withdrawn_is_told_until_it_is_gone() -> None:
     assert list(the.unsaid) == [HERE]
     the.said(HERE, "")
     assert not the.unsaid
+
+
+def test_who_withdraws_too_many_at_once_is_told() -> None:
+    board = Board([placement("crete", Observed.READY, wanted=False)], lambda: 1.0)
+    the, only = Owners(board, (), lambda _, __: False, lambda: 1.0), route("one", "crete")
+    the.take([only])
+    hear(the, only, status="crete: ready")
+    subject = Subject("one", "s", "crete", "i", "image")
+    removal = Action(
+        Kind.DELETE, subject, "i", "", "there", "there", withdrawn=True, withdrawn_by="p"
+    )
+    [(_, guard)] = judged([removal], max_delete=0)
+    board.finished(Outcome(removal, Result.SKIPPED, str(guard), "i", error=guard), run=1)
+    assert told(the) == "crete: held back: too many at once"
 
 
 def test_what_another_route_keeps_is_not_told_of() -> None:

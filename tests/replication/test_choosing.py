@@ -191,15 +191,38 @@ async def test_a_wish_that_changes_after_the_plan_keeps_the_replica() -> None:
     assert image.id in cloud.crete.images
 
 
-async def test_more_than_max_delete_is_not_withdrawn_at_once() -> None:
+async def test_who_withdraws_too_many_at_once_holds_up_nobody_else() -> None:
     cloud = Cloud(choosing())
-    images = [cloud.put("crete") for _ in range(3)]
+    many, there = [cloud.put("crete") for _ in range(3)], cloud.put("sparta")
+    others, gone = [cloud.put("crete", owner="q") for _ in range(2)], cloud.put("crete")
     await cloud.synced()
-    for image in images:
+    for image in (*many, there, *others):
         cloud.choose(image, None)
+    cloud.source.remove(gone.id)
     outcomes = await cloud.sync(max_delete=2)
-    assert {outcome.result for outcome in outcomes} == {Result.SKIPPED}
-    assert len(cloud.crete.images) == 3
+    assert {one.detail for one in outcomes if one.result is Result.SKIPPED} == {
+        "held back: project p withdraws 3 images from crete, more than max_delete (2) allows"
+    }
+    assert set(cloud.crete.images) == {image.id for image in many}
+    assert cloud.sparta.images == {}
+    cloud.choose(many[0], "crete")
+    await cloud.sync(max_delete=2)
+    assert set(cloud.crete.images) == {many[0].id}
+
+
+async def test_what_no_owner_has_withdrawn_counts_as_a_whole() -> None:
+    cloud = Cloud(choosing())
+    forbidden, gone, own = (cloud.put("crete", owner=owner) for owner in "pqr")
+    await cloud.synced()
+    cloud.source.remove(gone.id)
+    cloud.choose(own, None)
+    allowed = {owner: Allowance(frozenset({"sparta"})) for owner in "pqr"}
+    cloud.route = replace(cloud.route, choosing=choosing(allowed))
+    outcomes = await cloud.sync(max_delete=1)
+    assert {one.detail for one in outcomes if one.result is Result.SKIPPED} == {
+        "2 replicas would be hidden or deleted, more than max_delete (1) allows: none is"
+    }
+    assert set(cloud.crete.images) == {forbidden.id, gone.id}
 
 
 async def test_nothing_goes_that_another_route_or_somebody_else_brought() -> None:

@@ -21,6 +21,7 @@ from meltemi.cli.work import (
     with_tls,
     worst_error,
 )
+from meltemi.cli.working import GOES_ON
 from meltemi.errors import StalePlanError
 from meltemi.model.plan import Plan
 from meltemi.replication.planfile import Header, load_plan
@@ -47,7 +48,7 @@ def command(file: Path, **options: Any) -> int:
         targets=frozenset(targets),
         writing=True,
     )
-    return run(_apply(header, plans, connections, options), options)
+    return run(_apply(header, plans, connections, options), options, leaves=GOES_ON)
 
 
 async def _apply(

@@ -7,7 +7,7 @@ import click
 from meltemi.cli import options as opt
 from meltemi.cli.output import check_columns, output_options
 from meltemi.cli.selection import selection_from
-from meltemi.cli.work import RESULT_COLUMNS, archive_address, connections_from, replicate, run
+from meltemi.cli.work import RESULT_COLUMNS, archive_address, connections_from, replicate
 from meltemi.model.route import Route
 
 
@@ -43,4 +43,4 @@ def command(source: str, path: str, **options: Any) -> int:
         limits=opt.limits_from(options),
     )
     connections = connections_from(route, options, writing=not options["dry_run"])
-    return run(replicate([route], connections, options), options)
+    return replicate([route], connections, options)

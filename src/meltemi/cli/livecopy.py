@@ -7,7 +7,7 @@ import click
 from meltemi.cli import options as opt
 from meltemi.cli.output import check_columns, output_options
 from meltemi.cli.selection import adhoc_name, selection_from
-from meltemi.cli.work import RESULT_COLUMNS, connections_from, replicate, run
+from meltemi.cli.work import RESULT_COLUMNS, connections_from, replicate
 from meltemi.errors import UsageError
 from meltemi.model.route import Route
 
@@ -52,4 +52,4 @@ def command(source: str, targets: tuple[str, ...], **options: Any) -> int:
     if route.relay not in (None, *targets):
         raise UsageError(f"--relay: {route.relay} is none of the targets")
     connections = connections_from(route, options, writing=not options["dry_run"])
-    return run(replicate([route], connections, options), options)
+    return replicate([route], connections, options)

@@ -94,9 +94,7 @@ def _call(args: list[str]) -> int:
     except click.ClickException as error:
         return _refuse(error)
     except (click.Abort, KeyboardInterrupt):
-        return _complain(
-            "interrupted: what is complete stays, the next run does the rest", INTERRUPTED
-        )
+        return _complain("interrupted", INTERRUPTED)
     except Exception as error:
         if {"-d", "--debug"} & {*args} or os.environ.get("MELTEMI_DEBUG", "0") not in ("", "0"):
             raise

@@ -7,7 +7,7 @@ import click
 
 from meltemi.cli import options as opt
 from meltemi.cli.output import check_columns, output_options
-from meltemi.cli.work import RESULT_COLUMNS, configured, replicate, run
+from meltemi.cli.work import RESULT_COLUMNS, configured, replicate
 
 
 @click.command("sync")
@@ -20,4 +20,4 @@ def command(file: Path, **options: Any) -> int:
     """Carry out the routes of FILE (meltemi.yaml), one after another."""
     check_columns(RESULT_COLUMNS, options)
     routes, connections = configured(file, options, writing=not options["dry_run"])
-    return run(replicate(routes, connections, options), options)
+    return replicate(routes, connections, options)

@@ -12,7 +12,7 @@ import click
 
 from meltemi.cli.output import print_rows
 from meltemi.cli.progress import progress
-from meltemi.cli.working import log_as
+from meltemi.cli.working import GOES_ON, interrupted, log_as
 from meltemi.errors import GuardError, ImageError, MeltemiError, StalePlanError, UsageError
 from meltemi.libraries.base import Library
 from meltemi.libraries.opening import open_library
@@ -20,7 +20,7 @@ from meltemi.model.address import LibraryAddress, parse_address
 from meltemi.model.plan import Action, Plan, Standing
 from meltemi.model.route import Link, Route
 from meltemi.model.units import format_size
-from meltemi.replication.engine import is_removal
+from meltemi.replication.guard import is_removal, judged
 from meltemi.replication.limits import Links
 from meltemi.replication.report import Outcome, Reporter, Result
 from meltemi.replication.run import Libraries, opened, plan_route, run_plan
@@ -140,10 +140,11 @@ def _with_tls(address: LibraryAddress, options: Mapping[str, Any]) -> LibraryAdd
     return replace(address, cacert=cacert, insecure=address.insecure or options["insecure"])
 
 
-def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
+def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any], *, leaves: str = "") -> int:
     """Run a command's work to its exit code; SIGTERM ends it as Ctrl-C does.
 
-    Whoever is told to stop again, while it is stopping, goes on to stop in good order.
+    Whoever is told to stop again, while it is stopping, goes on to stop in good order. `leaves`
+    says what is left then; nothing where the work only looks.
     """
     log_as(options)
 
@@ -163,7 +164,8 @@ def run(work: Coroutine[Any, Any, int], options: Mapping[str, Any]) -> int:
     try:
         return asyncio.run(interruptible())
     except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        click.echo(err=True)  # a terminal has just shown ^C
+        raise interrupted(leaves) from None
 
 
 async def plan_all(
@@ -197,12 +199,19 @@ async def show_plan(
     return worst_error([plan for _, plan in plans])
 
 
-async def replicate(
+def replicate(routes: Sequence[Route], connections: Connections, options: Mapping[str, Any]) -> int:
+    """Plan and carry out routes, one after another, and print what became of each image.
+
+    With `--dry-run`, only show what would be done.
+    """
+    if options.get("dry_run"):
+        return run(show_plan(routes, connections, options), options)
+    return run(_replicate(routes, connections, options), options, leaves=GOES_ON)
+
+
+async def _replicate(
     routes: Sequence[Route], connections: Connections, options: Mapping[str, Any]
 ) -> int:
-    """Plan and carry out routes, one after another, and print what became of each image."""
-    if options.get("dry_run"):
-        return await show_plan(routes, connections, options)
     rows: list[dict[str, Any]] = []
     plans: list[Plan] = []
     outcomes: list[Outcome] = []
@@ -278,13 +287,9 @@ def _summarize(planned: Sequence[tuple[Route, Plan]]) -> None:
     others = "".join(f", {count} {standing}" for standing, count in sorted(notes.items()))
     click.echo(f"{in_sync} in sync, {actions} to do ({size}){others}", err=True)
     for route, plan in planned:
-        most, removals = route.policy.max_delete, sum(map(is_removal, plan.actions))
-        if removals > most:
-            click.echo(
-                f"meltemi: {removals} replicas would be hidden or deleted, more than max_delete "
-                f"({most}) allows: none would be",
-                err=True,
-            )
+        for _, guard in judged(filter(is_removal, plan.actions), route.policy.max_delete):
+            if guard is not None:
+                click.echo(f"meltemi: {guard}", err=True)
         if not (plan.actions or plan.notes or plan.errors or sum(plan.in_sync.values())):
             click.echo(f"meltemi: no image of {route.source} is selected", err=True)
 

@@ -1,4 +1,4 @@
-"""How commands log, and how those that no event loop runs are interrupted."""
+"""How commands log, and how they end where they are interrupted."""
 
 import logging
 import signal
@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 INTERRUPTED: Final = 130
+GOES_ON: Final = "what is complete stays, the next run does the rest"
 
 
 def log_from(level: int) -> None:
@@ -32,7 +33,12 @@ def interruptible(options: Mapping[str, Any], leaves: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(f"meltemi: interrupted: {leaves}", err=True)
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        raise interrupted(leaves) from None
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def interrupted(leaves: str = "") -> click.exceptions.Exit:
+    """Say that a command was interrupted, and what that leaves; give the end that it comes to."""
+    click.echo(f"meltemi: interrupted{f': {leaves}' if leaves else ''}", err=True)
+    return click.exceptions.Exit(INTERRUPTED)

@@ -15,7 +15,7 @@ from meltemi.model.image import Image
 from meltemi.model.placement import UNDER_WAY, Observed, Place, Placement
 from meltemi.model.plan import Action, Kind, Note, Standing
 from meltemi.replication.case import Settled
-from meltemi.replication.engine import is_removal
+from meltemi.replication.guard import is_removal
 from meltemi.replication.report import Outcome, Result
 
 _THERE: Final = frozenset({Observed.READY, Observed.STALE})

@@ -63,7 +63,7 @@ class Dispatcher:
         It is carried out with the `account` of a project where one is given.
         """
         run, route = tally.run.id, next(iter(lanes.values())).route
-        fresh = [action for action in plan.actions if self._is_free(action)]
+        fresh = self._with_relayed(list(filter(self._is_free, plan.actions)), lanes)
         removals = removals_of(fresh)
         for action in fresh:
             self._board.in_hand.add(place_of(action))
@@ -176,6 +176,24 @@ class Dispatcher:
     def _is_free(self, action: Action) -> bool:
         place = place_of(action)
         return place not in self._board.in_hand and not self._board.waits(place)
+
+    def _with_relayed(self, actions: list[Action], lanes: Mapping[str, Lane]) -> list[Action]:
+        """Leave out what comes from a relay that does not get it by these very actions.
+
+        Where another run brings it there, it is looked at again once it has arrived; where that has
+        failed, with the next attempt.
+        """
+        brought = {place_of(action) for action in actions if action.sends}
+        late = set[Place]()
+        for action in actions:
+            place = place_of(action)
+            relay = place._replace(library=action.sender)
+            if action.relay is None or not action.relay.is_coming or relay in brought:
+                continue
+            late.add(place)
+            if not self._board.waits(relay):
+                lanes[place.library].leave(Errand(Cause.RETURN, frozenset({place.image})))
+        return [action for action in actions if place_of(action) not in late]
 
     def _drop(self, job: Job, action: Action) -> None:
         lane = job.lane(action)

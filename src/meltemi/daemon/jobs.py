@@ -8,7 +8,7 @@ from meltemi.daemon.lanes import Lane
 from meltemi.model.placement import Place
 from meltemi.model.plan import Action
 from meltemi.model.route import Route
-from meltemi.replication.engine import is_removal
+from meltemi.replication.guard import is_removal
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,10 @@ class Keeper:
                     lane.leave(Errand(Cause.RETURN, frozenset({image})))
 
     def _is_in_hand(self, lane: Lane, image: str) -> bool:
-        return Place(lane.route.source, image, lane.library) in self._board.in_hand
+        """Say whether an image is on its way to a library, or to the relay that it comes from."""
+        ends = {lane.library, lane.route.relay or lane.library}
+        places = {Place(lane.route.source, image, library) for library in ends}
+        return not self._board.in_hand.isdisjoint(places)
 
     def _lanes_of(self, route: str) -> Iterable[Lane]:
         return (lane for (name, _), lane in self._lanes.items() if name == route)
@@ -276,7 +279,8 @@ class Keeper:
     def _ready(self) -> dict[tuple[str, Errand], list[Lane]]:
         """Give the lanes to look at now, by their route and errand.
 
-        Those of a route with a relay go together, once none of them is being looked at.
+        Those of a route with a relay go together, once it is not being looked at itself: what the
+        others get is seen there. One that takes its time is looked at again later.
         """
         ready: dict[tuple[str, Errand], list[Lane]] = defaultdict(list)
         for name, route in self._routes.items():
@@ -285,10 +289,14 @@ class Keeper:
                 for lane in lanes:
                     if lane.is_ready and lane.errand is not None:
                         ready[name, lane.errand].append(lane)
-            elif any(lane.is_ready for lane in lanes) and not any(o.is_looked_at for o in lanes):
-                open_ = [lane for lane in lanes if lane.is_open]
-                errand = reduce(Errand.joined, [one.errand for one in open_ if one.errand])
-                ready[name, errand] = open_
+            elif not self._lanes[name, route.relay].is_looked_at:
+                free = [lane for lane in lanes if lane.is_open and not lane.is_looked_at]
+                if errands := [lane.errand for lane in free if lane.errand is not None]:
+                    errand = reduce(Errand.joined, errands)
+                    ready[name, errand] = free
+                    for lane in lanes:
+                        if lane.is_looked_at:
+                            lane.leave(errand)
         return ready
 
     async def _look(self, route: Route, lanes: list[Lane], errand: Errand, tally: Tally) -> None:
@@ -304,18 +312,22 @@ class Keeper:
             lanes=by_name,
         )
         problems: dict[str, str] = {}
+        # Those that were read may be looked at by another one, before this one ends.
+        left = dict(by_name)
         try:
             async for found in look.found():
                 in_sync = sum(found.plan.in_sync.values())
                 tally.run = replace(tally.run, in_sync=tally.run.in_sync + in_sync)
                 busy = {action.subject.target for action in found.plan.actions}
                 for name in found.libraries:
-                    by_name[name].read(is_busy=name in busy)
-                    by_name[name].is_looked_at = False
-                    by_name[name].looked = time.time()
+                    lane = left.pop(name)
+                    lane.read(is_busy=name in busy)
+                    lane.is_looked_at = False
+                    lane.looked = time.time()
                 for name, error in found.errors.items():
-                    by_name[name].fail(str(error))
-                    by_name[name].is_looked_at = False
+                    lane = left.pop(name)
+                    lane.fail(str(error))
+                    lane.is_looked_at = False
                     problems[name] = str(error)
                 self._dispatcher.withdraw(found.withdrawn, by_name)
                 self._dispatcher.submit(tally, found.plan, by_name, found.account)
@@ -328,9 +340,9 @@ class Keeper:
             _log.exception("route %s: a defect", route.name)
             problems[route.source] = f"a defect in Meltemi: {error}"
         finally:
-            for lane in lanes:
-                if lane.is_looked_at and problems:
-                    lane.fail(next(iter(problems.values())))
+            for lane in left.values():
+                if route.source in problems:
+                    lane.fail(problems[route.source])
                 lane.is_looked_at = False
             result, detail = ("failed" if problems else "done"), "; ".join(problems.values())
             tally.run = replace(tally.run, ended=time.time(), result=result, detail=detail)

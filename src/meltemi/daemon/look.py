@@ -23,15 +23,16 @@ from meltemi.model.route import Route
 from meltemi.replication.case import Settled
 from meltemi.replication.choosing import Chooser
 from meltemi.replication.narrowing import MOST, Narrowing, Noting, of_these
+from meltemi.replication.relaying import Relaying
 from meltemi.replication.run import Libraries, plan_route, with_ways
 
 _log: Final = logging.getLogger(__name__)
 
 _GRACE_SECONDS: Final = 1.0
-"""How long targets that were read wait for the others, to share the reading of data."""
+"""How long targets that were read wait for the others, to share the reading of data, or a relay."""
 
 _SHORT_GRACE_SECONDS: Final = 0.2
-"""The same where somebody waits for a few images."""
+"""The same where somebody waits for a few images, and who is too late need not be read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,8 @@ class Found:
 class Look:
     """One look at a route, at all images or some; every target is read by itself.
 
-    Where there is a relay, all targets are read together: the others get from it what it has. One
-    on which owners have accounts is read with each of these.
+    Where there is a relay, the others wait for what is seen of it, since they get from it what it
+    has. A target on which owners have accounts is read with each of these.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Look:
         self._lanes = lanes
         self._seen: set[Place] = set()
         self._refused: set[Place] = set()
+        self._relaying: asyncio.Future[Relaying] | None = None
 
     async def found(self) -> AsyncIterator[Found]:
         """Give what was found, of several targets together where they were read at the same time.
@@ -90,17 +92,19 @@ class Look:
         listing = SharedListing(source)
         owned = self._route.choosing.owned if self._route.choosing else frozenset()
         shared = [name for name in self._libraries if name not in owned]
-        groups = [shared] if self._route.relay else [[name] for name in shared]
         seen = listing if narrowing is None else source
-        plans = [self._plan(group, seen, narrowing) for group in groups]
-        plans += [self._plan_owned(n, source, listing) for n in self._libraries if n in owned]
-        tasks = set(map(asyncio.create_task, plans))
+        plans = {name: self._plan(name, seen, narrowing) for name in shared}
+        plans |= {n: self._plan_owned(n, source, listing) for n in self._libraries if n in owned}
+        by_name = {name: asyncio.create_task(plan) for name, plan in plans.items()}
+        self._await_relay(by_name)
+        tasks = {*by_name.values()}
+        is_short = narrowing is not None and self._relaying is None
         hearing = asyncio.create_task(self._hear_owners(listing, narrowing))
         try:
             while tasks:
                 done, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if tasks:
-                    grace = _GRACE_SECONDS if narrowing is None else _SHORT_GRACE_SECONDS
+                    grace = _SHORT_GRACE_SECONDS if is_short else _GRACE_SECONDS
                     more, tasks = await asyncio.wait(tasks, timeout=grace)
                     done |= more
                 for one in _together([one for task in done for one in task.result()]):
@@ -112,46 +116,63 @@ class Look:
             await asyncio.gather(*tasks, hearing, return_exceptions=True)
             await listing.close()
 
-    async def _plan(
-        self, names: Sequence[str], source: Library, narrowing: Narrowing | None
-    ) -> list[Found]:
-        """Plan the way to some targets; raise what keeps the source from being read."""
-        targets: dict[str, Library] = {}
-        errors: dict[str, MeltemiError] = {}
-        for name in names:
-            try:
-                targets[name] = await self._shelf.get(name)
-            except MeltemiError as error:
-                errors[name] = error
-        if not targets:
-            return [Found(Plan(), (), errors)]
-        route = replace(self._route, targets=tuple(targets))
-        left = {n: {} if narrowing else self._leftovers(n) for n in targets}
-        noting = {n: Noting(target, route, left[n].values()) for n, target in targets.items()}
+    def _await_relay(self, tasks: Mapping[str, asyncio.Task[list[Found]]]) -> None:
+        """Let the others hear of the relay, also where it cannot be read."""
+        name = self._route.relay
+        if name is None or name not in tasks:
+            return
+        self._relaying = relaying = asyncio.get_running_loop().create_future()
+
+        def ended(_: object) -> None:
+            if not relaying.done():
+                relaying.set_result(Relaying(name))
+
+        tasks[name].add_done_callback(ended)
+
+    async def _plan(self, name: str, source: Library, narrowing: Narrowing | None) -> list[Found]:
+        """Plan the way to a target; raise what keeps the source from being read."""
+        try:
+            target = await self._shelf.get(name)
+        except MeltemiError as error:
+            return [Found(Plan(), (), {name: error})]
+        route = replace(self._route, targets=(name,))
+        left = {} if narrowing else self._leftovers(name)
+        noting = Noting(target, route, left.values())
         try:
             if narrowing is None:
-                opened = Libraries({route.source: source, **noting}, {})
+                opened = Libraries({route.source: source, name: noting}, {})
             else:
-                known = {name: self._lanes[name].origins or () for name in targets}
-                opened = await narrowing.at(source, list(targets.values()), known)
+                known = {name: self._lanes[name].origins or ()}
+                opened = await narrowing.at(source, [target], known)
             plan = await plan_route(
-                route, opened, sending=False, tell=self._saw, reserved=self._is_coming
+                route,
+                opened,
+                sending=False,
+                tell=self._saw,
+                reserved=self._is_coming,
+                relaying=self._relaying,
             )
             plan = plan if self._images is None else of_these(plan, self._images)
-            real = await self._shelf.get(route.source)
-            plan = await with_ways(route, plan, real, list(targets.values()))
+            plan = await self._with_ways(plan, target)
         except MeltemiError as error:
-            if error.library == route.source or error.library not in targets:
+            if error.library not in {name, route.relay or name}:
                 raise
-            return [Found(Plan(), (), {**errors, **dict.fromkeys(targets, error)})]
-        errors |= plan.errors
-        read = tuple(name for name in targets if name not in plan.errors)
+            return [Found(Plan(), (), {name: error})]
         if narrowing is None:
-            for name in read:
-                self._lanes[name].origins = noting[name].origins
-                self._board.vanished(_missing(left[name], noting[name]))
-        self._board.unseen(route.name, route.source, read, self._seen, self._images)
-        return [Found(plan, read, errors, frozenset(self._withdrawn(read)))]
+            self._lanes[name].origins = noting.origins
+            self._board.vanished(_missing(left, noting))
+        self._board.unseen(route.name, route.source, [name], self._seen, self._images)
+        return [Found(plan, (name,), withdrawn=frozenset(self._withdrawn([name])))]
+
+    async def _with_ways(self, plan: Plan, target: Library) -> Plan:
+        """Say of each copy to a target how it goes, from the source or from the relay."""
+        source, ends = await self._shelf.get(self._route.source), [target]
+        arriving: list[tuple[str, str]] = []
+        if self._relaying is not None and any(action.relay for action in plan.actions):
+            relay = await asyncio.shield(self._relaying)
+            ends.append(await self._shelf.get(relay.name))
+            arriving = [(relay.name, image) for image in relay.coming]
+        return await with_ways(self._route, plan, source, ends, arriving=arriving)
 
     async def _plan_owned(self, name: str, source: Library, listing: SharedListing) -> list[Found]:
         """Plan the way to a target with the account of each owner, of their own images alone."""

@@ -11,6 +11,7 @@ from meltemi.model.image import STATUS, Image
 from meltemi.model.placement import Observed, Place, Placement
 from meltemi.model.route import Route
 from meltemi.replication.choosing import UNKNOWN, Chooser, Wish
+from meltemi.replication.guard import HELD_BACK
 
 _WORDS: Final[Mapping[Observed, str]] = {
     Observed.ABSENT: "queued",
@@ -28,6 +29,7 @@ NO_CREDENTIAL: Final = "needs a credential of yours"
 BAD_CREDENTIAL: Final = "your credential is refused there"
 
 _LEAVING: Final = "to be removed"
+_HELD_BACK: Final = f"{HELD_BACK}: too many at once"
 _THERE: Final = frozenset({Observed.READY, Observed.STALE})
 
 
@@ -251,7 +253,8 @@ class Owners:
             if library in named or placement is None or placement.wanted:
                 continue
             if placement.observed in _THERE and placement.route in self._routes:
-                left.append((library, _LEAVING))
+                held = placement.detail.startswith(HELD_BACK)
+                left.append((library, _HELD_BACK if held else _LEAVING))
         return left
 
     def _forget(self, asked: Asked, routes: Iterable[Route] = ()) -> None:

@@ -59,12 +59,14 @@ class Relay:
     """The image that a copy's data comes from, where that is not the source's.
 
     `hashes` are those that its data has to have: what the source recorded, or, where it recorded
-    none, what was computed of its data; empty where that is yet to be.
+    none, what was computed of its data; empty where that is yet to be. `is_coming` says that it has
+    yet to arrive there, by the same plan.
     """
 
     library: str
     image_id: str
     hashes: Hashes
+    is_coming: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Action:
     `bases` are the images there that the rest is taken from. With a `relay`, the data is read
     there, once it has arrived there. With `pull`, the target fetches the data by itself.
     `withdrawn` says that the replica goes, or is to go, though its source is there: that is not
-    wanted at the target any more.
+    wanted at the target any more. `withdrawn_by` is the project whose choice that is, None where it
+    is nobody's, as where the operator's rules forbid it by now.
     """
 
     kind: Kind
@@ -106,6 +109,7 @@ class Action:
     relay: Relay | None = None
     pull: bool = False
     withdrawn: bool = False
+    withdrawn_by: str | None = None
 
     @property
     def sends(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from meltemi.model.choosing import share
 from meltemi.model.image import Image
 from meltemi.model.plan import Action, Note
-from meltemi.replication.choosing import Chooser, over_quota
+from meltemi.replication.choosing import NOT_CHOSEN, Chooser, over_quota
 from meltemi.replication.context import replica_of
 from meltemi.replication.gone import settle_gone
 from meltemi.replication.learnt import Learnt
@@ -117,5 +117,15 @@ class Choices:
         """Give what becomes of replicas that are not wanted any more."""
         for source, target, image in self._unwanted:
             mark = own_mark(image, owner=target.owner_of(source), source_id=source.id)
-            if mark is not None and (item := settle_gone(image, mark, target.context, source)):
+            if mark is None:
+                continue
+            by_owner = self.refuse(source, target) is NOT_CHOSEN
+            item = settle_gone(
+                image,
+                mark,
+                target.context,
+                source,
+                withdrawn_by=source.owner if by_owner else None,
+            )
+            if item is not None:
                 yield item

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 
 from meltemi.errors import (
     BusyError,
-    GuardError,
     ImageError,
     MeltemiError,
     StalePlanError,
@@ -27,12 +26,12 @@ from meltemi.replication.exchange.comparing import Ends, meet
 from meltemi.replication.exchange.pulling import by_pull
 from meltemi.replication.exchange.sending import BATCHES, ByPieces
 from meltemi.replication.fanout import FanOut, Held, Subscription
+from meltemi.replication.guard import ABSENT, is_removal, judged
 from meltemi.replication.limits import Bandwidth, Jointly, Links
 from meltemi.replication.reading import Reading
 from meltemi.replication.report import Outcome, Reporter, Result
 
 _log = logging.getLogger(__name__)
-_ABSENT = state_digest(None)
 
 Slot = Callable[[], AbstractAsyncContextManager[None]]
 """Gives what is entered as often at once as images may be under way to a target."""
@@ -52,10 +51,10 @@ class _Account:
 class Engine:
     """Carries out the plan of one route, or a saved plan.
 
-    `max_delete` is how many replicas it may hide or delete because their source is gone. With
-    `checked`, both images of every action are held against the plan's digests just before acting.
-    `slots`, by target, and `bandwidth` are given where several share what `limits` allows; `links`
-    are crossed on the way.
+    `max_delete` is how many replicas it may take away, as `judged` counts them. With `checked`,
+    both images of every action are held against the plan's digests just before acting. `slots`, by
+    target, and `bandwidth` are given where several share what `limits` allows; `links` are crossed
+    on the way.
     """
 
     def __init__(
@@ -339,22 +338,17 @@ class Engine:
         await self._attempt(action, change)
 
     async def _remove_all(self, actions: Sequence[Action], *, failed: bool) -> None:
-        """Hide and delete what the source no longer has, if nothing else went wrong."""
-        if len(actions) > self._max_delete:
-            guard = GuardError(
-                f"{len(actions)} replicas would be hidden or deleted, more than the "
-                f"{self._max_delete} allowed: none was; see --max-delete"
-            )
-            for action in actions:
-                self._skip(action, str(guard), guard)
-            return
+        """Hide and delete what has to go, as far as the guard lets it, if nothing went wrong."""
         bad = (Result.FAILED, Result.STALE)
-        if failed or any(outcome.result in bad for outcome in self._outcomes):
-            for action in actions:
-                self._skip(action, "nothing is removed after a run with errors")
-            return
-        for action in actions:
-            await self._attempt(action, lambda action=action: self._remove(action))  # type: ignore[misc]  # binds the loop's action
+        failed = failed or any(outcome.result in bad for outcome in self._outcomes)
+        for together, guard in judged(actions, self._max_delete):
+            for action in together:
+                if guard is not None:
+                    self._skip(action, str(guard), guard)
+                elif failed:
+                    self._skip(action, "nothing is removed after a run with errors")
+                else:
+                    await self._attempt(action, lambda action=action: self._remove(action))  # type: ignore[misc]  # binds the loop's action
 
     async def _remove(self, action: Action) -> str:
         target = self._libraries[action.subject.target]
@@ -370,7 +364,7 @@ class Engine:
     async def _check(self, action: Action) -> None:
         """Hold both images against the plan, where that is asked for or an image is to go."""
         subject = action.subject
-        if self._checked or action.source_state == _ABSENT or action.withdrawn:
+        if self._checked or action.source_state == ABSENT or action.withdrawn:
             await self._expect(subject.source, subject.source_id, action.source_state)
         if self._checked or action.kind in (Kind.HIDE, Kind.DELETE):
             await self._expect(subject.target, action.target_id, action.target_state)
@@ -380,7 +374,7 @@ class Engine:
         try:
             image = await library.show(image_id)
         except VanishedError:
-            if state != _ABSENT:
+            if state != ABSENT:
                 raise StalePlanError(f"{name}: image {image_id} is gone; plan again") from None
             return
         if state == state_digest(image):
@@ -463,9 +457,3 @@ def _marks(action: Action) -> dict[str, str]:
         return {}
     origin = replace(action.origin, at=timestamp(datetime.now(UTC)))
     return origin.properties(action.target_id)
-
-
-def is_removal(action: Action) -> bool:
-    """Say whether an action takes a replica away: its source is gone, or not wanted there now."""
-    gone = action.source_state == _ABSENT or action.withdrawn
-    return gone and action.kind in (Kind.HIDE, Kind.DELETE)

@@ -10,13 +10,19 @@ from meltemi.replication.context import Context
 
 
 def settle_gone(
-    replica: Image, origin: Provenance, context: Context, source: Image | None = None
+    replica: Image,
+    origin: Provenance,
+    context: Context,
+    source: Image | None = None,
+    *,
+    withdrawn_by: str | None = None,
 ) -> Action | Note | None:
     """Decide what becomes of a replica whose source the source's listing no longer has.
 
     With `source`, it is there, and its owner does not want the replica, or may not have it, any
-    more. A route answers only for what it has written itself: another one may want to keep its own.
-    In its time of grace a replica is left as it is, with a note of when that ends.
+    more; `withdrawn_by` is the owner's project where that is his choice. A route answers only for
+    what it has written itself: another one may want to keep its own. In its time of grace a replica
+    is left as it is, with a note of when that ends.
     """
     policy = context.policy
     # One that was hidden before is hidden still, or was shown again by the target's operator.
@@ -36,6 +42,7 @@ def settle_gone(
         target_state=state_digest(replica),
         origin=replace(origin, gone_since=since),
         withdrawn=source is not None,
+        withdrawn_by=withdrawn_by,
     )
     if context.now - since < policy.grace:
         if origin.gone_since is None:

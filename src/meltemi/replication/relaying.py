@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from meltemi.model.image import Hashes, Image
@@ -17,33 +17,54 @@ _AT_ONCE: Final = 16
 """Images that are looked for at the same time."""
 
 
-async def relayed(
-    plan: Plan, name: str, relay: Learnt | None, sources: Mapping[str, Image]
-) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Relaying:
+    """What others can have from a relay: what was learnt of it, and what it gets by a plan.
+
+    `learnt` is None where it cannot be read. By the ids of source images, `coming` are the ids that
+    they will have there, and `left` says why others are left alone.
+    """
+
+    name: str
+    learnt: Learnt | None = None
+    coming: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def seen(cls, learnt: Learnt, plan: Plan) -> "Relaying":
+        """Tell of a relay that was read, and is among the targets of a plan."""
+        name = learnt.library.name
+        copies = [a for a in plan.actions if a.sends and a.subject.target == name]
+        notes = [note for note in plan.notes if note.subject.target == name]
+        return cls(
+            name,
+            learnt,
+            {action.subject.source_id: action.target_id for action in copies},
+            {note.subject.source_id: note.reason for note in notes},
+        )
+
+
+async def relayed(plan: Plan, relay: Relaying, sources: Mapping[str, Image]) -> Plan:
     """Let the copies to all targets but the relay take their data from there.
 
-    What the relay neither has nor gets by this plan is not copied, nor is what boots with it; notes
-    say why. `relay` is None where it cannot be read. `sources` are the images that are copied.
+    What the relay neither has nor gets is not copied, nor is what boots with it; notes say why.
+    `sources` are the images that are copied.
     """
+    name = relay.name
     copies = [a for a in plan.actions if a.sends and a.subject.target != name]
-    coming = {
-        a.subject.source_id: a.target_id
-        for a in plan.actions
-        if a.sends and a.subject.target == name
-    }
     gate = asyncio.Semaphore(_AT_ONCE)
 
     async def find(source: Image) -> Relay | None:
-        if source.id in coming:
-            return Relay(name, coming[source.id], source.hashes)
-        if relay is None:
+        if source.id in relay.coming:
+            return Relay(name, relay.coming[source.id], source.hashes, is_coming=True)
+        if relay.learnt is None:
             return None
         async with gate:
-            return await _find(source, relay)
+            return await _find(source, relay.learnt)
 
     ids = list(dict.fromkeys(action.subject.source_id for action in copies))
     found = dict(zip(ids, await asyncio.gather(*(find(sources[i]) for i in ids)), strict=True))
-    reasons = _reasons(copies, found, _why(plan, name, relay))
+    reasons = _reasons(copies, found, _why(relay))
     actions = [
         _from_relay(action, found) if action.sends and action.subject.target != name else action
         for action in plan.actions
@@ -86,16 +107,12 @@ def _hashes(source: Image, image: Image, relay: Learnt) -> Hashes | None:
     return Hashes(algorithm=algorithm, value=value)
 
 
-def _why(plan: Plan, name: str, relay: Learnt | None) -> Mapping[str, str]:
+def _why(relay: Relaying) -> Mapping[str, str]:
     """Say what keeps images from the relay, by their ids; the empty id stands for all others."""
-    if relay is None:
-        return {"": f"the relay {name} cannot be read"}
-    without = f"the relay {name} has it not"
-    told = {
-        note.subject.source_id: f"{without} ({note.reason})"
-        for note in plan.notes
-        if note.subject.target == name
-    }
+    if relay.learnt is None:
+        return {"": f"the relay {relay.name} cannot be read"}
+    without = f"the relay {relay.name} has it not"
+    told = {image_id: f"{without} ({reason})" for image_id, reason in relay.left.items()}
     return {"": without, **told}
 
 

@@ -1,7 +1,7 @@
 """One route from opening its libraries to its end: what `compare`, `plan` and `sync` share."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from meltemi.replication.exchange.bases import Seen
 from meltemi.replication.exchange.pricing import priced
 from meltemi.replication.exchange.pulling import pulled
 from meltemi.replication.limits import Links
+from meltemi.replication.relaying import Relaying
 from meltemi.replication.report import Outcome, Reporter
 from meltemi.replication.survey import Teller, survey, untold
 
@@ -69,12 +70,13 @@ async def plan_route(
     sending: bool = True,
     tell: Teller = untold,
     reserved: Reserved = nothing_reserved,
+    relaying: asyncio.Future[Relaying] | None = None,
 ) -> Plan:
     """Plan a route; targets that cannot be read stand in the plan's errors.
 
-    `tell` hears of each image, and `reserved` knows of copies under way, see `survey`. Unless
-    nothing is ever to be sent, the plan says how many bytes will cross the wire. Raise the
-    source's error, or a target's where no target can be read.
+    `tell` hears of each image, `reserved` knows of copies under way, and `relaying` of a relay that
+    is read elsewhere, see `survey`. Unless nothing is ever to be sent, the plan says how many bytes
+    will cross the wire. Raise the source's error, or a target's where no target can be read.
     """
     source = libraries.require(route.source)
     targets = [libraries.open[name] for name in route.targets if name in libraries.open]
@@ -86,7 +88,9 @@ async def plan_route(
         raise errors[route.targets[0]]
     seen = {target.name: Seen() for target in targets} if sending else {}
     now = datetime.now(UTC)
-    plan = await survey(route, source, targets, now, tell, seen=seen, reserved=reserved)
+    plan = await survey(
+        route, source, targets, now, tell, seen=seen, reserved=reserved, relaying=relaying
+    )
     if sending:
         plan = await with_ways(route, plan, source, targets, seen)
     return replace(plan, errors={**errors, **plan.errors})
@@ -98,12 +102,15 @@ async def with_ways(
     source: Library,
     targets: Sequence[Library],
     seen: Mapping[str, Seen] = MappingProxyType({}),
+    *,
+    arriving: Collection[tuple[str, str]] = (),
 ) -> Plan:
     """Say of each copy of a plan how it goes: whole or by pieces, through here or not.
 
-    What was `seen` of targets, by their names, is not asked again.
+    What was `seen` of targets, by their names, is not asked again. What a relay gets by another
+    plan is `arriving` there: its name, and the ids of the source's images.
     """
-    plan = await priced(plan, source, targets, seen)
+    plan = await priced(plan, source, targets, seen, arriving)
     return await pulled(plan, source, targets) if route.policy.pull else plan
 
 

@@ -24,7 +24,7 @@ from meltemi.replication.gone import settle_gone
 from meltemi.replication.join import ListingError, Row, UnorderedError, collected, join
 from meltemi.replication.learnt import Learnt, soundness
 from meltemi.replication.mapping import boot_files, companion_policy
-from meltemi.replication.relaying import relayed
+from meltemi.replication.relaying import Relaying, relayed
 from meltemi.replication.selection import Selector
 from meltemi.replication.where import FAILED
 
@@ -48,13 +48,15 @@ async def survey(
     *,
     seen: Mapping[str, Seen] = MappingProxyType({}),
     reserved: Reserved = nothing_reserved,
+    relaying: asyncio.Future[Relaying] | None = None,
 ) -> Plan:
     """Compare a source with its targets and plan what would make them match.
 
     `tell` hears of every image that the route carries, possibly again where a listing has to be
     read again; where owners choose, of those too that they may not have. What targets listed is
     remembered in `seen`, by their names, if they stand there. `reserved` says which copies are on
-    their way already, and count against quotas.
+    their way already, and count against quotas. Where a relay and those that get their data from
+    there are read one by one, `relaying` is told of the relay by its own survey, and tells others.
 
     The listings are read side by side, so what is held does not grow with the images that are in
     sync. A target whose listing fails is left out and stands in the plan's errors; the source's
@@ -65,6 +67,8 @@ async def survey(
         try:
             one = _Survey(route, source, readable, now, tell=tell, seen=seen, reserved=reserved)
             plan = await one.run(sort_first=sort_first)
+            if route.relay is not None:
+                plan = await one.relayed(plan, route.relay, relaying)
         except UnorderedError:
             sort_first = True
         except ListingError as error:
@@ -141,11 +145,19 @@ class _Survey:
             await self._settle_orphans()
         await self._settle_withdrawn()
         in_sync = {(self._route.name, t.library.name): t.in_sync for t in self._targets}
-        plan = Plan(tuple(self._actions), tuple(self._notes), in_sync)
-        if (name := self._route.relay) is None:
-            return plan
-        relay = next((t for t in self._targets if t.library.name == name), None)
-        return await relayed(plan, name, relay, self._copied)
+        return Plan(tuple(self._actions), tuple(self._notes), in_sync)
+
+    async def relayed(
+        self, plan: Plan, name: str, relaying: asyncio.Future[Relaying] | None
+    ) -> Plan:
+        """Let what was planned have its data from a relay, which may be read elsewhere."""
+        learnt = next((t for t in self._targets if t.library.name == name), None)
+        relay = Relaying(name) if learnt is None else Relaying.seen(learnt, plan)
+        if relaying is not None and learnt is None:
+            relay = await asyncio.shield(relaying)
+        elif relaying is not None:
+            relaying.set_result(relay)
+        return await relayed(plan, relay, self._copied)
 
     async def _settle_rows(self, rows: list[Row]) -> None:
         waiting = []

@@ -13,6 +13,7 @@ from meltemi.cli.image.work import library_options, opened, tell
 from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.telling import telling
 from meltemi.cli.work import run
+from meltemi.cli.working import GOES_ON
 from meltemi.errors import ConflictError
 from meltemi.libraries.base import Library
 from meltemi.model.image import Image
@@ -46,7 +47,7 @@ def command(image_id: str, file: Path, **options: Any) -> int:
     check_columns(_COLUMNS, options)
     with ExitStack() as stack:
         seeds = [stack.enter_context(closing(LocalFile(path))) for path in _seeds(file, options)]
-        return run(_pull(image_id, file, seeds, options), options)
+        return run(_pull(image_id, file, seeds, options), options, leaves=GOES_ON)
 
 
 def _seeds(file: Path, options: Mapping[str, Any]) -> Iterable[Path]:

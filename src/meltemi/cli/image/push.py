@@ -11,6 +11,7 @@ from meltemi.cli.image.work import library_options, opened, tell
 from meltemi.cli.output import check_columns, output_options, print_one
 from meltemi.cli.telling import telling
 from meltemi.cli.work import run
+from meltemi.cli.working import GOES_ON
 from meltemi.model.image import Image
 from meltemi.workstation.ancestry import PARENT
 from meltemi.workstation.files import LocalFile
@@ -62,7 +63,7 @@ def command(file: Path, **options: Any) -> int:
         tags=frozenset(options["tag"]),
         properties={**parent, **opt.pairs(options["property"], "--property")},
     )
-    return run(_push(file, image, options), options)
+    return run(_push(file, image, options), options, leaves=GOES_ON)
 
 
 async def _push(path: Path, image: Image, options: dict[str, Any]) -> int:

@@ -21,7 +21,10 @@ async def runs(call: Call) -> web.Response:
     return await call.numbered(
         "runs",
         lambda most, shape: call.state.views.runs(route, before, most, shape),
-        lambda row: documents.run(run_of(row._mapping)),  # noqa: SLF001 - its public name
+        lambda row: documents.run(
+            run_of(row._mapping),  # noqa: SLF001 - its public name
+            with_holder=call.names_processes,
+        ),
         query,
     )
 

@@ -18,6 +18,7 @@ from meltemi.daemon.state.records import Act
 from meltemi.daemon.state.state import State
 from meltemi.daemon.state.views import Shape
 from meltemi.errors import ConflictError, UsageError, VanishedError
+from meltemi.model.role import Role
 
 PAGE: Final = 1000
 LONGEST_PAGE: Final = 10_000
@@ -52,6 +53,11 @@ class Call:
     def state(self) -> State:
         """Give the state."""
         return self.parts.state
+
+    @property
+    def names_processes(self) -> bool:
+        """Say whether the sender is told which processes there are, on which hosts."""
+        return self.sender.may(Role.OPERATOR)
 
     @property
     def within(self) -> dict[str, float]:

@@ -87,9 +87,12 @@ def progress(one: Progress, now: float) -> dict[str, Any]:
     }
 
 
-def run(one: Run) -> dict[str, Any]:
-    """Tell a run."""
-    return {**asdict(one), "began": moment(one.began), "ended": moment(one.ended)}
+def run(one: Run, *, with_holder: bool) -> dict[str, Any]:
+    """Tell a run, and which process made it where that is asked for."""
+    told = {**asdict(one), "began": moment(one.began), "ended": moment(one.ended)}
+    if not with_holder:
+        del told["holder"]
+    return told
 
 
 def act(one: Act) -> dict[str, Any]:

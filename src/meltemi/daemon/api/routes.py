@@ -53,15 +53,16 @@ def _summed(counts: list[Count], now: float) -> dict[str, Any]:
 
 
 async def daemon(call: Call) -> web.Response:
-    """Say who answers, who leads, and as whom the sender is known."""
+    """Say as whom the sender is known; to operators also who answers, and who leads."""
     call.query()
-    leader = await call.state.leader()
+    processes: dict[str, str | None] = {}
+    if call.names_processes:
+        processes = {"holder": call.parts.holder, "leader": await call.state.leader()}
     sender = call.sender
     return told(
         {
             "version": __version__,
-            "holder": call.parts.holder,
-            "leader": leader,
+            **processes,
             "sender": {"who": sender.who, "role": sender.role, "project": sender.project},
         }
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from types import MappingProxyType
@@ -44,19 +44,20 @@ async def priced(
     source: Library,
     targets: Sequence[Library],
     seen: Mapping[str, Seen] = MappingProxyType({}),
+    arriving: Collection[tuple[str, str]] = (),
 ) -> Plan:
     """Find out for every copy whether it can be exchanged; say what that takes, or why it cannot.
 
     Where nothing is to be copied, nothing is asked. What was `seen` of targets when the plan was
-    made is not asked again.
+    made is not asked again. What another plan brings to a library is `arriving` there.
     """
     actions = list(plan.actions)
     senders = {library.name: library for library in (source, *targets)}
-    arriving = {(a.subject.target, a.subject.source_id) for a in actions if a.sends}
+    awaited = {(a.subject.target, a.subject.source_id) for a in actions if a.sends} | {*arriving}
     for target in targets:
         numbers = [n for n, action in enumerate(actions) if _sends(action, target)]
         copies = [actions[number] for number in numbers]
-        priced = await _priced(copies, senders, target, arriving, seen.get(target.name))
+        priced = await _priced(copies, senders, target, awaited, seen.get(target.name))
         for number, action in zip(numbers, priced, strict=True):
             actions[number] = action
     return replace(plan, actions=tuple(actions))
