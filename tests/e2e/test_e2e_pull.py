@@ -12,7 +12,7 @@ import pytest
 from lab import Cloud
 from tests.e2e.islands import BATCH, Islands, words
 from tests.support.accounts import Accounts
-from tests.support.builds import KIB, MIB, disk
+from tests.support.builds import BUILD, GOLDEN, KIB, MIB
 from tests.support.cli import User
 from tests.support.daemon import Daemon
 from tests.support.glance import some_data
@@ -21,9 +21,6 @@ from tests.support.services import Fresh
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.services
-
-GOLDEN = disk(range(60), 32)
-BUILD = disk([*range(20), *range(100, 106), *range(22, 60)], 32)
 
 
 def test_no_data_passes_through_who_orders_the_copy(user: User, islands: Islands) -> None:

@@ -11,14 +11,10 @@ from pathlib import Path
 import pytest
 
 from lab import Region
-from tests.support.builds import KIB, MIB, disk
+from tests.support.builds import GOLDEN, KIB, MIB, disk
 from tests.support.cli import Done, meltemi, running, succeed
 from tests.support.glance import Place
 from tests.support.proxy import FILE, Fault, Proxy
-
-GOLDEN = disk(range(60), 24)
-LARGE = disk(range(300, 600), 80)
-"""Whose manifest has more than a root."""
 
 BATCH = "/batch$"
 PART = r"/parts/\d+$"
@@ -195,7 +191,8 @@ def test_a_replicator_that_is_killed(pair: Pair, whole: int) -> None:
 )
 def test_bytes_that_are_altered_on_their_way(pair: Pair, altered: Fault, times: int) -> None:
     """Nothing false becomes active; where it goes on, the whole is sent, which is verified too."""
-    image = pair.source.put("golden", LARGE)
+    data = disk(range(300, 600), 80)  # whose manifest has more than a root
+    image = pair.source.put("golden", data)
     fault = replace(altered, times=times)
     pair.fault(fault)
     done = pair.copy(code=None)
@@ -204,7 +201,7 @@ def test_bytes_that_are_altered_on_their_way(pair: Pair, altered: Fault, times: 
         pair.see_nothing_false(image)
         pair.fault()
         pair.copy()
-    pair.see_exact(image, LARGE)
+    pair.see_exact(image, data)
 
 
 def test_a_source_image_that_is_deleted_meanwhile(pair: Pair) -> None:

@@ -10,15 +10,13 @@ from typing import Any
 import pytest
 
 from lab import Region, images
-from tests.support.builds import KIB, MIB, disk
+from tests.support.builds import BUILD, GOLDEN, KIB, MIB
 from tests.support.cli import meltemi, succeed
 from tests.support.glance import Place, Service
 from tests.support.proxy import FILE, Fault, Proxy
 
 LARGE = images.random_bytes(8 * MIB, 9)
 SMALL = images.random_bytes(MIB, 10)
-GOLDEN = disk(range(60), 24)
-BUILD = disk([*range(20), *range(100, 106), *range(22, 60)], 24)
 
 pytestmark = pytest.mark.timeout(900)
 

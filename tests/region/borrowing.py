@@ -5,17 +5,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from lab import Region
-from tests.support.builds import disk
+from tests.support.builds import BUILD, GOLDEN, LATER
 from tests.support.cli import succeed
 from tests.support.glance import Place
 from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
-PARENT: Final = disk(range(60), 24)
-CHILD: Final = disk([*range(20), *range(100, 106), *range(22, 60)], 24)
-"""Where six files took the place of two."""
-
-GRANDCHILD: Final = disk([*range(20), *range(100, 106), *range(22, 59), 200], 24)
+PARENT: Final = GOLDEN
+CHILD: Final = BUILD
+GRANDCHILD: Final = LATER
 BATCH: Final = r"/batch$"
 
 

@@ -16,7 +16,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 SIZE = 48 * 2**20
-LARGE = some_data(31, 2 * SIZE)
 SMALL = some_data(32, 2**20)
 
 
@@ -52,7 +51,7 @@ def test_a_store_that_is_full(region: Region, disk: Path) -> None:
     queued = place.put("large", None)
     for _ in range(2):
         with pytest.raises(RefusedError) as told:
-            place.upload(queued, LARGE)
+            place.upload(queued, some_data(31, 2 * SIZE))
         assert told.value.status == 503
         assert "Image storage media is full: There is not enough disk space" in str(told.value)
         assert str(disk) not in str(told.value)
@@ -98,7 +97,7 @@ def test_copies_of_hot_images_leave_a_full_disk_alone(tmp_path: Path, disk: Path
     settings["index"] = f"sqlite:///{tmp_path / 'index.sqlite'}"
     with Region(tmp_path / "region", settings=settings) as server:
         place = Place(server.url)
-        data = LARGE[: SIZE - 8 * 2**20]
+        data = some_data(31, SIZE - 8 * 2**20)
         image = place.put("image", data)
         for _ in range(4):
             assert place.data(image) == data

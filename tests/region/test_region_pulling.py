@@ -14,7 +14,7 @@ from lab.cloud import MEMBER, PROJECT
 from meltemi.chunks.blob import ROOT, name_blob
 from meltemi.keys import SigningKey
 from tests.support.binding import HEADER, LIE, facts, md5, signed
-from tests.support.builds import KIB, MIB, disk
+from tests.support.builds import BUILD, GOLDEN, KIB, MIB, disk
 from tests.support.exchanging import Exchange
 from tests.support.glance import Json, Place, RefusedError, Service, some_data
 from tests.support.proxy import Fault, Proxy
@@ -22,16 +22,6 @@ from tests.support.waiting import eventually
 from tests.support.websites import Website
 
 pytestmark = pytest.mark.services
-
-GOLDEN = disk(range(60), 64)
-BUILD = disk([*range(20), *range(100, 106), *range(22, 60)], 64)
-"""Where six files took the place of two."""
-
-LARGE = disk(range(300, 600), 80)
-"""Whose manifest has more than a root."""
-
-LARGER = disk([*range(300, 450), *range(700, 703), *range(453, 600)], 80)
-"""Where three files took the place of as many."""
 
 NOISE = some_data(70, 12 * MIB)
 """What does not compress: its bytes can be counted."""
@@ -231,14 +221,20 @@ def test_a_source_image_that_is_deleted_meanwhile(
 
 def test_a_base_that_is_deleted_meanwhile(athens: Proxy, source: Place, crete: Place) -> None:
     """It is read to its end: by who compares, and by who puts the image together."""
-    other = source.put("build", LARGER)
+    # Its manifest has more than a root; three files took the place of as many.
+    before, after = (
+        disk(range(300, 600), 80),
+        [*range(300, 450), *range(700, 703), *range(453, 600)],
+    )
+    data = disk(after, 80)
+    other = source.put("build", data)
     for path in ("/segments$", BATCHES):
-        base = crete.put("golden", LARGE)
+        base = crete.put("golden", before)
         athens.requests.clear()
         athens.fault(
             Fault("POST", path, times=1, before=lambda base=base: crete.delete(base))  # type: ignore[misc]  # binds the loop's base
         )
-        must_have(crete, pull(crete, other, bases=[base]), LARGER)
+        must_have(crete, pull(crete, other, bases=[base]), data)
         assert not crete.has(base)
         assert moved(athens) < 3 * MIB
 

@@ -27,3 +27,11 @@ def disk(files: Iterable[int], mebibytes: int) -> bytes:
         parts.append(data + bytes(-len(data) % _BLOCK))
     data = b"".join(parts)
     return bytes(MIB) + data + bytes((mebibytes - 1) * MIB - len(data))
+
+
+GOLDEN: Final = disk(range(60), 24)
+BUILD: Final = disk([*range(20), *range(100, 106), *range(22, 60)], 24)
+"""The next one, where six files took the place of two."""
+
+LATER: Final = disk([*range(20), *range(100, 106), *range(22, 59), 200], 24)
+"""One after that, where one file took the place of another."""

@@ -9,14 +9,10 @@ from typing import Any
 import pytest
 
 from lab import Region
-from tests.support.builds import MIB, disk
+from tests.support.builds import MIB
 from tests.support.cli import Done, Running, meltemi, running
 from tests.support.glance import Place
 from tests.support.proxy import Fault, Proxy
-
-GOLDEN = disk(range(60), 24)
-BUILD = disk([*range(20), *range(100, 106), *range(22, 60)], 24)
-"""Where six files took the place of two."""
 
 
 class Workstation:

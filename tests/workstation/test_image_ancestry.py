@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from tests.support.builds import KIB, MIB, disk
-from tests.workstation.conftest import BUILD, GOLDEN, Workstation
-
-GRANDCHILD = disk([*range(20), *range(100, 106), *range(22, 59), 200], 24)
+from tests.support.builds import BUILD, GOLDEN, KIB, LATER, MIB
+from tests.workstation.conftest import Workstation
 
 
 def line(station: Workstation, image: str) -> list[dict[str, Any]]:
@@ -15,7 +13,7 @@ def line(station: Workstation, image: str) -> list[dict[str, Any]]:
 def test_three_generations(station: Workstation) -> None:
     golden = station.place.put("golden", GOLDEN)
     station.file("build", BUILD)
-    station.file("grandchild", GRANDCHILD)
+    station.file("grandchild", LATER)
     child = station.push("build", "--name", "child", "--base", golden)["ID"]
     grandchild = station.push("grandchild", "--name", "grandchild", "--base", child)["ID"]
     rows = line(station, grandchild)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds import MIB
+from tests.support.builds import BUILD, GOLDEN, MIB
 from tests.support.glance import Service
 from tests.support.proxy import FILE, Fault, Proxy
 from tests.support.waiting import eventually
-from tests.workstation.conftest import BUILD, GOLDEN, Workstation
+from tests.workstation.conftest import Workstation
 from tests.workstation.test_image_push import REGISTERING, told, unseen, write_to
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.builds import KIB, MIB
+from tests.support.builds import BUILD, GOLDEN, KIB, MIB
 from tests.support.cli import meltemi
 from tests.support.glance import Place
 from tests.support.proxy import FILE, Fault
 from tests.support.waiting import eventually
-from tests.workstation.conftest import BUILD, GOLDEN, Workstation
+from tests.workstation.conftest import Workstation
 
 PART = r"/parts/\d+$"
 REGISTERING = "POST", "/v2/images$"
