@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import stamina
 from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, NoSuchModuleError, SQLAlchemyError
@@ -156,10 +157,20 @@ def _prepare_postgresql(connection: Any, idle: int) -> None:
     connection.commit()
 
 
+def _is_busy(error: Exception) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
+
+
+@stamina.retry(on=_is_busy, attempts=None, timeout=_BUSY_SECONDS, wait_initial=0.01, wait_max=0.5)
+def _write_ahead(connection: Any) -> None:
+    """Have SQLite write ahead; where another process begins with a new file, it does not wait."""
+    connection.execute("PRAGMA journal_mode=WAL")
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # begin only where it is said
+    _write_ahead(connection)
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",
         "cache_size=-4096",
         "foreign_keys=ON",

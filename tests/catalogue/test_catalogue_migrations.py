@@ -1,6 +1,9 @@
 """The tables: made, upgraded, demanded, and the same as the code works with."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,6 @@ from meltemi.catalogue.sql import open_catalogue
 from meltemi.errors import CatalogueError, UsageError
 from tests.catalogue.recording import ADMIN, fresh
 from tests.support.forking import FORKING
-
-NEWEST = "0003"
 
 REVISIONS = Path(versions.__file__).parent.glob("revision_*.py")
 NEWEST = max(path.stem.removeprefix("revision_") for path in REVISIONS)
@@ -70,6 +71,18 @@ def test_several_upgrade_at_once(empty: str) -> None:
     with FORKING.Pool(4) as pool:
         done = pool.map(upgrade, [empty] * 4)
     assert sorted(done, key=str) == [(NEWEST, NEWEST)] * 3 + [(None, NEWEST)]
+
+
+def test_a_new_file_with_which_another_begins_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "new.sqlite"
+    other = sqlite3.connect(file, isolation_level=None)
+    with closing(other), ThreadPoolExecutor() as pool:
+        other.execute("BEGIN IMMEDIATE")  # SQLite lets nobody wait for who holds this
+        waiting = pool.submit(upgrade, f"sqlite:///{file}")
+        with pytest.raises(FutureTimeoutError):
+            waiting.result(timeout=0.5)
+        other.execute("ROLLBACK")
+        assert waiting.result() == (None, NEWEST)
 
 
 async def test_a_newer_database_is_taken_as_it_is(url: str) -> None:

@@ -219,9 +219,8 @@ async def test_what_no_owner_has_withdrawn_counts_as_a_whole() -> None:
     allowed = {owner: Allowance(frozenset({"sparta"})) for owner in "pqr"}
     cloud.route = replace(cloud.route, choosing=choosing(allowed))
     outcomes = await cloud.sync(max_delete=1)
-    assert {one.detail for one in outcomes if one.result is Result.SKIPPED} == {
-        "2 replicas would be hidden or deleted, more than max_delete (1) allows: none is"
-    }
+    [told] = {one.detail for one in outcomes if one.result is Result.SKIPPED}
+    assert told.startswith("2 replicas would be hidden or deleted, more than max_delete (1) allows")
     assert set(cloud.crete.images) == {forbidden.id, gone.id}
 
 

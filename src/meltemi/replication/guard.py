@@ -41,6 +41,6 @@ def judged(
 def _reason(whose: tuple[str, str] | None, count: int, most: int) -> str:
     beyond = f"more than max_delete ({most}) allows"
     if whose is None:
-        return f"{count} replicas would be hidden or deleted, {beyond}: none is"
+        return f"{count} replicas would be hidden or deleted, {beyond}: none is; see --max-delete"
     owner, target = whose
     return f"{HELD_BACK}: project {owner} withdraws {count} images from {target}, {beyond}"
