@@ -14,6 +14,7 @@ from lab.debian import install
 from meltemi import __version__
 from tests.support.accounts import Accounts
 from tests.support.glance import Service, some_data
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.services
 
@@ -66,15 +67,14 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         yield made
 
 
-@pytest.fixture
-def own_cloud(cloud: Cloud) -> Iterator[Cloud]:
-    """Give the cloud that others share, and take out of its catalog what the page puts there."""
-    yield cloud
+@pytest.fixture(autouse=True)
+def withdrawn(cloud: Cloud) -> Iterator[None]:
+    """Take out of the catalog, which others share, what the page puts there."""
+    yield
     cloud.keystone.withdraw("image-replication")
 
 
-def test_what_the_page_says(own_cloud: Cloud, accounts: Accounts, machine: Machine) -> None:
-    cloud = own_cloud
+def test_what_the_page_says(cloud: Cloud, accounts: Accounts, machine: Machine) -> None:
     cloud.keystone.project("service")
     token = accounts.token("admin")
     athens, crete = (
@@ -130,9 +130,11 @@ def test_what_the_page_says(own_cloud: Cloud, accounts: Accounts, machine: Machi
     assert crete.data(southern) == some_data(1)
     assert athens.data(northern) == some_data(2)
     operator.run("echo 'nonsense: 1' >> /etc/meltemi/meltemi.yaml")
-    refused = operator.follow("systemctl reload")
+    operator.follow("systemctl reload")
+    # systemd does not wait until the daemon has looked.
+    written = "journalctl --unit meltemi-daemon --no-pager"
+    eventually(lambda: "the configuration before it stays in force" in operator.run(written))
     operator.run("sed -i '/^nonsense/d' /etc/meltemi/meltemi.yaml")
-    assert "the configuration before it stays in force" in refused
     assert operator.follow("curl").startswith("OK")
     operator.follow("pg_restore")
     restored = operator.follow("meltemi-newer /opt/meltemi")

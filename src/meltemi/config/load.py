@@ -7,8 +7,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from meltemi.config.choosing import check_accounts, check_choosing, choosing_of
 from meltemi.config.schema import (
     DaemonAlone,
@@ -20,8 +18,8 @@ from meltemi.config.schema import (
     TokenEntry,
     WebhookEntry,
 )
-from meltemi.documents.document import Problem, fail, read_versioned
-from meltemi.documents.problems import explain
+from meltemi.documents.document import Problem, fail
+from meltemi.documents.reading import read_entry
 from meltemi.model.address import LibraryAddress
 from meltemi.model.listening import ListeningAddress
 from meltemi.model.route import Limits, Link, OnSourceDeletion, Policy, Route, Selection
@@ -90,11 +88,7 @@ def load(file: Path) -> Configuration:
     The message is one line: the file, the line, the key, what is wrong with it, and how many
     more problems there are.
     """
-    document = read_versioned(file, VERSION)
-    try:
-        entry = FileEntry.model_validate(document.data)
-    except ValidationError as error:
-        raise fail(file, explain(error, document, FileEntry)) from None
+    entry, document = read_entry(file, VERSION, FileEntry)
     folder = file.absolute().parent
     libraries = {name: library.address(folder) for name, library in entry.libraries.items()}
     problems = [
@@ -139,11 +133,7 @@ def load_api(file: Path) -> Api:
 
     Raise ConfigurationError where that cannot be told.
     """
-    document = read_versioned(file, VERSION)
-    try:
-        entry = DaemonAlone.model_validate(document.data)
-    except ValidationError as error:
-        raise fail(file, explain(error, document, DaemonAlone)) from None
+    entry, _ = read_entry(file, VERSION, DaemonAlone)
     folder = file.absolute().parent
     return _daemon(within(folder, entry.daemon), folder).api
 

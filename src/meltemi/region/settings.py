@@ -6,11 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from meltemi.documents.document import fail, read_versioned
 from meltemi.documents.fields import Duration, Entry, File, Listed, Size, Text, Texts, checked_by
-from meltemi.documents.problems import explain
+from meltemi.documents.reading import read_entry
 from meltemi.keys import parse_public
 from meltemi.model.address import parse_url
 from meltemi.region.identity.nobody import RULES
@@ -215,11 +214,7 @@ def load_settings(file: Path | None, given: Mapping[str, Any]) -> Settings:
 
 
 def _read(file: Path) -> Settings:
-    document = read_versioned(file, VERSION)
-    try:
-        settings = Settings.model_validate(document.data)
-    except ValidationError as error:
-        raise fail(file, explain(error, document, Settings)) from None
+    settings, _ = read_entry(file, VERSION, Settings)
     folder = file.absolute().parent
     if settings.store and "://" not in settings.store:
         settings = settings.model_copy(update={"store": str(folder / settings.store)})

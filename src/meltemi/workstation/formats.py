@@ -9,7 +9,6 @@ from meltemi.errors import UsageError
 from meltemi.workstation.files import PIECE, LocalFile
 
 _NOT_RAW: Final = frozenset({"iso", "qcow2", "vdi", "vhd", "vhdx", "vmdk"})
-_STEP: Final = 2**12
 
 
 def check_raw(file: LocalFile) -> None:
@@ -19,8 +18,7 @@ def check_raw(file: LocalFile) -> None:
     believe a file would let who writes to a raw disk make another format of it.
     """
     wrapper = format_inspector.InspectWrapper(BytesIO(file.read(0, PIECE)))
-    while wrapper.read(_STEP):
-        pass
+    wrapper.read(PIECE)
     wrapper.close()
     for kind in map(str, wrapper.formats or ()):
         if kind in _NOT_RAW:
