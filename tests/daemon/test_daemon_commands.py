@@ -291,11 +291,12 @@ def test_on_its_own_machine_a_daemon_needs_no_settings(tmp_path: Path) -> None:
         user = User(tmp_path, dict)
         port = daemon.url.rpartition(":")[2]
         settings["daemon"] = {"listen": f"127.0.0.1:{port}"}
+        daemon.configure(settings)
+        user.meltemi("wait", image, env={"OS_CLOUD": "which does not count here"})
         daemon.configure({**settings, "colour": "red"})
         lines = user.meltemi("status", image).lines
         assert "colour: unknown key; a daemon that is at work keeps to" in lines[0]
         daemon.configure(settings)
-        user.meltemi("wait", image, env={"OS_CLOUD": "which does not count here"})
         env = {"MELTEMI_DAEMON": daemon.url}
         assert "no token was given" in user.meltemi("status", code=5, env=env).complaint
         assert token.read_text().strip() not in daemon.said
